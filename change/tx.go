@@ -1,0 +1,59 @@
+package change
+
+import "time"
+
+// Position is where a store's log was read to. It exists between transactions only.
+// It is opaque outside its engine, printable, and carries its own version. The zero
+// Position is before everything that the log still holds. Positions of one store
+// are ordered by its source ([sources.Source.Reached]), not by their text.
+type Position string
+
+// Tag says who wrote a transaction. The zero Tag is a local change: written by an
+// application, or by another link.
+type Tag struct {
+	// Apply is the number of the transaction among those in which this link wrote
+	// rows to this store, counted from 1 in the store's marker. Such a transaction is
+	// an echo.
+	Apply uint64
+}
+
+// Echo tells whether the link wrote it itself.
+func (t Tag) Echo() bool { return t.Apply != 0 }
+
+// Change is one row that was inserted, updated or deleted. A change of the key is two
+// changes: the old row is deleted, the new one inserted.
+type Change struct {
+	Table *Table
+	// Key is the primary key, in key order.
+	Key Row
+	// Before and After are the row on both sides of the change, in the table's columns.
+	// Either may be unknown: Before where the log has no before-image, both in an
+	// echo, of which the router needs the key only.
+	Before, After Image
+	// Time is the commit time, or the best that the log has of it. Only the policy
+	// "latest" reads it.
+	Time time.Time
+}
+
+// Tx is what a store committed at once.
+type Tx struct {
+	// Position is where the log goes on after this transaction.
+	Position Position
+	Tag      Tag
+	Changes  []Change
+	// Schema lists the tables of the link that are no longer as they were when the
+	// source was opened, as noticed at this place in the log.
+	Schema []SchemaChange
+	// Partial says that the store's transaction goes on in the next Tx: it was too
+	// large for one, or its end cannot be seen in this log.
+	Partial bool
+	// Behind is how many changes are known to wait in the log after this one.
+	Behind int64
+}
+
+// SchemaChange says that a table cannot be synchronized as it was compiled.
+type SchemaChange struct {
+	Table *Table
+	// Reason says what changed and what to do, in a sentence for an operator.
+	Reason string
+}

@@ -1,0 +1,58 @@
+// Package mapping carries rows between the two tables of a pair. It is pure: a pair is
+// compiled once from what the config says and the catalogues show, and then moves
+// values.
+//
+// The router compares, merges and decides on rows in one form, the form of the pair: one
+// value for each mapped column, in the kinds and the codes of the right table. A row of
+// either store is brought into that form with [Pair.Canon], and out of it with
+// [Pair.Native].
+package mapping
+
+import "github.com/cdcsync/cdcsync/change"
+
+// Expression computes one value from columns of a row. Implementations are safe for
+// concurrent use and deterministic.
+type Expression interface {
+	// Inputs are the names of the columns it reads, of the left table in to_right and of
+	// the right one in to_left.
+	Inputs() []string
+	// Eval gets the inputs in that order.
+	Eval(inputs []change.Value) (change.Value, error)
+}
+
+// Spec is a table pair as the config has it, with the tables as the stores have them.
+type Spec struct {
+	Name string
+	// Tables are the whole tables, left and right, with every column and the primary key.
+	Tables [2]*change.Table
+	// Columns are the columns that the config names.
+	Columns []ColumnSpec
+	// Ignore are names of columns (on either side) that are neither read nor written.
+	Ignore []string
+	// Writes tells which sides are written to: both for a two-way link.
+	Writes [2]bool
+}
+
+// ColumnSpec is one column block of the config. Columns that the config does not name are
+// paired by equal name.
+type ColumnSpec struct {
+	// Name is the label of the block, and the name of the column in conflicts and logs.
+	Name string
+	// Column is the column on each side, left and right; "" where the config does not say:
+	// then it is Name where the table has a column called so, and none otherwise.
+	Column [2]string
+	// Values translates left values to right ones, one to one; nil for none.
+	Values map[string]string
+	// Convert is the expression that makes the value for that side ([change.Right] is
+	// to_right, [change.Left] to_left); nil for none.
+	Convert [2]Expression
+}
+
+// Problem is a mistake in a Spec. Column and Attribute tell the config package which range
+// to point at: Column is the label of the block ("" for the table block), Attribute the
+// attribute in it ("" for the block itself).
+type Problem struct {
+	Column, Attribute string
+	// Summary is a short title, Detail says what is wrong and how to mend it.
+	Summary, Detail string
+}

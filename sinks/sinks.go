@@ -1,0 +1,108 @@
+// Package sinks is the contract between the router and a store that is written to.
+// Each engine has a folder of its own below this one and passes the suite in
+// sinks/sinktest.
+package sinks
+
+import (
+	"context"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+)
+
+// Sink writes to one store for one link. It is used by one goroutine at a time. It
+// holds no retry loop over transactions: a transient error means that nothing of the
+// batch is known to be written, and the router calls Apply with the same batch again.
+type Sink interface {
+	// Open fences every earlier instance of the link off this store: it raises the epoch
+	// in the marker, durably, and returns the marker as it then is. A store without a
+	// marker of this link is given one. It may be called again after an error.
+	Open(ctx context.Context) (checkpoint.Marker, error)
+
+	// Apply writes one batch in one transaction: check the epoch, write the rows by
+	// compare-and-set, write the marker, commit. The outcomes are in the order of the
+	// writes. It is idempotent by Marker.Apply: a batch whose COMMIT went through although
+	// its answer was lost is not written again, and gets the outcomes it had.
+	// An error of class Fenced means that a later instance has opened the store.
+	Apply(ctx context.Context, batch *Batch) (Result, error)
+
+	// Check returns an error of class Fenced once a later instance has opened the store.
+	Check(ctx context.Context) error
+
+	// Close releases what the sink holds.
+	Close() error
+}
+
+// Journal lists what a link recorded in one store. It is safe for concurrent use.
+type Journal interface {
+	// Conflicts returns the latest limit conflicts recorded in this store, newest first.
+	Conflicts(ctx context.Context, limit int) ([]checkpoint.Conflict, error)
+}
+
+// Batch is what is written to a store in one transaction.
+type Batch struct {
+	Writes []Write
+	// Marker is as it is to be stored if every write is Done. For each write that is
+	// not, the sink adds the write's Debt to Marker.Debts ([Batch.Settled]).
+	Marker checkpoint.Marker
+}
+
+// Write is one row to be written on condition.
+type Write struct {
+	Table *change.Table
+	Key   change.Row
+	// Expect is the row as it has to be in the store for the write to count, compared by
+	// exact content. Unset values are not compared. Not Known: write unconditionally.
+	Expect change.Image
+	// New is the row to be there afterwards; nil deletes. Unset values and generated columns
+	// are left as they are, or to their defaults when the row is inserted.
+	New change.Row
+	// Debt is what the marker has to remember if the write is not Done; nil for nothing.
+	Debt *checkpoint.Debt
+	// Conflict is recorded in the same transaction if the write is Done; nil for none.
+	Conflict *checkpoint.Conflict
+}
+
+// Result is what came of a batch.
+type Result struct {
+	Outcomes []Outcome
+	// Room is how many rows the sink wants in the next batch at the most, by what
+	// holding its locks costs the application.
+	Room int
+}
+
+// Verdict is what came of a write.
+type Verdict uint8
+
+const (
+	// Done: the row is as New says.
+	Done Verdict = iota
+	// Differs: the row is not what Expect says; nothing was written.
+	Differs
+	// Refused: the store does not take this row, for the reason in Err; the other writes
+	// of the batch went on.
+	Refused
+)
+
+// String returns the name of v.
+func (v Verdict) String() string { return [...]string{"done", "differs", "refused"}[v] }
+
+// Outcome is what came of one write.
+type Outcome struct {
+	Verdict Verdict
+	Err     error
+}
+
+// Settled returns the marker to be stored after these outcomes: the batch's, with the
+// debts of the writes that were not done.
+func (b *Batch) Settled(outcomes []Outcome) checkpoint.Marker {
+	m := b.Marker
+	debts := m.Debts[:len(m.Debts):len(m.Debts)]
+	for i := range outcomes {
+		if outcomes[i].Verdict != Done && b.Writes[i].Debt != nil {
+			debts = append(debts, *b.Writes[i].Debt)
+		}
+	}
+	m.Debts = debts
+	return m
+}
