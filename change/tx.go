@@ -51,9 +51,12 @@ type Tx struct {
 	Behind int64
 }
 
-// SchemaChange says that a table cannot be synchronized as it was compiled.
+// SchemaChange says that a table is no longer as it was compiled.
 type SchemaChange struct {
 	Table *Table
 	// Reason says what changed and what to do, in a sentence for an operator.
 	Reason string
+	// Additive: columns came in addition and nothing else changed. The table goes on as
+	// it was compiled, and the link may be opened again to take them in.
+	Additive bool
 }
