@@ -1,0 +1,174 @@
+package mem
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// Entry is one transaction in the log, with whole rows in the columns of the store.
+type Entry struct {
+	// Number counts the entries of the log from 1.
+	Number int
+	// Link is the link that wrote it and Apply the number of its batch; "" and 0 for
+	// an application.
+	Link    string
+	Apply   uint64
+	Changes []change.Change
+	Schema  []change.SchemaChange
+}
+
+// Place is a position in the log: behind Txs whole transactions and the first Changes
+// changes of the next. The zero Place is before everything.
+type Place struct{ Txs, Changes int }
+
+// Position returns the text of p: "m1:3", or "m1:3/2" inside the fourth transaction. The
+// zero Place is the zero position.
+func (p Place) Position() change.Position {
+	switch {
+	case p == Place{}:
+		return ""
+	case p.Changes == 0:
+		return change.Position("m1:" + strconv.Itoa(p.Txs))
+	default:
+		return change.Position(fmt.Sprintf("m1:%d/%d", p.Txs, p.Changes))
+	}
+}
+
+// ParsePosition reads what Position wrote.
+func ParsePosition(position change.Position) (Place, error) {
+	if position == "" {
+		return Place{}, nil
+	}
+	var p Place
+	text, ok := strings.CutPrefix(string(position), "m1:")
+	txs, changes, inside := strings.Cut(text, "/")
+	var err error
+	if p.Txs, err = strconv.Atoi(txs); err != nil || !ok {
+		return Place{}, fmt.Errorf("parse position %q: it is none of an in-memory store", position)
+	}
+	if inside {
+		if p.Changes, err = strconv.Atoi(changes); err != nil {
+			return Place{}, fmt.Errorf("parse position %q: it is none of an in-memory store", position)
+		}
+	}
+	if p.Position() != position || p.Txs < 0 || p.Changes < 0 {
+		return Place{}, fmt.Errorf("parse position %q: it is none of an in-memory store", position)
+	}
+	return p, nil
+}
+
+// Before tells whether p is before o in the log.
+func (p Place) Before(o Place) bool {
+	return p.Txs < o.Txs || p.Txs == o.Txs && p.Changes < o.Changes
+}
+
+// Log returns how many transactions the log has had, those included that are gone.
+func (s *Store) Log() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head()
+}
+
+func (s *Store) head() int { return s.trimmed + len(s.log) }
+
+// Read returns the entry behind the first n ones. Where the log ends there, ok is false
+// and grown is closed once it goes on. An entry that is gone is an error of class
+// PositionLost.
+func (s *Store) Read(n int) (e Entry, ok bool, grown <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case n < s.trimmed:
+		return Entry{}, false, nil, lost(n, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
+	case n > s.head():
+		return Entry{}, false, nil, lost(n, fmt.Sprintf("the log ends at m1:%d", s.head()))
+	case n == s.head():
+		return Entry{}, false, s.grown, nil
+	default:
+		return s.log[n-s.trimmed], true, nil, nil
+	}
+}
+
+func lost(n int, why string) error {
+	return &change.Error{
+		Op: "read log", Position: Place{Txs: n}.Position(), Class: change.PositionLost,
+		Err: fmt.Errorf("%s", why), Hint: "compare the tables again",
+	}
+}
+
+// Begin returns where the link goes on reading that asks for the entries behind the first
+// n: there, or behind what it released if that is gone. For 0 it is the beginning of what
+// the log still holds. From now on the log keeps what the link has not released.
+func (s *Store) Begin(link string, n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.link(link)
+	l.reads = true
+	if n == 0 {
+		return s.trimmed, nil
+	}
+	if n > s.head() {
+		return 0, lost(n, fmt.Sprintf("the log ends at m1:%d", s.head()))
+	}
+	if n < s.trimmed && l.released < s.trimmed {
+		return 0, lost(n, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
+	}
+	return max(n, s.trimmed), nil
+}
+
+// Release says that the link needs the first n entries no more. What no link needs is
+// forgotten.
+func (s *Store) Release(link string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.link(link)
+	l.released = max(l.released, min(n, s.head()))
+	least := l.released
+	for _, other := range s.links {
+		if other.reads {
+			least = min(least, other.released)
+		}
+	}
+	s.trim(least)
+}
+
+// Purge forgets the first n entries although links may need them, as an operator does who
+// needs the space.
+func (s *Store) Purge(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trim(min(n, s.head()))
+}
+
+func (s *Store) trim(n int) {
+	if n > s.trimmed {
+		s.log = append([]Entry(nil), s.log[n-s.trimmed:]...)
+		s.trimmed = n
+	}
+}
+
+// Alter puts into the log that the table is no longer as it was. The table itself stays
+// as it is.
+func (s *Store) Alter(table, reason string, additive bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.append(Entry{Schema: []change.SchemaChange{{Table: s.table(table).Table, Reason: reason, Additive: additive}}})
+}
+
+func (s *Store) append(e Entry) {
+	e.Number = s.head() + 1
+	s.log = append(s.log, e)
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+// stamp gives every change its commit time.
+func stamp(changes []change.Change, at time.Time) {
+	for i := range changes {
+		changes[i].Time = at
+	}
+}

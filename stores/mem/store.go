@@ -1,0 +1,168 @@
+package mem
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// Store is one database in memory. It is safe for concurrent use; the exported fields are
+// set before the first use.
+type Store struct {
+	// Blind tells which changes are logged without a before-image; nil: none.
+	Blind func(c change.Change) bool
+	// Coerce returns the row as the store keeps it (a lossy type, a BEFORE trigger),
+	// whoever writes it; nil: as it was sent. It must not change the key.
+	Coerce func(table *change.Table, row change.Row) change.Row
+	// Refuse returns why a row cannot be stored (a CHECK constraint), nil if it can; it is
+	// asked after Coerce, and for no deletes. A nil Refuse takes every row.
+	Refuse func(table *change.Table, row change.Row) error
+	// Trigger runs after each row that anyone wrote and may write others, for which it is
+	// not run again.
+	Trigger func(tx *Tx, c change.Change)
+	// BareEchoes says that a source gives the keys only of what its own link wrote.
+	BareEchoes bool
+	// LogMarkers says that a transaction that wrote nothing but a marker is in the log, as
+	// one without changes.
+	LogMarkers bool
+	// Now is the clock that stamps commits; nil: time.Now.
+	Now func() time.Time
+
+	mu     sync.Mutex
+	tables map[string]*table
+	order  []*table
+	log    []Entry // log[i] has the number trimmed+i+1
+	// trimmed is how many entries at the beginning of the log are gone.
+	trimmed int
+	grown   chan struct{} // closed when the log grows
+	links   map[string]*link
+	lastID  int64
+}
+
+type table struct {
+	*change.Table
+	rows    map[string]change.Row
+	unique  [][]int
+	foreign []foreign
+}
+
+// link is what the store keeps for one link.
+type link struct {
+	reads     bool // it has read the log, which keeps what it has not released
+	released  int
+	marker    []byte
+	conflicts [][]byte
+}
+
+// New returns a store with these tables, all empty.
+func New(tables ...*change.Table) *Store {
+	s := &Store{tables: map[string]*table{}, grown: make(chan struct{}), links: map[string]*link{}}
+	for _, t := range tables {
+		s.order = append(s.order, &table{Table: t, rows: map[string]change.Row{}})
+		s.tables[t.Name] = s.order[len(s.order)-1]
+	}
+	return s
+}
+
+// Table returns the table called name with all its columns, or nil.
+func (s *Store) Table(name string) *change.Table {
+	if t := s.tables[name]; t != nil {
+		return t.Table
+	}
+	return nil
+}
+
+// Get returns the row of the table with that key, nil if there is none.
+func (s *Store) Get(table string, key change.Row) change.Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table(table).rows[encode(key)]
+}
+
+// Rows returns the rows of the table in key order.
+func (s *Store) Rows(table string) []change.Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table(table).sorted()
+}
+
+// Drift makes row what the table holds under key, nil for nothing, without a log entry:
+// what a restore, a maintenance job or a disabled trigger does. Coerce, Refuse and the
+// constraints are not asked.
+func (s *Store) Drift(table string, key, row change.Row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table(table).set(encode(key), row)
+}
+
+// Marker returns the record that the link keeps in this store, nil if there is none.
+func (s *Store) Marker(link string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link(link).marker
+}
+
+// Conflicts returns the latest limit records that the link added, newest first.
+func (s *Store) Conflicts(link string, limit int) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.link(link).conflicts
+	latest := slices.Clone(all[max(0, len(all)-max(0, limit)):])
+	slices.Reverse(latest)
+	return latest
+}
+
+// At runs read while nobody writes, with the number of the last entry of the log: what
+// it sees is what the log says up to there.
+func (s *Store) At(read func(tx *Tx, head int)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	read(&Tx{s: s}, s.head())
+}
+
+// table returns a table that must be there: its name is written in a test.
+func (s *Store) table(name string) *table {
+	t := s.tables[name]
+	if t == nil {
+		panic(fmt.Sprintf("mem: no table %q", name))
+	}
+	return t
+}
+
+func (s *Store) link(name string) *link {
+	l := s.links[name]
+	if l == nil {
+		l = &link{}
+		s.links[name] = l
+	}
+	return l
+}
+
+func (s *Store) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+func (t *table) set(key string, row change.Row) {
+	if row == nil {
+		delete(t.rows, key)
+	} else {
+		t.rows[key] = row
+	}
+}
+
+func (t *table) sorted() []change.Row {
+	rows := make([]change.Row, 0, len(t.rows))
+	for _, row := range t.rows {
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b change.Row) int { return compare(t.KeyOf(a), t.KeyOf(b)) })
+	return rows
+}
+
+func encode(key change.Row) string { return string(change.AppendRow(nil, key)) }
