@@ -1,0 +1,115 @@
+package mapping
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// lax converts v as SQLite does when a column of that kind is given it. What SQLite has no
+// storage class for is text or a number there. Only an integer above the range of int64
+// that would be rounded does not fit.
+func lax(v change.Value, kind change.Kind) (change.Value, bool) {
+	v = stored(v)
+	switch kind {
+	case change.Text:
+		switch v.Kind() {
+		case change.Int64:
+			return change.TextValue(v.String()), true
+		case change.Float64:
+			return change.TextValue(realText(v.Float64())), true
+		}
+	case change.Int64, change.Uint64, change.Bool, change.Decimal:
+		if v.Kind() == change.Uint64 {
+			return change.Value{}, false
+		}
+		return numericAffinity(v), true
+	case change.Float64:
+		switch n := numericAffinity(v); n.Kind() {
+		case change.Uint64:
+			return change.Value{}, false
+		case change.Int64:
+			return change.Float(float64(n.Int64())), true
+		default:
+			return n, true
+		}
+	}
+	if v.Kind() == change.Uint64 {
+		v = change.TextValue(v.String())
+	}
+	return v, true
+}
+
+// stored returns v in the kind that SQLite has for it.
+func stored(v change.Value) change.Value {
+	switch v.Kind() {
+	case change.Bool:
+		return change.Int(bit(v))
+	case change.Int64, change.Uint64, change.Float64, change.Text, change.Bytes:
+		return v
+	default:
+		return change.TextValue(v.Str())
+	}
+}
+
+// numericAffinity makes a number of text that looks like one, and an integer of a float
+// that is one.
+func numericAffinity(v change.Value) change.Value {
+	switch v.Kind() {
+	case change.Text:
+		text := strings.Trim(v.Str(), " \t\n\v\f\r")
+		if !numberText(text) {
+			return v
+		}
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return change.Int(i)
+		}
+		f, _ := strconv.ParseFloat(text, 64) // beyond the range it is an infinity, as in SQLite
+		return integral(f)
+	case change.Float64:
+		return integral(v.Float64())
+	default:
+		return v
+	}
+}
+
+// integral returns f as an integer if it is one that a float holds without doubt.
+func integral(f float64) change.Value {
+	if f == math.Trunc(f) && math.Abs(f) < 1<<51 {
+		return change.Int(int64(f))
+	}
+	return change.Float(f)
+}
+
+// numberText tells whether s is an integer or real literal of SQL, with a sign.
+func numberText(s string) bool {
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		s = s[1:]
+	}
+	mantissa, exponent := s, ""
+	if e := strings.IndexAny(s, "eE"); e >= 0 {
+		mantissa, exponent = s[:e], s[e+1:]
+		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
+			exponent = exponent[1:]
+		}
+		if exponent == "" {
+			return false
+		}
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	return whole+fraction != "" && strings.Trim(whole+fraction+exponent, "0123456789") == ""
+}
+
+// realText prints f as SQLite does: always with a point.
+func realText(f float64) string {
+	text := strconv.FormatFloat(f, 'g', -1, 64)
+	if strings.ContainsAny(text, ".IN") {
+		return text
+	}
+	if mantissa, exponent, ok := strings.Cut(text, "e"); ok {
+		return mantissa + ".0e" + exponent
+	}
+	return text + ".0"
+}
