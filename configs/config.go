@@ -1,0 +1,165 @@
+package configs
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/resolver"
+)
+
+// Config is everything that the config files say. It is not written to after [Load] and
+// safe for concurrent use.
+type Config struct {
+	// Stores and Links are in the order of the files.
+	Stores []*Store
+	Links  []*Link
+	// Admin is nil where there is no admin block.
+	Admin *Admin
+
+	files map[string]*hcl.File // with secrets masked
+}
+
+// Store returns the store called name, or nil.
+func (c *Config) Store(name string) *Store {
+	for _, s := range c.Stores {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Link returns the link called name, or nil.
+func (c *Config) Link(name string) *Link {
+	for _, l := range c.Links {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// Store is one database and how to reach it.
+type Store struct {
+	Name string
+	// Engine is "sqlite".
+	Engine string
+	DSN    Secret
+	// Capture is how changes are captured (SQLite).
+	Capture Capture
+
+	at    hcl.Range            // the header of the block
+	attrs map[string]hcl.Range // the values of its attributes
+}
+
+// Capture is how the changes of a SQLite store are captured.
+type Capture string
+
+// The ways to capture. Auto takes rows where the link needs the row as it was before a
+// change (see [BoundPair.NeedsBase]), and keys elsewhere.
+const (
+	CaptureAuto Capture = "auto"
+	CaptureKeys Capture = "keys"
+	CaptureRows Capture = "rows"
+)
+
+// Link is two stores and the tables kept the same between them.
+type Link struct {
+	Name string
+	// Stores are the left and the right one, by [change.Side].
+	Stores    [2]*Store
+	Direction Direction
+	Initial   Initial
+	Conflict  Conflict
+	// Tables are the table blocks.
+	Tables []*Table
+	// Include and Exclude are the lists of the tables block: names, or patterns in which *
+	// is any text and ? any character.
+	Include, Exclude []Pattern
+
+	at    hcl.Range
+	attrs map[string]hcl.Range
+}
+
+// Direction is which way a link runs.
+type Direction string
+
+// The directions.
+const (
+	Both        Direction = "both"
+	LeftToRight Direction = "left_to_right"
+	RightToLeft Direction = "right_to_left"
+)
+
+// Writes tells for each side, by [change.Side], whether the link writes to it.
+func (l *Link) Writes() [2]bool {
+	return [2]bool{
+		change.Left:  l.Direction != LeftToRight,
+		change.Right: l.Direction != RightToLeft,
+	}
+}
+
+// Initial is what happens to rows that differ at first contact.
+type Initial string
+
+// The ways of first contact. A two-way link merges by default; a one-way link takes the
+// side that it reads, or none.
+const (
+	InitialLeft  Initial = "left"
+	InitialRight Initial = "right"
+	InitialMerge Initial = "merge"
+	InitialNone  Initial = "none"
+)
+
+// Conflict is how conflicts are decided.
+type Conflict struct {
+	Policy  resolver.Rule
+	Deletes resolver.Deletes
+
+	at    hcl.Range
+	attrs map[string]hcl.Range
+}
+
+// Table is a table block: two tables that may have different names and columns.
+type Table struct {
+	// Name is the label of the block, and the name of the pair.
+	Name string
+	// Names are the names of the tables, by [change.Side].
+	Names   [2]string
+	Columns []*Column
+	// Ignore lists columns that are neither read nor written.
+	Ignore []Pattern
+	// Conflict is the link's, with what the table says otherwise.
+	Conflict Conflict
+
+	at    hcl.Range
+	attrs map[string]hcl.Range
+}
+
+// Column is a column block of a table.
+type Column struct {
+	// Name is the label of the block.
+	Name string
+	// Names are the columns by [change.Side], "" where the config does not say.
+	Names [2]string
+	// Values translates left values to right ones; nil for none.
+	Values map[string]string
+	// Convert is the expression that makes the value of that side (to_left, to_right).
+	Convert [2]*Expression
+	Merge   resolver.ColumnRule
+
+	at    hcl.Range
+	attrs map[string]hcl.Range
+}
+
+// Pattern is a name in a list, with its place in the file.
+type Pattern struct {
+	Text string
+	at   hcl.Range
+}
+
+// Admin is where the admin API listens.
+type Admin struct {
+	// Listen is host:port, on the loopback interface.
+	Listen string
+}

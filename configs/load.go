@@ -1,0 +1,249 @@
+package configs
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Bounds on what is parsed: the parser recurses, and a stack that overflows takes the
+// process with it.
+const (
+	maxFileBytes = 256 << 10
+	maxNesting   = 100
+)
+
+// Load reads the config in paths: each is a file, or a directory of which all files that
+// end in .hcl are read, in the order of their names. It reads the environment and the
+// files that the config refers to, and connects to nothing.
+//
+// The Config is never nil, and complete only if the diagnostics have no errors (they may
+// have warnings). They are sorted by place.
+func Load(paths ...string) (*Config, hcl.Diagnostics) {
+	d := newDecoder()
+	var bodies []*hclsyntax.Body
+	for _, path := range d.expand(paths) {
+		src, err := readConfig(path)
+		if err != nil {
+			d.fail("Cannot read config", err)
+			continue
+		}
+		bodies = append(bodies, d.parse(path, src))
+	}
+	return d.finish(bodies)
+}
+
+// Parse is Load for one file that is already read. Filename is for diagnostics, and its
+// directory is where relative paths in file() start.
+func Parse(filename string, src []byte) (*Config, hcl.Diagnostics) {
+	d := newDecoder()
+	if len(src) > maxFileBytes {
+		d.fail("Cannot read config", errTooLarge(filename))
+		return d.finish(nil)
+	}
+	return d.finish([]*hclsyntax.Body{d.parse(filename, src)})
+}
+
+func newDecoder() *decoder {
+	return &decoder{config: &Config{files: map[string]*hcl.File{}}}
+}
+
+// fail reports a mistake that has no place in a file.
+func (d *decoder) fail(summary string, err error) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()})
+}
+
+// expand lists the files of paths, each once.
+func (d *decoder) expand(paths []string) []string {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			d.fail("Cannot read config", err)
+			continue
+		}
+		found := []string{path}
+		if info.IsDir() {
+			if found, err = configsIn(path); err != nil {
+				d.fail("Cannot read config", err)
+				continue
+			}
+		}
+		for _, file := range found {
+			if file = filepath.Clean(file); !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
+}
+
+// configsIn lists the config files of a directory by name.
+func configsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if !entry.IsDir() && strings.HasSuffix(name, ".hcl") && !strings.HasPrefix(name, ".") {
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no file in %s ends in .hcl", dir)
+	}
+	return files, nil
+}
+
+// readConfig reads a config file up to the limit.
+func readConfig(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	src, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(src) > maxFileBytes {
+		return nil, errTooLarge(path)
+	}
+	return src, nil
+}
+
+func errTooLarge(path string) error {
+	return fmt.Errorf("%s is larger than %d KiB: split it and give the directory", path, maxFileBytes>>10)
+}
+
+// parse parses one file. What is kept of its text is masked.
+func (d *decoder) parse(filename string, src []byte) *hclsyntax.Body {
+	masked := &hcl.File{Bytes: mask(src)}
+	d.config.files[filename] = masked
+	if at, deep := tooDeep(filename, src); deep {
+		d.errorf(at, "Nested too deeply", "Brackets are nested more than %d deep here.", maxNesting)
+		return nil
+	}
+	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
+	d.take(withhold(diags, src, masked.Bytes))
+	if file == nil {
+		return nil
+	}
+	masked.Nav = file.Nav
+	body, ok := file.Body.(*hclsyntax.Body)
+	if !ok || diags.HasErrors() {
+		return nil
+	}
+	return body
+}
+
+// tooDeep tells where brackets are nested deeper than the limit.
+func tooDeep(filename string, src []byte) (hcl.Range, bool) {
+	tokens, _ := hclsyntax.LexConfig(src, filename, hcl.InitialPos) // its mistakes come again from the parser
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			if depth++; depth > maxNesting {
+				return t.Range, true
+			}
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote,
+			hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
+			depth = max(depth-1, 0)
+		}
+	}
+	return hcl.Range{}, false
+}
+
+// withhold takes the quoted words out of syntax errors on lines of which something is
+// masked: the parser quotes what it stumbled over.
+func withhold(diags hcl.Diagnostics, src, masked []byte) hcl.Diagnostics {
+	for _, diag := range diags {
+		if diag.Subject == nil {
+			continue
+		}
+		at := diag.Subject.Start.Byte
+		if lineAt(src, at) == lineAt(masked, at) {
+			continue
+		}
+		diag.Detail = withoutQuotes(diag.Detail, redacted)
+	}
+	return diags
+}
+
+// lineAt returns the line of src that byte number at is on.
+func lineAt(src []byte, at int) string {
+	at = min(max(at, 0), len(src))
+	start := strings.LastIndexByte(string(src[:at]), '\n') + 1
+	end := len(src)
+	if i := strings.IndexByte(string(src[at:]), '\n'); i >= 0 {
+		end = at + i
+	}
+	return string(src[start:end])
+}
+
+// finish decodes and validates the parsed bodies. With a syntax error anywhere it does
+// not: what was not understood would be reported as missing everywhere else.
+func (d *decoder) finish(bodies []*hclsyntax.Body) (*Config, hcl.Diagnostics) {
+	if !d.diags.HasErrors() {
+		d.decode(bodies)
+		d.validate()
+	}
+	sortDiags(d.diags)
+	return d.config, d.diags
+}
+
+// decode decodes all files: stores first, because links refer to them.
+func (d *decoder) decode(bodies []*hclsyntax.Body) {
+	for _, body := range bodies {
+		d.check(body, "a config file", schema{
+			blocks: []string{"store", "link", "admin"},
+			later:  []string{"data_dir", "memory", "log"},
+		})
+		for _, b := range body.Blocks {
+			if b.Type == "store" {
+				d.store(b)
+			}
+		}
+	}
+	for _, body := range bodies {
+		for _, b := range body.Blocks {
+			switch b.Type {
+			case "link":
+				d.link(b)
+			case "admin":
+				d.admin(b)
+			}
+		}
+	}
+}
+
+// sortDiags sorts by file and place; what has no place comes first.
+func sortDiags(diags hcl.Diagnostics) {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int {
+		if a.Subject == nil || b.Subject == nil {
+			return cmp.Compare(rank(a), rank(b))
+		}
+		return cmp.Or(
+			cmp.Compare(a.Subject.Filename, b.Subject.Filename),
+			cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte),
+		)
+	})
+}
+
+func rank(d *hcl.Diagnostic) int {
+	if d.Subject == nil {
+		return 0
+	}
+	return 1
+}
