@@ -40,7 +40,11 @@ func (p Policy) Decide(base change.Image, left, right Version) Decision {
 		}
 		return Decision{Row: right.Row, Verdict: RightWins}
 	}
-	left.Row, right.Row = fill(left.Row, base, right.Row), fill(right.Row, base, left.Row)
+	if !base.Known {
+		base.Row = nil
+	}
+	left.Row, right.Row, base.Row = fill(left.Row, base.Row, right.Row), fill(right.Row, base.Row, left.Row),
+		fillBase(base.Row, left.Row, right.Row)
 	same := left.Row.Equal(right.Row)
 	if same && (!base.Known || !left.Changed || left.Row == nil || !p.Counts()) {
 		return Decision{Row: left.Row, Verdict: LeftWins}
@@ -124,24 +128,47 @@ func (p Policy) winner(left, right Version) Verdict {
 
 // fill returns row with its Unset values replaced by the base's, or else by the other
 // side's. It copies row only if there are any.
-func fill(row change.Row, base change.Image, other change.Row) change.Row {
+func fill(row, base, other change.Row) change.Row {
 	filled := row
 	for i := range row {
 		if !row[i].IsUnset() {
 			continue
 		}
-		v := valueAt(base.Row, i) // nil where the base is not known
+		v := valueAt(base, i)
 		if v.IsUnset() {
 			v = valueAt(other, i)
 		}
-		if v.IsUnset() {
-			continue
-		}
-		if &filled[0] == &row[0] {
-			filled = append(change.Row(nil), row...)
-		}
-		filled[i] = v
+		filled = with(filled, row, i, v)
 	}
+	return filled
+}
+
+// fillBase returns base with its Unset values replaced where one side did not change them:
+// there, the other side's value does not count as a change of its own.
+func fillBase(base, left, right change.Row) change.Row {
+	filled := base
+	for i := range base {
+		l, r := valueAt(left, i), valueAt(right, i)
+		switch {
+		case !base[i].IsUnset() || left == nil || right == nil:
+		case l.IsUnset():
+			filled = with(filled, base, i, r)
+		case r.IsUnset():
+			filled = with(filled, base, i, l)
+		}
+	}
+	return filled
+}
+
+// with sets value i of filled, which is row or already a copy of it, in a copy.
+func with(filled, row change.Row, i int, v change.Value) change.Row {
+	if v.IsUnset() {
+		return filled
+	}
+	if &filled[0] == &row[0] {
+		filled = append(change.Row(nil), row...)
+	}
+	filled[i] = v
 	return filled
 }
 

@@ -26,6 +26,9 @@ func numeric(v change.Value) bool {
 // are rounded once. It is false for what is no finite number, for an overflow, and for
 // floats among other numbers whose sum is no float.
 func sum(l, r, b change.Value) (change.Value, bool) {
+	if small(l) && small(r) && small(b) {
+		return change.Int(l.Int64() + r.Int64() - b.Int64()), true // NULL's content is 0
+	}
 	total, scale := new(big.Rat), 0
 	var seen [change.Decimal + 1]bool
 	for i, v := range [...]change.Value{l, r, b} {
@@ -56,6 +59,12 @@ func sum(l, r, b change.Value) (change.Value, bool) {
 		// Whether the column is unsigned shows only in a value that is.
 		return change.Uint(total.Num().Uint64()), seen[change.Uint64] && total.Num().IsUint64()
 	}
+}
+
+// small tells whether v is NULL or an integer of which three add up without an overflow.
+func small(v change.Value) bool {
+	const limit = 1 << 61
+	return v.IsNull() || v.Kind() == change.Int64 && -limit < v.Int64() && v.Int64() < limit
 }
 
 // rational returns the exact value of a finite number and its decimal places.
