@@ -12,8 +12,7 @@ type Position string
 // application, or by another link.
 type Tag struct {
 	// Apply is the number of the transaction among those in which this link wrote
-	// rows to this store, counted from 1 in the store's marker. Such a transaction is
-	// an echo.
+	// rows to this store: the Apply of the marker in it. Such a transaction is an echo.
 	Apply uint64
 }
 

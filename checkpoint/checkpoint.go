@@ -16,7 +16,8 @@ type Marker struct {
 	// with an older epoch must fail.
 	Epoch uint64
 	// Apply is the number of the last transaction in which the link wrote rows to this
-	// store. It is the tag of that transaction's echo.
+	// store. It is the tag of that transaction's echo. Numbers grow, also from one epoch to
+	// the next, and are not used twice; not every number is used.
 	Apply uint64
 	// Upto is where the other log was read to: every change up to there is settled in
 	// this store, except those listed as debts.

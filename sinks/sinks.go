@@ -22,7 +22,8 @@ type Sink interface {
 	// Apply writes one batch in one transaction: check the epoch, write the rows by
 	// compare-and-set, write the marker, commit. The outcomes are in the order of the
 	// writes. It is idempotent by Marker.Apply: a batch whose COMMIT went through although
-	// its answer was lost is not written again, and gets the outcomes it had.
+	// its answer was lost is not written again, and gets the outcomes it had. A batch of which
+	// nothing was done may be written again, to no effect.
 	// An error of class Fenced means that a later instance has opened the store.
 	Apply(ctx context.Context, batch *Batch) (Result, error)
 
@@ -42,9 +43,11 @@ type Journal interface {
 // Batch is what is written to a store in one transaction.
 type Batch struct {
 	Writes []Write
-	// Marker is as it is to be stored if every write is Done. For each write that is
-	// not, the sink adds the write's Debt to Marker.Debts ([Batch.Settled]).
+	// Marker is as it is to be stored if every write is Done; [Batch.Settled] says how it
+	// is to be stored otherwise.
 	Marker checkpoint.Marker
+	// Prior is the Apply of the last batch before this one of which something was done.
+	Prior uint64
 }
 
 // Write is one row to be written on condition.
@@ -94,14 +97,22 @@ type Outcome struct {
 }
 
 // Settled returns the marker to be stored after these outcomes: the batch's, with the
-// debts of the writes that were not done.
+// debts of the writes that were not done. If none was done there will be no echo, and the
+// marker keeps the number of the batch before.
 func (b *Batch) Settled(outcomes []Outcome) checkpoint.Marker {
 	m := b.Marker
 	debts := m.Debts[:len(m.Debts):len(m.Debts)]
+	done := 0
 	for i := range outcomes {
-		if outcomes[i].Verdict != Done && b.Writes[i].Debt != nil {
+		switch {
+		case outcomes[i].Verdict == Done:
+			done++
+		case b.Writes[i].Debt != nil:
 			debts = append(debts, *b.Writes[i].Debt)
 		}
+	}
+	if len(b.Writes) > 0 && done == 0 {
+		m.Apply = b.Prior
 	}
 	m.Debts = debts
 	return m

@@ -22,8 +22,10 @@ type Source interface {
 
 	// Next returns the next transaction of the log, in commit order, and blocks until
 	// there is one or ctx ends. Transactions that touch no table of the link may be left
-	// out; the link's own may not, unless they wrote no rows. What is returned is the
-	// caller's and is not written to again.
+	// out; the link's own may not, unless they wrote no rows. Looks and barriers wait for
+	// positions, so what was left out shows in the Position of a later transaction, an empty
+	// one if need be, before Next blocks. What is returned is the caller's and is not written
+	// to again.
 	Next(ctx context.Context) (*change.Tx, error)
 
 	// Settle says that everything up to upto is durable on the other side, and may be

@@ -1,0 +1,81 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// barrier waits until everything that the logs held up to heads is on the other side.
+type barrier struct {
+	heads [2]change.Position
+	done  chan struct{}
+}
+
+// Barrier returns nil once everything that was committed in either store before the call is
+// in the other one, but for parked rows, and ctx.Err() if that takes longer than ctx.
+func (l *Link) Barrier(ctx context.Context) error {
+	b := &barrier{done: make(chan struct{})}
+	for s, store := range l.cfg.Stores {
+		if store.Source == nil {
+			continue
+		}
+		head, err := l.head(ctx, change.Side(s))
+		if err != nil {
+			return err
+		}
+		b.heads[s] = head
+	}
+	if err := l.call(ctx, func(lp *loop) { lp.barriers = append(lp.barriers, b) }); err != nil {
+		return err
+	}
+	select {
+	case <-b.done:
+		return nil
+	case <-l.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		err := l.call(context.WithoutCancel(ctx), func(lp *loop) {
+			lp.barriers = slices.DeleteFunc(lp.barriers, func(x *barrier) bool { return x == b })
+		})
+		return cmp.Or(err, ctx.Err())
+	}
+}
+
+// head asks the looker of side s, between its other work, where the log ends.
+func (l *Link) head(ctx context.Context, s change.Side) (head change.Position, err error) {
+	done := make(chan struct{})
+	work := func() {
+		head, err = l.cfg.Stores[s].Looker.Head(ctx)
+		close(done)
+	}
+	select {
+	case l.heads[s] <- work:
+		<-done
+	case <-l.stopped:
+		return "", ErrStopped
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the end of the %s log: %w", s, err)
+	}
+	return head, nil
+}
+
+// checkBarriers releases those whose changes are all settled.
+func (lp *loop) checkBarriers() {
+	lp.barriers = slices.DeleteFunc(lp.barriers, func(b *barrier) bool {
+		for s := range lp.ends {
+			e := &lp.ends[s]
+			if e.reads && (!e.reached(e.read, b.heads[s]) || lp.open(change.Side(s), b.heads[s])) {
+				return false
+			}
+		}
+		close(b.done)
+		return true
+	})
+}

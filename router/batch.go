@@ -1,0 +1,402 @@
+package router
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sinks"
+)
+
+// flight is a batch that the sink has.
+type flight struct {
+	batch *sinks.Batch
+	rows  []*row
+	apply uint64
+	// read is how far the other log was read when the batch was formed.
+	read      change.Position
+	tables    bool
+	otherRead int
+}
+
+// form takes everything that waits to be written to side s, up to the limits, as one batch,
+// and moves the rows on as if it had gone through. It returns nil when there is nothing to
+// write. mark asks for a marker alone, if it has anything to say.
+func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sinks.Batch {
+	e := &r.ends[s]
+	if e.inFlight != nil || !e.writes {
+		return nil
+	}
+	r.evaluateAll()
+	f := &flight{apply: e.next}
+	taken, bytes := 0, 0
+	for _, w := range e.out {
+		if taken >= maxRows || bytes >= maxBytes && len(f.rows) > 0 {
+			break
+		}
+		taken++
+		if w.stage != out || w.dest != s {
+			continue // evaluated anew since
+		}
+		w.stage = held
+		write, err := r.write(w, s)
+		if err != nil {
+			r.park(w, err.Error(), true)
+			continue
+		}
+		bytes += w.size()
+		if f.batch == nil {
+			f.batch = &sinks.Batch{}
+		}
+		f.batch.Writes = append(f.batch.Writes, write)
+		f.rows = append(f.rows, w)
+	}
+	clear(e.out[:taken])
+	e.out = e.out[taken:]
+	if f.batch == nil {
+		if !mark || !r.dueMark(s) {
+			return nil
+		}
+		f.batch, f.apply = &sinks.Batch{}, e.apply
+	}
+	for _, w := range f.rows {
+		r.advance(w, s, f.apply)
+	}
+	if len(f.rows) > 0 {
+		e.next++
+	}
+	r.finishForm(s, f)
+	return f.batch
+}
+
+func (r *reconciler) finishForm(s change.Side, f *flight) {
+	e, other := &r.ends[s], &r.ends[s.Other()]
+	f.batch.Prior = e.apply
+	f.batch.Marker = checkpoint.Marker{
+		Epoch: e.epoch, Apply: f.apply, Upto: other.read, Seen: other.seen, Debts: r.debts(s),
+	}
+	if s == r.home {
+		f.batch.Marker.Tables = r.tables()
+		f.tables, r.tablesNew = r.tablesNew, false
+	}
+	f.read, f.otherRead = other.read, other.unmarked
+	other.unmarked = 0
+	e.inFlight = f
+}
+
+// dueMark tells whether a marker alone on side s would say anything. Markers must never
+// answer markers: only rows that were read count.
+func (r *reconciler) dueMark(s change.Side) bool {
+	return r.ends[s.Other()].unmarked > 0 || s == r.home && r.tablesNew || r.broken.markAlways
+}
+
+// write returns the write that brings w's target to side s.
+func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
+	p := w.id.pair
+	key, err := p.NativeKey(s, w.key)
+	if err != nil {
+		return sinks.Write{}, fmt.Errorf("map the key to the %s: %w", s, err)
+	}
+	native, err := p.Native(s, w.target.row)
+	if err != nil {
+		return sinks.Write{}, fmt.Errorf("map the row to the %s: %w", s, err)
+	}
+	out := sinks.Write{Table: p.Tables[s], Key: key, New: native, Debt: r.debt(w, s.Other())}
+	if r.twoWay() && !r.broken.noCompare {
+		expect := w.now[s].native
+		if !w.now[s].hasNative {
+			if expect, err = p.Native(s, w.now[s].canon); err != nil {
+				return sinks.Write{}, fmt.Errorf("map what the %s had: %w", s, err)
+			}
+		}
+		out.Expect = change.Is(expect)
+	}
+	if c := w.target.conflict; c != nil {
+		out.Conflict = r.conflict(w, c)
+	}
+	return out, nil
+}
+
+func (r *reconciler) conflict(w *row, c *decided) *checkpoint.Conflict {
+	return &checkpoint.Conflict{
+		Pair: w.id.pair.Name, Key: w.key, Base: w.base, Left: w.now[0].canon, Right: w.now[1].canon,
+		Result: w.target.row, Winner: c.winner, Policy: c.policy,
+		LeftTime: w.now[0].time, RightTime: w.now[1].time, Decided: r.now,
+	}
+}
+
+// advance moves w on as it is once its target is in side s.
+func (r *reconciler) advance(w *row, s change.Side, apply uint64) {
+	o := s.Other()
+	w.sent = &sent{side: s, apply: apply, inFlight: true,
+		undo: undo{base: w.base, dirty: w.dirty, before: w.before, since: w.since, at: w.at[s]}}
+	w.sent.value = version{known: true, canon: w.target.row, time: w.target.time}
+	r.ends[s].waiting++
+	w.dirty[o] = false
+	if !r.twoWay() || w.same(o, w.target.row) || r.broken.mergeOnce { // s was the only side to write
+		w.base, w.dirty[s] = change.Is(w.target.row), false
+		return
+	}
+	// A merged value: the other side is next. Until then it is what both had last, and s
+	// counts as changed.
+	w.base = w.now[o].image()
+	w.sent.dirty, w.sent.before = true, w.base
+}
+
+// applied takes what came of the batch that side s had in flight.
+func (r *reconciler) applied(s change.Side, result sinks.Result) {
+	e := &r.ends[s]
+	f := e.inFlight
+	e.inFlight = nil
+	e.count.Batches++
+	e.apply = f.batch.Settled(result.Outcomes).Apply
+	done := f.rows[:0]
+	for i, w := range f.rows {
+		switch o := result.Outcomes[i]; {
+		case o.Verdict == sinks.Done:
+			e.count.Applied++
+			if f.batch.Writes[i].Conflict != nil {
+				r.count.Conflicts++
+			}
+			r.written(w, s)
+			if w.sent != nil {
+				done = append(done, w)
+			}
+		case o.Verdict == sinks.Differs:
+			r.takeBack(w, s)
+			r.differs(w, s)
+		default:
+			r.takeBack(w, s)
+			e.count.Refused++
+			r.park(w, "the "+s.String()+" store refuses the row: "+reason(o.Err), false)
+		}
+	}
+	if len(done) > 0 {
+		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
+	}
+}
+
+func reason(err error) string {
+	if err == nil {
+		err = errors.New("no reason given")
+	}
+	return err.Error()
+}
+
+// written notes that w is in side s. On a two-way link it waits for its echo.
+func (r *reconciler) written(w *row, s change.Side) {
+	w.sent.inFlight = false
+	w.fails, w.verify, w.contact = 0, false, false
+	r.unpark(w)
+	switch {
+	case !r.twoWay():
+		r.ends[s].waiting--
+		w.sent = nil
+		r.touch(w)
+	case r.broken.noEchoWait:
+		r.settleEcho(s, w)
+	}
+}
+
+// takeBack undoes advance: nothing was written. What was read since stays.
+func (r *reconciler) takeBack(w *row, s change.Side) {
+	u := w.sent.undo
+	for x := range w.dirty {
+		if u.dirty[x] {
+			w.dirty[x], w.before[x], w.since[x] = true, u.before[x], u.since[x]
+		}
+	}
+	w.base = u.base
+	w.sent = nil
+	r.ends[s].waiting--
+}
+
+// differs looks at a row whose compare failed, unless the change that made it fail was read
+// meanwhile.
+func (r *reconciler) differs(w *row, s change.Side) {
+	r.ends[s].count.Differs++
+	w.fails++
+	switch {
+	case w.fails > 20:
+		r.park(w, fmt.Sprintf("the %s store shows the row but does not find it again by its content", s), false)
+	case r.broken.noLook:
+		r.touch(w)
+	default:
+		r.look(w, s)
+	}
+}
+
+// debts lists what was read from the log across from s and is not settled in s.
+func (r *reconciler) debts(s change.Side) []checkpoint.Debt {
+	var owed []*row
+	for _, w := range r.rows {
+		if r.owes(w, s.Other()) {
+			owed = append(owed, w)
+		}
+	}
+	slices.SortFunc(owed, byAge)
+	debts := make([]checkpoint.Debt, len(owed))
+	for i, w := range owed {
+		debts[i] = *r.debt(w, s.Other())
+	}
+	return debts
+}
+
+func byAge(a, b *row) int { return cmp.Compare(a.n, b.n) }
+
+// owes tells whether w is a debt of the log of side o. What is in flight to o counts as it
+// was before: if it comes to nothing, a marker that is written meanwhile has to remember it.
+func (r *reconciler) owes(w *row, o change.Side) bool {
+	if r.broken.debtsForget && w.sent != nil {
+		return false
+	}
+	return w.dirty[o] || w.pushing == int8(o)+1 || w.inFlightTo(o) && w.sent.undo.dirty[o]
+}
+
+func (w *row) inFlightTo(s change.Side) bool {
+	return w.sent != nil && w.sent.inFlight && w.sent.side == s
+}
+
+// debt returns w as a debt of the log of side o, or nil if it is none.
+func (r *reconciler) debt(w *row, o change.Side) *checkpoint.Debt {
+	if !r.owes(w, o) {
+		return nil
+	}
+	before := w.before[o]
+	if w.inFlightTo(o) && w.sent.undo.dirty[o] {
+		before = w.sent.undo.before[o]
+	}
+	d := &checkpoint.Debt{
+		Pair: w.id.pair.Name, Key: w.key, Base: before, Latest: w.now[o].image(),
+		At: w.at[o], Time: w.now[o].time, Pushing: w.pushing == int8(o)+1,
+	}
+	if w.parked != nil {
+		d.Parked = w.parked.reason
+	}
+	return d
+}
+
+// tables returns the state of the tables, for the marker.
+func (r *reconciler) tables() []checkpoint.Table {
+	states := make([]checkpoint.Table, len(r.pairs))
+	for i, p := range r.pairs {
+		states[i] = p.state
+	}
+	return states
+}
+
+// load takes what the markers of both stores say. It is called once, before anything else.
+func (r *reconciler) load(markers [2]checkpoint.Marker) {
+	for s := range r.ends {
+		e, m := &r.ends[s], &markers[s]
+		e.epoch, e.apply = m.Epoch, m.Apply
+		// Numbers of an earlier instance never come again: its echoes may still be unread.
+		e.next = max(m.Epoch<<32, m.Apply) + 1
+		across := &r.ends[1-s]
+		across.read, across.seen = m.Upto, m.Seen
+	}
+	for s := range r.ends {
+		if r.twoWay() && r.ends[s].seen < r.ends[s].apply {
+			r.ends[s].window = r.ends[s].apply
+		}
+		for i := range markers[1-s].Debts {
+			r.owe(change.Side(s), &markers[1-s].Debts[i])
+		}
+	}
+	for w := range r.recovering {
+		for s := range w.now {
+			if before := w.before[1-s]; !w.now[s].known && before.Known {
+				w.now[s] = version{known: true, canon: before.Row}
+			}
+		}
+	}
+	for _, t := range markers[r.home].Tables {
+		if p := r.byName[t.Pair]; p != nil {
+			p.state = t
+			if t.Stage == checkpoint.Paused { // whoever starts the link again has mended it
+				p.state = checkpoint.Table{Pair: t.Pair}
+			}
+		}
+	}
+}
+
+// owe takes a debt of the log of side s.
+func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
+	p := r.byName[d.Pair]
+	if p == nil {
+		return // the pair is not in the config any more
+	}
+	w, _ := r.row(p, d.Key)
+	w.met = true
+	w.dirty[s], w.at[s], w.since[s], w.before[s] = true, d.At, d.At, d.Base
+	w.now[s] = version{known: d.Latest.Known, canon: d.Latest.Row, time: d.Time}
+	switch {
+	case d.Pushing:
+		w.pushing, w.base, w.before[s] = int8(s)+1, change.Image{}, change.Image{}
+	case !w.base.Known && w.pushing == 0:
+		w.base = d.Base
+	}
+	if d.Parked != "" {
+		r.park(w, d.Parked, false)
+	}
+	if r.twoWay() {
+		r.recover(w)
+	} else {
+		r.touch(w)
+	}
+}
+
+// recover holds w until both logs were read past the link's last writes before the start.
+func (r *reconciler) recover(w *row) {
+	w.recovering = true
+	w.stage = held
+	r.recovering[w] = struct{}{}
+}
+
+// wrote tells that the link wrote a row of side s before the start, with the key that s has:
+// found in the log's recovery window.
+func (r *reconciler) wrote(s change.Side, table *change.Table, native change.Row) {
+	p := r.byTable[s][table]
+	if p == nil {
+		return
+	}
+	key, err := p.CanonKey(s, native)
+	if err != nil {
+		return // the link cannot have written it
+	}
+	w, _ := r.row(p, key)
+	r.recover(w)
+}
+
+// open is for barriers: it tells whether a change of the log of s, up to pos, is not on the
+// other side yet. Parked rows do not count: they wait for a person.
+func (r *reconciler) open(s change.Side, pos change.Position) bool {
+	e := &r.ends[s]
+	for _, w := range r.rows {
+		if w.parked != nil {
+			continue
+		}
+		if w.dirty[s] && e.reached(pos, w.since[s]) {
+			return true
+		}
+		if t := w.sent; t != nil && t.inFlight && t.undo.dirty[s] && e.reached(pos, t.undo.since[s]) {
+			return true
+		}
+	}
+	return false
+}
+
+// nextWake returns when the next parked row is due, zero for never.
+func (r *reconciler) nextWake() time.Time {
+	var next time.Time
+	for w := range r.parkedRows {
+		if u := w.parked.until; w.stage == held && !u.IsZero() && (next.IsZero() || u.Before(next)) {
+			next = u
+		}
+	}
+	return next
+}

@@ -1,0 +1,153 @@
+package router
+
+import (
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sources"
+)
+
+// First contact compares the rows that both sides held before the link, table by table, in
+// chunks of keys: first along the left table, which finds what the right one lacks or has
+// differently, then along the right one, which finds what the left one lacks. Both sides
+// stay in use. Rows that somebody changes meanwhile go the ordinary way.
+
+// chunk is a run of keys of a table whose rows are being compared.
+type chunk struct {
+	pair *pair
+	pass change.Side
+	// after is the last key of the chunk, in the form of the store of pass; last says that
+	// the table ends with the chunk.
+	after change.Row
+	last  bool
+	// open counts the rows that are not settled; rows all of them.
+	open, rows int
+}
+
+// scan asks for the next chunk of first contact: rows of pass behind after, and what the
+// other side has under their keys.
+type scan struct {
+	pair  *pair
+	pass  change.Side
+	after change.Row
+}
+
+// nextScan returns the chunk that first contact needs next, or nil if there is none now.
+func (r *reconciler) nextScan() *scan {
+	for _, p := range r.pairs {
+		if p.state.Stage != checkpoint.Contact {
+			continue
+		}
+		if p.chunk != nil {
+			if p.chunk.open > 0 {
+				return nil
+			}
+			r.finishChunk(p)
+			return r.nextScan()
+		}
+		if p.Initial == InitialNone || p.state.Pass == change.Right && !r.secondPass(p) ||
+			p.state.Pass == change.Left && !r.firstPass(p) {
+			r.nextPass(p)
+			return r.nextScan()
+		}
+		return &scan{pair: p, pass: p.state.Pass, after: p.state.After}
+	}
+	return nil
+}
+
+// firstPass and secondPass tell whether walking the left, and the right, table can find
+// anything to do: a one-way link has nothing to bring back, and removes rows from the side
+// it writes to only if the other one is declared right.
+func (r *reconciler) firstPass(p *pair) bool {
+	return r.ends[change.Right].writes || p.Initial == InitialRight
+}
+
+func (r *reconciler) secondPass(p *pair) bool {
+	return r.ends[change.Left].writes || p.Initial == InitialLeft
+}
+
+func (r *reconciler) nextPass(p *pair) {
+	r.tablesNew = true
+	if p.state.Pass == change.Left {
+		p.state.Pass, p.state.After = change.Right, nil
+		return
+	}
+	p.state = checkpoint.Table{Pair: p.Name, Stage: checkpoint.Live, Rows: p.state.Rows}
+}
+
+// finishChunk moves first contact past a chunk whose rows are all settled.
+func (r *reconciler) finishChunk(p *pair) {
+	c := p.chunk
+	p.chunk = nil
+	r.tablesNew = true
+	p.state.Rows += uint64(c.rows)
+	r.count.Contacted += uint64(c.rows)
+	p.state.After = c.after
+	if c.last {
+		r.nextPass(p)
+	}
+}
+
+// scanned takes what a scan saw: rows of the scan's pass in key order, and what the other
+// side has under the same keys. limit is how many rows the scan asked for.
+func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
+	p := q.pair
+	if p.state.Stage != checkpoint.Contact {
+		return // paused meanwhile
+	}
+	c := &chunk{pair: p, pass: q.pass, last: len(pass.Rows) < limit, rows: len(pass.Rows)}
+	p.chunk = c
+	looks := [2]sources.Look{}
+	looks[q.pass], looks[q.pass.Other()] = pass, across
+	for i := range pass.Rows {
+		c.after = p.Tables[q.pass].KeyOf(pass.Rows[i])
+		r.meet(c, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, [2]change.Position{looks[0].At, looks[1].At}, c.after)
+	}
+}
+
+// meet takes one row of a chunk, as a look at both sides showed it.
+func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position, key change.Row) {
+	p := c.pair
+	canonKey, err := p.CanonKey(c.pass, key)
+	if err != nil {
+		r.strand(p, c.pass, r.ends[c.pass].read, &change.Change{Table: p.Tables[c.pass], Key: key,
+			After: change.Is(native[c.pass])}, err)
+		return
+	}
+	if r.plainlyEqual(p, canonKey, native, at) {
+		return
+	}
+	w, fresh := r.row(p, canonKey)
+	if !fresh {
+		w.verify = true
+	} else {
+		w.contact, w.met = true, true
+		for s := range native {
+			r.looked(r.openLook(w, change.Side(s)), native[s], at[s])
+		}
+	}
+	if w.chunk == nil {
+		w.chunk = c
+		c.open++
+	}
+}
+
+// plainlyEqual tells whether nothing is going on about a row and both sides show the same:
+// what most rows of two stores are.
+func (r *reconciler) plainlyEqual(p *pair, key change.Row, native [2]change.Row, at [2]change.Position) bool {
+	r.key = change.AppendRow(r.key[:0], key)
+	if r.rows[rowID{p, string(r.key)}] != nil {
+		return false
+	}
+	var w row
+	w.id.pair = p
+	for s := range native {
+		if e := &r.ends[s]; e.reads && !e.reached(e.read, at[s]) {
+			return false
+		}
+		w.now[s] = p.version(change.Side(s), native[s], r.now)
+		if w.now[s].bad != nil {
+			return false
+		}
+	}
+	return r.agreed(&w)
+}

@@ -1,0 +1,25 @@
+package router
+
+// SideCounters count what happened on one side since the link was started.
+type SideCounters struct {
+	// Changes were read from the side's log, made by applications or other links; Echoed are
+	// rows that the link itself wrote, read back; Effects are rows that the application's
+	// triggers wrote inside the link's transactions.
+	Changes, Echoed, Effects uint64
+	// Applied rows were written to the side, in Batches transactions. Differs counts the
+	// compares that failed, Refused the rows that the store did not take.
+	Applied, Batches, Differs, Refused uint64
+	// Looks are direct reads of rows; Drift those that showed what the log did not explain.
+	Looks, Drift uint64
+	// Split counts transactions that had to be applied in more than one.
+	Split uint64
+	// Retries counts transient errors.
+	Retries uint64
+}
+
+// Counters count what happened on the link since it was started.
+type Counters struct {
+	Conflicts uint64
+	// Contacted rows were compared in first contact.
+	Contacted uint64
+}

@@ -1,0 +1,266 @@
+package router
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/resolver"
+)
+
+// evaluateAll decides every row that is ready and queues it for the side it has to be
+// written to.
+func (r *reconciler) evaluateAll() {
+	for len(r.ready) > 0 {
+		batch := r.ready
+		r.ready = nil
+		for _, w := range batch {
+			if w.stage == ready {
+				w.stage = held
+				r.evaluate(w)
+			}
+		}
+	}
+}
+
+// evaluate decides w, which waits for nothing.
+func (r *reconciler) evaluate(w *row) {
+	p := w.id.pair
+	if p.paused() {
+		r.forget(w)
+		return
+	}
+	if !r.twoWay() && !w.contact {
+		r.carry(w)
+		return
+	}
+	for s := range w.now {
+		if !w.now[s].known {
+			r.look(w, change.Side(s)) // one at a time: the other may become known meanwhile
+			return
+		}
+		if err := w.now[s].bad; err != nil {
+			r.park(w, "the "+change.Side(s).String()+" row cannot be mapped: "+err.Error(), true)
+			return
+		}
+	}
+	if r.agreed(w) {
+		r.agree(w)
+		return
+	}
+	if w.untouched() && p.Initial == InitialNone {
+		p.differ++
+		r.forget(w)
+		return
+	}
+	t, park := r.decide(w)
+	if park {
+		r.park(w, "conflict: both sides changed the row, policy manual", true)
+		return
+	}
+	switch {
+	case r.ends[change.Left].writes && !w.same(change.Left, t.row):
+		r.queue(w, change.Left, t)
+	case r.ends[change.Right].writes && !w.same(change.Right, t.row):
+		r.queue(w, change.Right, t)
+	default:
+		w.dirty = [2]bool{}
+		r.agree(w)
+	}
+}
+
+// carry is evaluate on a one-way link: what was read is what the other side has to be.
+func (r *reconciler) carry(w *row) {
+	s := r.home.Other()
+	switch v := &w.now[s]; {
+	case !v.known:
+		r.look(w, s)
+	case v.bad != nil:
+		r.park(w, "the "+s.String()+" row cannot be mapped: "+v.bad.Error(), true)
+	case !w.dirty[s]:
+		r.forget(w)
+	default:
+		r.queue(w, r.home, target{row: v.canon, time: v.time})
+	}
+}
+
+// agreed tells whether both sides are known to have the same value. Two changes of a
+// counter are two, equal or not.
+func (r *reconciler) agreed(w *row) bool {
+	if w.dirty[0] && w.dirty[1] && w.id.pair.Policy.Counts() {
+		return false
+	}
+	left, right := &w.now[change.Left], &w.now[change.Right]
+	return w.same(change.Left, right.canon) || w.same(change.Right, left.canon)
+}
+
+// same tells whether side s of w already is as canon says: in the form of the pair, or in
+// the store's own form, where a lossy mapping makes many values one.
+func (w *row) same(s change.Side, canon change.Row) bool {
+	v, p := &w.now[s], w.id.pair
+	if v.canon.Equal(canon) {
+		return true
+	}
+	if p.Straight(s) || !v.hasNative || (v.canon == nil) != (canon == nil) {
+		return false
+	}
+	native, err := p.Native(s, canon)
+	if err != nil || len(native) != len(v.native) {
+		return false
+	}
+	for i := range native {
+		if !native[i].IsUnset() && native[i] != v.native[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// agree forgets w, unless first contact still has to see it on both sides.
+func (r *reconciler) agree(w *row) {
+	if w.verify {
+		w.verify, w.contact, w.dirty = false, true, [2]bool{}
+		r.look(w, change.Left)
+		r.look(w, change.Right)
+		return
+	}
+	r.forget(w)
+}
+
+// decide returns what w should be. Versions of both sides are known, and differ or count.
+func (r *reconciler) decide(w *row) (t target, park bool) {
+	p := w.id.pair
+	if w.untouched() {
+		return p.first(w)
+	}
+	base := w.base
+	if w.contact && !base.Known {
+		base = w.inferred()
+		w.base = base
+	}
+	if r.broken.noBase {
+		base = change.Image{}
+	}
+	left := resolver.Version{Row: w.now[0].canon, Changed: w.dirty[0], Time: w.now[0].time}
+	right := resolver.Version{Row: w.now[1].canon, Changed: w.dirty[1], Time: w.now[1].time}
+	d := p.Policy.Decide(base, left, right)
+	if d.Verdict == resolver.Park {
+		return target{}, true
+	}
+	t = target{row: d.Row, time: later(left, right, d.Verdict)}
+	if d.Conflict {
+		t.conflict = &decided{winner: d.Verdict.String(), policy: p.Policy.Rule.String()}
+	}
+	return t, false
+}
+
+// inferred returns the base of a row that first contact met while it was in use: if both
+// sides had the same before their first change, that is it.
+func (w *row) inferred() change.Image {
+	var had [2]change.Image
+	for s := range had {
+		if had[s] = w.now[s].image(); w.dirty[s] {
+			had[s] = w.before[s]
+		}
+	}
+	if had[0].Equal(had[1]) {
+		return had[0]
+	}
+	return change.Image{}
+}
+
+// later returns the time that belongs to the value that won.
+func later(left, right resolver.Version, v resolver.Verdict) time.Time {
+	switch {
+	case v == resolver.LeftWins:
+		return left.Time
+	case v == resolver.RightWins || right.Time.After(left.Time):
+		return right.Time
+	default:
+		return left.Time
+	}
+}
+
+// first is decide for a row that is met in first contact and that nobody changed since.
+func (p *pair) first(w *row) (t target, park bool) {
+	left, right := w.now[0].canon, w.now[1].canon
+	winner := change.Left
+	switch {
+	case p.Initial == InitialRight:
+		winner = change.Right
+	case p.Initial == InitialMerge && left == nil:
+		return target{row: right}, false
+	case p.Initial == InitialMerge && right == nil:
+		return target{row: left}, false
+	case p.Initial == InitialMerge:
+		d := p.Policy.Decide(change.Image{},
+			resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
+		t.row = d.Row
+		t.conflict = &decided{winner: d.Verdict.String(), policy: "initial merge, " + p.Policy.Rule.String()}
+		return t, d.Verdict == resolver.Park
+	}
+	t.row = w.now[winner].canon
+	if w.now[winner.Other()].canon != nil { // a row that was not there loses nothing
+		t.conflict = &decided{winner: winner.String(), policy: "initial " + p.Initial.String()}
+	}
+	return t, false
+}
+
+// untouched tells whether w is only known from first contact: nobody changed it since.
+func (w *row) untouched() bool { return w.contact && !w.dirty[0] && !w.dirty[1] }
+
+// queue lets w wait to be written to side s.
+func (r *reconciler) queue(w *row, s change.Side, t target) {
+	w.stage, w.dest, w.target = out, s, t
+	r.ends[s].out = append(r.ends[s].out, w)
+}
+
+// park lets w wait for a person, or for a retry.
+func (r *reconciler) park(w *row, reason string, forPerson bool) {
+	k := w.parked
+	if k == nil {
+		k = &parked{since: r.now}
+		w.parked = k
+		r.parkedRows[w] = struct{}{}
+		w.id.pair.parked++
+	}
+	k.reason = reason
+	k.tries++
+	k.until = time.Time{}
+	if !forPerson {
+		k.until = r.now.Add(backoff(k.tries))
+	}
+	w.stage = held
+}
+
+// unpark forgets that w was parked.
+func (r *reconciler) unpark(w *row) {
+	if w.parked != nil {
+		w.parked = nil
+		w.id.pair.parked--
+		delete(r.parkedRows, w)
+	}
+}
+
+// wake tries the parked rows again whose time has come.
+func (r *reconciler) wake(now time.Time) {
+	r.now = now
+	if len(r.parkedRows) == 0 {
+		return
+	}
+	for _, w := range slices.SortedFunc(maps.Keys(r.parkedRows), byAge) {
+		if w.stage == held && !w.busy() && !w.parked.until.IsZero() && !w.parked.until.After(now) {
+			r.touch(w)
+		}
+	}
+}
+
+// backoff is how long to wait after a number of failed tries: 1 s, doubling to 5 minutes.
+func backoff(tries int) time.Duration {
+	d := time.Second << min(tries-1, 10)
+	return min(d, 5*time.Minute)
+}
+
+func (p *pair) paused() bool { return p.state.Stage == checkpoint.Paused }

@@ -1,0 +1,256 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sinks"
+)
+
+// loop owns the reconciler of a running link. Readers, appliers and lookers are goroutines
+// beside it, one each for a side, each with at most one piece of work under way; what they
+// bring comes back through channels that only the loop reads.
+type loop struct {
+	link *Link
+	*reconciler
+	sides    [2]*sideLoop
+	events   chan func() // what came of looks, scans and heads
+	scanning bool
+	barriers []*barrier
+	shown    time.Time
+	failed   error
+}
+
+// sideLoop is the loop's end of one side's workers.
+type sideLoop struct {
+	side    change.Side
+	store   Store
+	txs     chan *change.Tx
+	batches chan *sinks.Batch
+	results chan sinks.Result
+	looks   chan func() // work for the looker
+	looking bool
+	kept    *change.Tx // read, but its batch is not answered yet
+	room    int
+	marked  time.Time
+	behind  int64
+	latest  time.Time // when the last change read was made
+}
+
+// newLoop returns the loop of a link and starts the workers in group; they end with ctx.
+func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context) *loop {
+	lp := &loop{link: l, reconciler: r, events: make(chan func(), 8)}
+	for s, store := range l.cfg.Stores {
+		d := &sideLoop{
+			side: change.Side(s), store: store, room: firstRoom,
+			txs: make(chan *change.Tx, 2), batches: make(chan *sinks.Batch, 1),
+			results: make(chan sinks.Result, 1), looks: make(chan func(), 4),
+		}
+		lp.sides[s] = d
+		if store.Source != nil {
+			group.Go(func() error { return lp.readLog(ctx, d, r.ends[s].read) })
+		}
+		if store.Sink != nil {
+			group.Go(func() error { return lp.applyBatches(ctx, d) })
+		}
+		group.Go(func() error { return lp.lookAt(ctx, d) })
+	}
+	return lp
+}
+
+// run is the loop. It ends when stop does, after what is under way has come to its end, and
+// when work does, because a worker failed.
+func (lp *loop) run(stop, work context.Context) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		lp.wake(now)
+		lp.evaluateAll()
+		lp.ask(work)
+		for _, d := range lp.sides {
+			lp.send(d, now, false)
+		}
+		lp.checkBarriers()
+		lp.show(now)
+		if lp.grown {
+			return lp.finish(work, ErrReopen)
+		}
+		select {
+		case <-stop.Done():
+			return lp.finish(work, nil)
+		case <-work.Done():
+			return work.Err()
+		case tx := <-lp.readable(0):
+			lp.take(lp.sides[0], tx)
+		case tx := <-lp.readable(1):
+			lp.take(lp.sides[1], tx)
+		case result := <-lp.sides[0].results:
+			lp.answered(lp.sides[0], result)
+		case result := <-lp.sides[1].results:
+			lp.answered(lp.sides[1], result)
+		case f := <-lp.events:
+			f()
+			if lp.failed != nil {
+				return lp.failed
+			}
+		case call := <-lp.link.calls:
+			call(lp)
+		case <-ticker.C:
+		}
+	}
+}
+
+// readable returns the channel of side s, or nil while reading on would hold too much.
+func (lp *loop) readable(s change.Side) chan *change.Tx {
+	d, o := lp.sides[s], lp.sides[s.Other()]
+	if d.kept != nil {
+		return nil
+	}
+	limits := lp.link.cfg.Limits
+	if len(lp.ends[o.side].out) >= o.room {
+		return nil
+	}
+	if len(lp.rows) < limits.Rows && lp.bytes < limits.Bytes {
+		return d.txs
+	}
+	// Over the limit, reading on is right only if nothing else can bring rows to an end.
+	for x := range lp.ends {
+		if lp.ends[x].inFlight != nil || len(lp.ends[x].out) > 0 {
+			return nil
+		}
+	}
+	return d.txs
+}
+
+// take reads one transaction, or keeps it until the batch that it echoes is answered.
+func (lp *loop) take(d *sideLoop, tx *change.Tx) {
+	if !lp.read(d.side, tx) {
+		d.kept = tx
+		return
+	}
+	d.behind = tx.Behind
+	if n := len(tx.Changes); n > 0 && !tx.Tag.Echo() {
+		d.latest = tx.Changes[n-1].Time
+	}
+	if len(tx.Schema) > 0 {
+		for _, c := range tx.Schema {
+			lp.link.cfg.Log.Warn("table changed", "side", d.side, "table", c.Table.Name, "reason", c.Reason)
+		}
+	}
+}
+
+// answered takes what came of the batch that d had in flight, and the echo that waited for
+// it.
+func (lp *loop) answered(d *sideLoop, result sinks.Result) {
+	if result.Room > 0 {
+		d.room = result.Room
+	}
+	lp.applied(d.side, result)
+	if d.kept != nil {
+		tx := d.kept
+		d.kept = nil
+		lp.take(d, tx)
+	}
+}
+
+// send gives the sink of d its next batch, if it has none. last asks for a marker whatever
+// the time.
+func (lp *loop) send(d *sideLoop, now time.Time, last bool) {
+	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil {
+		return
+	}
+	unmarked := lp.ends[d.side.Other()].unmarked
+	mark := last || unmarked >= markRows || now.Sub(d.marked) >= markEvery
+	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
+	batch := lp.form(d.side, d.room+1024, lp.link.cfg.Limits.Bytes, mark)
+	if batch == nil {
+		return
+	}
+	d.marked = now
+	d.batches <- batch
+}
+
+// ask hands out the looks and the scan that the reconciler wants.
+func (lp *loop) ask(ctx context.Context) {
+	for _, d := range lp.sides {
+		if d.looking {
+			continue
+		}
+		if looks := lp.takeAsked(d.side, 500); len(looks) > 0 {
+			d.looking = true
+			d.looks <- func() { lp.doLooks(ctx, d, looks) }
+		}
+	}
+	if lp.scanning || len(lp.rows) > lp.link.cfg.Limits.Rows/2 || len(lp.recovering) > 0 {
+		return
+	}
+	if q := lp.nextScan(); q != nil {
+		lp.scanning = true
+		pass := lp.sides[q.pass]
+		pass.looks <- func() { lp.doScan(ctx, q) }
+	}
+}
+
+// finish lets what is under way come to its end and writes last markers, so that the next
+// start has nothing to recover.
+func (lp *loop) finish(work context.Context, reason error) error {
+	deadline := time.NewTimer(stopWithin)
+	defer deadline.Stop()
+	for round := range 2 {
+		for _, d := range lp.sides {
+			if round == 1 {
+				lp.send(d, time.Now(), true)
+			}
+		}
+		for lp.ends[0].inFlight != nil || lp.ends[1].inFlight != nil {
+			select {
+			case result := <-lp.sides[0].results:
+				lp.applied(change.Left, result)
+			case result := <-lp.sides[1].results:
+				lp.applied(change.Right, result)
+			case <-lp.events:
+			case <-work.Done():
+				return work.Err()
+			case <-deadline.C:
+				return fmt.Errorf("stop: a store did not answer within %s", stopWithin)
+			}
+		}
+	}
+	return reason
+}
+
+// show renews the status, a few times a second.
+func (lp *loop) show(now time.Time) {
+	if now.Sub(lp.shown) < 50*time.Millisecond {
+		return
+	}
+	lp.shown = now
+	lp.link.publish(lp.reconciler, lp.state())
+	lp.link.mu.Lock()
+	defer lp.link.mu.Unlock()
+	for s, d := range lp.sides {
+		st := &lp.link.status.Sides[s]
+		st.Behind, st.Lag = d.behind, 0
+		if (d.behind > 0 || len(lp.ends[1-s].out) > 0) && !d.latest.IsZero() {
+			st.Lag = max(0, now.Sub(d.latest))
+		}
+	}
+}
+
+func (lp *loop) state() State {
+	if len(lp.recovering) > 0 {
+		return Recovering
+	}
+	for _, p := range lp.pairs {
+		if p.state.Stage == checkpoint.Contact {
+			return Comparing
+		}
+	}
+	return Running
+}

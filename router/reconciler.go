@@ -1,0 +1,366 @@
+package router
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/resolver"
+)
+
+// Initial is what happens to rows that differ at first contact.
+type Initial uint8
+
+// The initial rules, as the config names them.
+const (
+	// InitialMerge copies rows that one side lacks; rows that both have go to the policy.
+	InitialMerge Initial = iota
+	// InitialLeft and InitialRight: that side is right, also about rows it does not have.
+	InitialLeft
+	InitialRight
+	// InitialNone leaves them as they are.
+	InitialNone
+)
+
+// String returns the name of i in the config.
+func (i Initial) String() string { return [...]string{"merge", "left", "right", "none"}[i] }
+
+// Pair is one table pair of a link.
+type Pair struct {
+	*mapping.Pair
+	Policy  resolver.Policy
+	Initial Initial
+}
+
+// pair is a Pair with its state.
+type pair struct {
+	Pair
+	state   checkpoint.Table
+	chunk   *chunk // of first contact; nil between chunks
+	parked  int
+	differ  uint64 // rows left different, by InitialNone
+	ignored uint64 // changes not applied because the table is paused
+}
+
+// order tells whether a log read to read holds everything up to want: a source's Reached.
+type order func(read, want change.Position) bool
+
+// end is one side of the link as the reconciler sees it.
+type end struct {
+	reached order
+	// writes: the link writes to this store; reads: it reads its log.
+	writes, reads bool
+
+	// epoch and apply are what the marker in this store says; next is the number of the next
+	// batch.
+	epoch, apply, next uint64
+
+	// read is how far this store's log was read, seen the last own apply met in it.
+	read change.Position
+	seen uint64
+	// unmarked counts rows read from this log, local or echoed, that no marker on the other
+	// side covers yet.
+	unmarked int
+
+	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
+	window uint64
+
+	out      []*row       // rows to be written to this store
+	waiting  int          // rows written to this store and not settled
+	inFlight *flight      // the batch that the sink has
+	sent     []sentBatch  // rows that wait for their echo, oldest first
+	looks    []*look      // open looks at this store
+	asked    []*look      // of these, the ones nobody was asked for yet
+	count    SideCounters // since the start
+}
+
+type sentBatch struct {
+	apply uint64
+	rows  []*row
+}
+
+// reconciler decides. It is stepped by one goroutine.
+type reconciler struct {
+	pairs   []*pair
+	byTable [2]map[*change.Table]*pair
+	byName  map[string]*pair
+	ends    [2]end
+	rows    map[rowID]*row
+	born    uint64 // rows ever met
+	bytes   int    // memory held by rows, roughly
+	ready   []*row
+	// home is the side whose marker holds the state of the tables.
+	home change.Side
+	// recovering counts the rows that recovery has not released yet.
+	recovering map[*row]struct{}
+	lookedAll  bool // recovery asked for its looks
+	grown      bool // a table has columns that it had not when it was compiled
+	tablesNew  bool // the state of the tables changed since the last marker on home
+	parkedRows map[*row]struct{}
+	now        time.Time
+	key        []byte // scratch
+	count      Counters
+	broken     breakage
+}
+
+// breakage takes single rules out, for the tests that prove that each is needed.
+type breakage struct {
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecoveryLooks, debtsForget, noCompare bool
+}
+
+// newReconciler returns a reconciler for pairs. reached orders the positions of each side;
+// writes tells which sides are written to.
+func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
+	r := &reconciler{
+		rows: map[rowID]*row{}, byName: map[string]*pair{}, home: change.Right,
+		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
+	}
+	if !writes[change.Right] {
+		r.home = change.Left
+	}
+	for s := range r.ends {
+		r.ends[s].reached = reached[s]
+		r.ends[s].writes = writes[s]
+		r.ends[s].reads = writes[1-s]
+		r.byTable[s] = map[*change.Table]*pair{}
+	}
+	for _, p := range pairs {
+		q := &pair{Pair: p, state: checkpoint.Table{Pair: p.Name}}
+		r.pairs = append(r.pairs, q)
+		r.byName[p.Name] = q
+		for s := range r.byTable {
+			r.byTable[s][p.Tables[s]] = q
+		}
+	}
+	return r
+}
+
+// twoWay tells whether the link writes to both stores. A one-way link compares nothing:
+// what it reads is what the other side has to be.
+func (r *reconciler) twoWay() bool { return r.ends[0].writes && r.ends[1].writes }
+
+// read takes one transaction of the log of side s, which the caller reads in order. It
+// returns false, and takes nothing, for an echo whose batch the sink has not answered.
+func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
+	e := &r.ends[s]
+	if tx.Tag.Echo() {
+		if e.inFlight != nil && e.inFlight.apply <= tx.Tag.Apply {
+			return false
+		}
+		r.readEcho(s, tx)
+	} else {
+		for i := range tx.Changes {
+			r.localChange(s, tx.Position, &tx.Changes[i])
+		}
+		e.count.Changes += uint64(len(tx.Changes))
+	}
+	if tx.Partial {
+		e.count.Split++
+	}
+	for _, c := range tx.Schema {
+		switch p := r.byTable[s][c.Table]; {
+		case p == nil:
+		case c.Additive:
+			r.grown = true
+		default:
+			r.pause(p, c.Reason)
+		}
+	}
+	e.unmarked += len(tx.Changes)
+	e.read = tx.Position
+	r.finishLooks(s)
+	r.finishWindow()
+	return true
+}
+
+// row returns the row of pair p with this key, and whether it is new.
+func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
+	r.key = change.AppendRow(r.key[:0], key)
+	if w, ok := r.rows[rowID{p, string(r.key)}]; ok {
+		return w, false
+	}
+	r.born++
+	w := &row{id: rowID{p, string(r.key)}, key: key, n: r.born}
+	r.rows[w.id] = w
+	return w, true
+}
+
+// localChange takes a change that an application made.
+func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Change) {
+	p := r.byTable[s][c.Table]
+	if p == nil || p.paused() {
+		if p != nil {
+			p.ignored++
+		}
+		return
+	}
+	o := s.Other()
+	key, err := p.CanonKey(s, c.Key)
+	if err != nil {
+		r.strand(p, s, at, c, err)
+		return
+	}
+	w, fresh := r.row(p, key)
+	before := p.canonImage(s, c.Before)
+	if fresh || !w.met && w.recovering {
+		w.base = before
+		if r.ends[s].writes || before.Known {
+			w.now[o] = version{known: before.Known, canon: before.Row}
+		}
+		if !before.Known && !w.recovering && r.twoWay() {
+			r.look(w, o) // if the other side is clean, that is the base
+		}
+	}
+	w.met = true
+	if !w.dirty[s] {
+		w.before[s], w.since[s] = before, at
+	}
+	w.now[s] = p.version(s, c.After.Row, c.Time)
+	w.dirty[s], w.at[s] = true, at
+	r.weigh(w)
+	r.touch(w)
+}
+
+// weigh keeps count of the memory that rows hold.
+func (r *reconciler) weigh(w *row) {
+	size := w.size()
+	r.bytes += size - w.bytes
+	w.bytes = size
+}
+
+// strand parks a change whose key cannot be mapped, under the key that its own store has.
+func (r *reconciler) strand(p *pair, s change.Side, at change.Position, c *change.Change, err error) {
+	w, _ := r.row(p, append(change.Row{change.TextValue("unmapped key on the " + s.String())}, c.Key...))
+	if c.After.Known && c.After.Row == nil { // it is gone again
+		r.forget(w)
+		return
+	}
+	w.dirty[s], w.at[s], w.since[s] = true, at, at
+	w.now[s] = version{known: true, native: c.After.Row, hasNative: true, bad: fmt.Errorf("map key: %w", err), time: c.Time}
+	r.touch(w)
+}
+
+// canonImage brings a native image into the form of the pair. What cannot be brought there
+// is not known.
+func (p *pair) canonImage(s change.Side, i change.Image) change.Image {
+	if !i.Known {
+		return i
+	}
+	canon, err := p.Canon(s, i.Row)
+	if err != nil {
+		return change.Image{}
+	}
+	return change.Is(canon)
+}
+
+// version returns what native, as store s has it, is in the form of the pair.
+func (p *pair) version(s change.Side, native change.Row, at time.Time) version {
+	canon, err := p.Canon(s, native)
+	return version{known: true, canon: canon, native: native, hasNative: true, bad: err, time: at}
+}
+
+// readEcho takes a transaction that the link wrote.
+func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
+	e := &r.ends[s]
+	e.seen = max(e.seen, tx.Tag.Apply)
+	e.count.Echoed += uint64(len(tx.Changes))
+	settled := 0
+	for len(e.sent) > 0 && e.sent[0].apply <= tx.Tag.Apply {
+		for _, w := range e.sent[0].rows {
+			r.settleEcho(s, w)
+		}
+		if e.sent[0].apply == tx.Tag.Apply {
+			settled = len(e.sent[0].rows)
+		}
+		e.sent = e.sent[1:]
+	}
+	if extra := len(tx.Changes) - settled; e.window == 0 && extra > 0 {
+		e.count.Effects += uint64(extra) // written by triggers inside our transaction
+	}
+	if len(r.recovering) > 0 {
+		for i := range tx.Changes {
+			r.oldEcho(s, tx.Position, &tx.Changes[i])
+		}
+	}
+	if e.window != 0 && tx.Tag.Apply >= e.window {
+		e.window = 0
+	}
+}
+
+// settleEcho: local changes read since the write was sent netted to nothing, or the compare
+// would have failed. They are forgotten.
+func (r *reconciler) settleEcho(s change.Side, w *row) {
+	t := w.sent
+	if t == nil || t.side != s {
+		return
+	}
+	w.sent = nil
+	r.ends[s].waiting--
+	w.now[s], w.dirty[s], w.before[s] = t.value, t.dirty, t.before
+	r.touch(w)
+}
+
+// oldEcho takes a row that was written before the start, with what s had before it taken
+// into account. The other side may not have it yet: s counts as changed, from what the
+// other side had.
+func (r *reconciler) oldEcho(s change.Side, at change.Position, c *change.Change) {
+	p := r.byTable[s][c.Table]
+	if p == nil {
+		return
+	}
+	key, err := p.CanonKey(s, c.Key)
+	if err != nil {
+		return // the link cannot have written it
+	}
+	r.key = change.AppendRow(r.key[:0], key)
+	w := r.rows[rowID{p, string(r.key)}]
+	if w == nil || !w.recovering {
+		return
+	}
+	w.met = true
+	w.now[s] = version{} // the look tells
+	w.at[s], w.since[s], w.dirty[s], w.before[s] = at, at, true, change.Image{}
+	w.base, w.pushing = change.Image{}, int8(s)+1
+}
+
+// touch has w evaluated again.
+func (r *reconciler) touch(w *row) {
+	if w.busy() {
+		w.stage = held
+		return
+	}
+	if w.stage != ready {
+		w.stage = ready
+		r.ready = append(r.ready, w)
+	}
+}
+
+// forget drops a row on which both sides agree.
+func (r *reconciler) forget(w *row) {
+	w.stage = held
+	delete(r.rows, w.id)
+	delete(r.recovering, w)
+	r.unpark(w)
+	r.bytes -= w.bytes
+	if w.chunk != nil {
+		w.chunk.open--
+		w.chunk = nil
+	}
+}
+
+// pause stops applying the changes of a table. Its rows have to be compared again.
+func (r *reconciler) pause(p *pair, reason string) {
+	if p.paused() {
+		return
+	}
+	p.state = checkpoint.Table{Pair: p.Name, Stage: checkpoint.Paused, Reason: reason}
+	p.chunk = nil
+	r.tablesNew = true
+	for _, w := range r.rows {
+		if w.id.pair == p && w.sent == nil {
+			r.forget(w)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package router
+
+import (
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// rowID names a row of the link: the pair, and the encoded key in the form of the pair.
+type rowID struct {
+	pair *pair
+	key  string
+}
+
+// version is what is known of one row in one store.
+type version struct {
+	known bool
+	// canon is the row in the form of the pair; native as the store showed it, if it did.
+	canon     change.Row
+	native    change.Row
+	hasNative bool
+	// bad is why the row cannot be brought into the form of the pair.
+	bad  error
+	time time.Time
+}
+
+// stage is where a row stands in the reconciler's queues.
+type stage uint8
+
+const (
+	held  stage = iota // waits for an echo, a look, a person, or a retry
+	ready              // has to be evaluated
+	out                // waits to be written to row.dest
+)
+
+// row is what the router knows of one row while the stores may disagree on it.
+type row struct {
+	id    rowID
+	bytes int        // as counted in reconciler.bytes
+	n     uint64     // rows are numbered as they come
+	key   change.Row // in the form of the pair
+
+	base   change.Image    // last value that both sides had
+	now    [2]version      // latest value read from each log, or by a look
+	dirty  [2]bool         // changed there, not yet settled on the other side
+	before [2]change.Image // before-image of the first unsettled change
+	at     [2]change.Position
+	since  [2]change.Position // the first unsettled change
+	sent   *sent              // written, its echo not read yet
+	looks  int                // looks asked for and not finished
+	asked  [2]bool            // a look at this side is open
+	fails  int                // compares failed in a row that a look could not explain
+	met    bool               // some log entry, or a debt, told of the row
+
+	// recovering: a row that the link wrote, or owed, before the start. It is not decided
+	// until both logs were read past the link's last writes and both sides were looked at.
+	recovering bool
+	// pushing: side (+1) that shows a decision of before the start; 0 for none.
+	pushing int8
+	// contact: the row was met in first contact and nothing is known of its past.
+	contact bool
+	// verify: first contact met the row while it was in use. It may not be forgotten before
+	// both sides were seen, or compared by a write.
+	verify bool
+	chunk  *chunk
+	parked *parked
+
+	stage  stage
+	dest   change.Side
+	target target
+}
+
+// target is what a row should be, as last evaluated.
+type target struct {
+	row      change.Row
+	time     time.Time
+	conflict *decided
+}
+
+// decided is what a conflict record needs to know of a decision.
+type decided struct {
+	winner, policy string
+}
+
+// sent is a write whose echo has not been read.
+type sent struct {
+	side  change.Side
+	apply uint64
+	// inFlight: the sink has not answered yet.
+	inFlight bool
+	// value and the flags are what holds of the side once the echo is read.
+	value  version
+	dirty  bool
+	before change.Image
+	// undo is the row as it was before, in case that nothing was written.
+	undo undo
+}
+
+type undo struct {
+	base   change.Image
+	dirty  [2]bool
+	before [2]change.Image
+	since  [2]change.Position
+	at     change.Position // of the side written to
+}
+
+// parked is why a row waits for a person or for a retry.
+type parked struct {
+	reason string
+	// since is when it was first parked; until is when it is tried again, zero for not by
+	// itself.
+	since, until time.Time
+	tries        int
+}
+
+// busy tells whether the row may not be decided now.
+func (w *row) busy() bool { return w.sent != nil || w.looks > 0 || w.recovering }
+
+// size is roughly the memory that the row holds, in bytes.
+func (w *row) size() int {
+	size := 600 + len(w.id.key) + w.key.Size()
+	for s := range w.now {
+		size += w.now[s].canon.Size() + w.before[s].Row.Size()
+	}
+	return size
+}

@@ -1,0 +1,106 @@
+package router
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+)
+
+// State is what a link is doing.
+type State string
+
+// The states of a link.
+const (
+	Starting   State = "starting"
+	Recovering State = "recovering" // settling what was open at the last stop
+	Comparing  State = "contact"    // comparing what both sides held before the link
+	Running    State = "running"
+	Stopped    State = "stopped"
+)
+
+// Status is a copy of what a link knows of itself.
+type Status struct {
+	Link  string
+	State State
+	// Err is why the link stopped; nil for asked to.
+	Err   error
+	Since time.Time
+	Sides [2]SideStatus
+	// Tables are in the order of the config.
+	Tables []TableStatus
+	// Unsettled rows are those on which the stores may disagree now, in Bytes of memory.
+	Unsettled, Bytes int
+	Parked           int
+	Counters
+}
+
+// SideStatus is one side of a Status.
+type SideStatus struct {
+	Epoch, Apply uint64
+	// Read is how far the side's log was read, Behind how many changes are known to wait in
+	// it, and Lag for how long the oldest change that was read has not been settled.
+	Read    change.Position
+	Behind  int64
+	Lag     time.Duration
+	Pending int // rows waiting to be written to the side
+	SideCounters
+}
+
+// TableStatus is one table pair of a Status.
+type TableStatus struct {
+	checkpoint.Table
+	Parked int
+	// Differ counts rows that first contact left different; Ignored the changes that were not
+	// applied because the table is paused.
+	Differ, Ignored uint64
+}
+
+// Parked is a row that waits for a person or for a retry.
+type Parked struct {
+	Pair string
+	// Columns name the values of Left and Right, KeyColumns those of Key.
+	Columns, KeyColumns []string
+	Key                 change.Row
+	Left, Right         change.Image
+	Reason              string
+	Since               time.Time
+	// Retry is when it is tried again; zero: when it changes, or a person acts.
+	Retry time.Time
+}
+
+// status fills in what the reconciler knows.
+func (r *reconciler) status(st *Status) {
+	st.Unsettled, st.Bytes, st.Parked, st.Counters = len(r.rows), r.bytes, len(r.parkedRows), r.count
+	for s := range r.ends {
+		e := &r.ends[s]
+		st.Sides[s].Epoch, st.Sides[s].Apply, st.Sides[s].Read = e.epoch, e.apply, e.read
+		st.Sides[s].Pending, st.Sides[s].SideCounters = len(e.out), e.count
+	}
+	st.Tables = make([]TableStatus, len(r.pairs))
+	for i, p := range r.pairs {
+		st.Tables[i] = TableStatus{Table: p.state, Parked: p.parked, Differ: p.differ, Ignored: p.ignored}
+	}
+}
+
+// parkedList lists the parked rows, oldest first.
+func (r *reconciler) parkedList() []Parked {
+	list := make([]Parked, 0, len(r.parkedRows))
+	for w := range r.parkedRows {
+		p := w.id.pair
+		entry := Parked{
+			Pair: p.Name, Key: w.key, Left: w.now[0].image(), Right: w.now[1].image(),
+			Reason: w.parked.reason, Since: w.parked.since, Retry: w.parked.until,
+		}
+		for i := range p.Columns {
+			entry.Columns = append(entry.Columns, p.Columns[i].Name)
+		}
+		for _, i := range p.Key {
+			entry.KeyColumns = append(entry.KeyColumns, p.Columns[i].Name)
+		}
+		list = append(list, entry)
+	}
+	slices.SortFunc(list, func(a, b Parked) int { return a.Since.Compare(b.Since) })
+	return list
+}

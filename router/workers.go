@@ -1,0 +1,233 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sinks"
+	"github.com/cdcsync/cdcsync/sources"
+)
+
+// readLog reads the log of d and hands its transactions to the loop, until ctx ends. After
+// a transient error it starts again behind the last transaction that it handed over.
+func (lp *loop) readLog(ctx context.Context, d *sideLoop, from change.Position) error {
+	op := "read the log of the " + d.side.String() + " store"
+	broken := false
+	for {
+		var tx *change.Tx
+		err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+			if broken {
+				if err = d.store.Source.Start(ctx, from); err != nil {
+					return err
+				}
+				broken = false
+			}
+			tx, err = d.store.Source.Next(ctx)
+			broken = err != nil
+			return err
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		from = tx.Position
+		select {
+		case d.txs <- tx:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// retried returns what counts a transient error.
+func (lp *loop) retried(ctx context.Context, d *sideLoop) func(error) {
+	return func(error) {
+		lp.post(ctx, func() { lp.ends[d.side].count.Retries++ })
+	}
+}
+
+// post has f run by the loop.
+func (lp *loop) post(ctx context.Context, f func()) {
+	select {
+	case lp.events <- f:
+	case <-ctx.Done():
+	}
+}
+
+// applyBatches writes batches to d, until ctx ends. The order in it is what makes every
+// change arrive exactly once: the sink commits the rows together with the marker; only then
+// the source across may forget what the marker covers. Between batches it asks whether a
+// later instance of the link has taken over.
+func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
+	op := "apply to the " + d.side.String() + " store"
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-check.C:
+			if err := d.store.Sink.Check(ctx); change.ClassOf(err) == change.Fenced {
+				return fmt.Errorf("%s: %w", op, err)
+			}
+		case batch := <-d.batches:
+			var result sinks.Result
+			err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+				result, err = d.store.Sink.Apply(ctx, batch)
+				return err
+			})
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", op, err)
+			}
+			d.results <- result // has room: one batch is under way at a time
+			across := lp.sides[d.side.Other()].store.Source
+			if err := across.Settle(ctx, batch.Marker.Upto); err != nil && ctx.Err() == nil {
+				lp.link.cfg.Log.Warn("the log cannot be pruned now", "side", d.side.Other(), "error", err)
+			}
+		}
+	}
+}
+
+// lookAt reads rows of d directly, for whoever asks, until ctx ends.
+func (lp *loop) lookAt(ctx context.Context, d *sideLoop) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case work := <-d.looks:
+			work()
+		case work := <-lp.link.heads[d.side]:
+			work()
+		}
+	}
+}
+
+// fail ends the loop with err.
+func (lp *loop) fail(ctx context.Context, err error) {
+	lp.post(ctx, func() { lp.failed = err })
+}
+
+// doLooks reads the rows of looks, table by table.
+func (lp *loop) doLooks(ctx context.Context, d *sideLoop, looks []*look) {
+	groups := map[*pair][]*look{}
+	for _, l := range looks {
+		groups[l.row.id.pair] = append(groups[l.row.id.pair], l)
+	}
+	for p, group := range groups {
+		var keys []change.Row
+		var known []*look
+		for _, l := range group {
+			if key, err := p.NativeKey(d.side, l.row.key); err == nil {
+				keys, known = append(keys, key), append(known, l)
+				continue
+			}
+			// A key that this side cannot have names no row here.
+			lp.post(ctx, func() { lp.looked(l, nil, ""); lp.finishLooks(d.side) })
+		}
+		seen, err := lp.doLook(ctx, d, p.Tables[d.side], keys)
+		if err != nil {
+			lp.fail(ctx, err)
+			return
+		}
+		lp.post(ctx, func() {
+			for i, l := range known {
+				lp.looked(l, seen.Rows[i], seen.At)
+			}
+			lp.finishLooks(d.side)
+		})
+	}
+	lp.post(ctx, func() { d.looking = false })
+}
+
+func (lp *loop) doLook(ctx context.Context, d *sideLoop, table *change.Table, keys []change.Row) (seen sources.Look, err error) {
+	if len(keys) == 0 {
+		return seen, nil
+	}
+	op := "look at the " + d.side.String() + " table " + table.Name
+	err = retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+		seen, err = d.store.Looker.Look(ctx, table, keys)
+		return err
+	})
+	if err != nil {
+		return seen, fmt.Errorf("%s: %w", op, err)
+	}
+	return seen, nil
+}
+
+// doScan reads a chunk of first contact: the rows of one side in key order, then, through
+// that side's looker, what the other side has under their keys.
+func (lp *loop) doScan(ctx context.Context, q *scan) {
+	pass, across := lp.sides[q.pass], lp.sides[q.pass.Other()]
+	table, limit := q.pair.Tables[q.pass], lp.link.cfg.Limits.Chunk
+	op := "scan the " + q.pass.String() + " table " + table.Name
+	var rows sources.Look
+	err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, pass), func() (err error) {
+		rows, err = pass.store.Looker.Scan(ctx, table, q.after, limit)
+		return err
+	})
+	if err != nil {
+		lp.fail(ctx, fmt.Errorf("%s: %w", op, err))
+		return
+	}
+	keys := make([]change.Row, len(rows.Rows))
+	for i, row := range rows.Rows {
+		keys[i] = lp.keyAcross(q, table.KeyOf(row))
+	}
+	across.looks <- func() {
+		seen, err := lp.lookAcross(ctx, across, q.pair.Tables[across.side], keys)
+		if err != nil {
+			lp.fail(ctx, err)
+			return
+		}
+		lp.post(ctx, func() {
+			lp.scanning = false
+			lp.scanned(q, rows, seen, limit)
+			lp.finishLooks(change.Left)
+			lp.finishLooks(change.Right)
+		})
+	}
+}
+
+// keyAcross returns the key that the row called key has on the other side of the scan, or nil
+// if the other side cannot have it.
+func (lp *loop) keyAcross(q *scan, key change.Row) change.Row {
+	canon, err := q.pair.CanonKey(q.pass, key)
+	if err != nil {
+		return nil
+	}
+	native, err := q.pair.NativeKey(q.pass.Other(), canon)
+	if err != nil {
+		return nil
+	}
+	return native
+}
+
+// lookAcross is doLook with rows of keys that are nil: there is nothing under these.
+func (lp *loop) lookAcross(ctx context.Context, d *sideLoop, table *change.Table, keys []change.Row) (sources.Look, error) {
+	var asked []change.Row
+	for _, key := range keys {
+		if key != nil {
+			asked = append(asked, key)
+		}
+	}
+	seen, err := lp.doLook(ctx, d, table, asked)
+	if err != nil || len(asked) == len(keys) {
+		return seen, err
+	}
+	all := make([]change.Row, len(keys))
+	next := 0
+	for i, key := range keys {
+		if key != nil {
+			all[i] = seen.Rows[next]
+			next++
+		}
+	}
+	return sources.Look{Rows: all, At: seen.At}, nil
+}
