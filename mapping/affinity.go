@@ -9,9 +9,12 @@ import (
 )
 
 // lax converts v as SQLite does when a column of that kind is given it. What SQLite has no
-// storage class for is text or a number there. Only an integer above the range of int64
-// that would be rounded does not fit.
+// storage class for is text or a number there. Only two things do not fit: an integer above
+// the range of int64 that would be rounded, and NaN, of which SQLite would make NULL.
 func lax(v change.Value, kind change.Kind) (change.Value, bool) {
+	if v == change.Float(math.NaN()) {
+		return change.Value{}, false
+	}
 	v = stored(v)
 	switch kind {
 	case change.Text:
@@ -66,8 +69,8 @@ func numericAffinity(v change.Value) change.Value {
 		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return change.Int(i)
 		}
-		f, _ := strconv.ParseFloat(text, 64) // beyond the range it is an infinity, as in SQLite
-		return integral(f)
+		f, _ := strconv.ParseFloat(text, 64)
+		return integral(f) // an infinity beyond the range, as in SQLite
 	case change.Float64:
 		return integral(v.Float64())
 	default:
@@ -75,9 +78,9 @@ func numericAffinity(v change.Value) change.Value {
 	}
 }
 
-// integral returns f as an integer if it is one that a float holds without doubt.
+// integral returns f as an integer if it is one.
 func integral(f float64) change.Value {
-	if f == math.Trunc(f) && math.Abs(f) < 1<<51 {
+	if f == math.Trunc(f) && math.Abs(f) < 1<<63 {
 		return change.Int(int64(f))
 	}
 	return change.Float(f)
@@ -102,10 +105,11 @@ func numberText(s string) bool {
 	return whole+fraction != "" && strings.Trim(whole+fraction+exponent, "0123456789") == ""
 }
 
-// realText prints f as SQLite does: always with a point.
+// realText prints f as SQLite does, always with a point, but with as many digits as it
+// takes to read the same number again.
 func realText(f float64) string {
-	text := strconv.FormatFloat(f, 'g', -1, 64)
-	if strings.ContainsAny(text, ".IN") {
+	text := strings.TrimPrefix(strconv.FormatFloat(f, 'g', -1, 64), "+")
+	if strings.ContainsAny(text, ".I") {
 		return text
 	}
 	if mantissa, exponent, ok := strings.Cut(text, "e"); ok {

@@ -54,14 +54,12 @@ type slot struct {
 	codes   [2]*codes // from the left to the right, and back: indexed by the side arrived at
 }
 
-// report adds a problem. A block that has the same one on both sides is told once.
+// report adds a problem, unless the other side had the very same.
 func (c *compiler) report(column, attribute, summary, detail string) {
-	if column != "" && slices.ContainsFunc(c.problems, func(p Problem) bool {
-		return p.Column == column && p.Attribute == attribute && p.Summary == summary
-	}) {
-		return
+	p := Problem{Column: column, Attribute: attribute, Summary: summary, Detail: detail}
+	if !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
 	}
-	c.problems = append(c.problems, Problem{Column: column, Attribute: attribute, Summary: summary, Detail: detail})
 }
 
 // column returns column i of the whole table of side s.
@@ -149,7 +147,7 @@ func (c *compiler) resolve(n *slot, s change.Side) bool {
 		return false
 	case slices.Contains(c.spec.Ignore, name):
 		c.report(n.Name, attribute, "Column ignored and mapped", fmt.Sprintf(
-			"Column %q of table %s is listed in ignore. Take it out there, or remove this block.", name, table.Name))
+			"Column %q is listed in ignore. Take it out there, or remove this block.", name))
 		return false
 	}
 	n.at[s] = i
@@ -260,8 +258,8 @@ func (c *compiler) keyColumn(s change.Side, i int) bool {
 	for _, to := range []change.Side{change.Right, change.Left} {
 		if n.Convert[to] != nil {
 			c.report(n.Name, "to_"+to.String(), "Key computed", fmt.Sprintf(
-				"Column %q belongs to the key of table %s. A key cannot be computed by an expression; rename it, or translate it by values.",
-				name, table))
+				"Column block %q is of a key column. A key cannot be computed by an expression; rename it, or translate it by values.",
+				n.Name))
 			return false
 		}
 	}

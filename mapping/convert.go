@@ -92,13 +92,15 @@ func asText(v change.Value) (change.Value, bool) {
 }
 
 func asBool(v change.Value) (change.Value, bool) {
-	switch v {
-	case change.Int(0), change.TextValue("false"):
+	switch n, _ := asInteger(v, change.Int64); {
+	case v == change.TextValue("false"):
 		return change.BoolValue(false), true
-	case change.Int(1), change.TextValue("true"):
+	case v == change.TextValue("true"):
 		return change.BoolValue(true), true
-	default:
+	case v.Kind() == change.Text || n != change.Int(0) && n != change.Int(1):
 		return change.Value{}, false
+	default:
+		return change.BoolValue(n.Int64() == 1), true
 	}
 }
 

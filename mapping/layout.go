@@ -132,7 +132,10 @@ func (l *layout) native(s change.Side) {
 		case n.code == s && !n.derived:
 			st.from, st.same = i, true
 		case n.Convert[s] != nil:
-			st.call = newCall(n.Convert[s], s, l.rightColumn)
+			// A side that is not written to may have no way back: its inputs may be unmapped.
+			if c := newCall(n.Convert[s], s, l.rightColumn); !slices.Contains(c.inputs, -1) {
+				st.call = c
+			}
 		case n.Convert[s.Other()] == nil:
 			st.from = i
 			l.direct(st, n, n.code)
