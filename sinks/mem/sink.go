@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -45,7 +46,7 @@ func New(store *mem.Store, link string) *Sink {
 func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 	var marker checkpoint.Marker
 	err := s.Hook.Around(ctx, "open", func() error {
-		return s.store.Apply(s.link, 0, func(tx *mem.Tx) (err error) {
+		return s.store.Apply(s.link, func(tx *mem.Tx) (err error) {
 			if marker, err = stored(tx); err != nil {
 				return err
 			}
@@ -100,7 +101,7 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		apply = 0
 	}
 	var outcomes []sinks.Outcome
-	err := s.store.Apply(s.link, apply, func(tx *mem.Tx) error {
+	err := s.store.Apply(s.link, func(tx *mem.Tx) error {
 		marker, err := stored(tx)
 		if err != nil {
 			return err
@@ -137,6 +138,9 @@ func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) 
 			c.ID = tx.NextID()
 			tx.AddConflict(checkpoint.AppendConflict(nil, c))
 		}
+	}
+	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done }) {
+		tx.Number(batch.Marker.Apply)
 	}
 	marker := batch.Settled(outcomes)
 	marker.Epoch = s.epoch

@@ -37,10 +37,10 @@ func testRefused(t *testing.T, s *sourcetest.Store) {
 // testUniqueClash writes two rows with one unique value: one of them is refused.
 func testUniqueClash(t *testing.T, s *sourcetest.Store) {
 	w := open(t, s, "a")
-	outcomes := w.applyAny(t,
+	outcomes := w.send(t, w.batch(
 		w.write("codes", id(1), absent, code(1, "same", "first")),
 		w.write("codes", id(2), absent, code(2, "same", "second")),
-	)
+	))
 	switch {
 	case outcomes[0].Verdict == sinks.Done && outcomes[1].Verdict == sinks.Refused:
 		w.holds(t, "codes", code(1, "same", "first"))
@@ -49,19 +49,6 @@ func testUniqueClash(t *testing.T, s *sourcetest.Store) {
 	default:
 		t.Errorf("got %s and %s, want one done and one refused", outcomes[0].Verdict, outcomes[1].Verdict)
 	}
-}
-
-// applyAny writes the next batch, whatever comes of it.
-func (w *writer) applyAny(t *testing.T, writes ...sinks.Write) []sinks.Outcome {
-	t.Helper()
-	result, err := w.sink.Apply(within(t), w.batch(writes...))
-	if err != nil {
-		t.Fatalf("apply: %v", err)
-	}
-	if len(result.Outcomes) != len(writes) {
-		t.Fatalf("%d outcomes of %d writes", len(result.Outcomes), len(writes))
-	}
-	return result.Outcomes
 }
 
 // testUniqueSwap has rows exchange their unique values, which nothing but the end of the

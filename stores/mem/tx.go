@@ -21,6 +21,7 @@ var (
 type Tx struct {
 	s       *Store
 	link    string
+	number  uint64
 	at      time.Time
 	changes []change.Change
 	undo    []undo
@@ -39,16 +40,16 @@ type undo struct {
 // Write runs a transaction of an application. If write returns an error, or what it wrote
 // breaks a constraint, nothing is written and the error is returned.
 func (s *Store) Write(write func(tx *Tx) error) error {
-	return s.transact(&Tx{s: s}, 0, write)
+	return s.transact(&Tx{s: s}, write)
 }
 
-// Apply runs transaction number apply of a link; its entry in the log carries both. It is
-// in the log if it wrote rows, or if apply is not 0 and it wrote the link's record.
-func (s *Store) Apply(link string, apply uint64, write func(tx *Tx) error) error {
-	return s.transact(&Tx{s: s, link: link}, apply, write)
+// Apply runs a transaction of a link, as Write does. It is in the log if it wrote rows or
+// has a number.
+func (s *Store) Apply(link string, write func(tx *Tx) error) error {
+	return s.transact(&Tx{s: s, link: link}, write)
 }
 
-func (s *Store) transact(tx *Tx, apply uint64, write func(tx *Tx) error) error {
+func (s *Store) transact(tx *Tx, write func(tx *Tx) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var marker []byte
@@ -70,13 +71,13 @@ func (s *Store) transact(tx *Tx, apply uint64, write func(tx *Tx) error) error {
 		}
 		return err
 	}
-	if len(tx.changes) > 0 || apply != 0 || tx.marked && s.LogMarkers {
+	if len(tx.changes) > 0 || tx.number != 0 || tx.marked && s.LogMarkers {
 		at := tx.at
 		if at.IsZero() {
 			at = s.now()
 		}
 		stamp(tx.changes, at)
-		s.append(Entry{Link: tx.link, Apply: apply, Changes: tx.changes})
+		s.append(Entry{Link: tx.link, Apply: tx.number, Changes: tx.changes})
 	}
 	return nil
 }
@@ -161,6 +162,9 @@ func (tx *Tx) Rollback(savepoint int) {
 	tx.undo = tx.undo[:savepoint]
 	tx.changes = tx.changes[:savepoint] // each change has one undo
 }
+
+// Number gives the transaction its number among those of its link.
+func (tx *Tx) Number(apply uint64) { tx.number = apply }
 
 // Marker returns the record of the transaction's link, nil if there is none.
 func (tx *Tx) Marker() []byte { return tx.s.link(tx.link).marker }
