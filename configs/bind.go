@@ -209,6 +209,9 @@ func (b *binder) compile(t *Table, tables [2]*change.Table, at hcl.Range) {
 	if len(problems) > 0 || len(told) > 0 {
 		return
 	}
+	if t != nil {
+		b.checkInputs(t, tables)
+	}
 	bound.Pair = pair
 	bound.Policy = resolver.Policy{Rule: conflict.Policy, Deletes: conflict.Deletes, Columns: make([]resolver.ColumnRule, len(pair.Columns))}
 	if t != nil && !b.merges(t, bound) {
@@ -261,21 +264,65 @@ func (b *binder) checkNames(t *Table, tables [2]*change.Table) map[string]bool {
 		}
 	}
 	for _, c := range t.Columns {
+		for side := change.Left; side <= change.Right; side++ {
+			if name := c.Names[side]; name != "" && b.unknown(c.attrs[side.String()], side, tables[side], name) {
+				told[c.Name+"\x00"+side.String()] = true
+			}
+			if expr := c.Convert[side]; expr != nil {
+				for i, name := range expr.inputs {
+					if b.unknown(expr.places[i], side.Other(), tables[side.Other()], name) {
+						told[c.Name+"\x00"+expr.attr] = true
+					}
+				}
+			}
+		}
+	}
+	return told
+}
+
+// unknown reports a column that a table does not have, and tells whether it has.
+func (b *binder) unknown(at hcl.Range, side change.Side, table *change.Table, name string) bool {
+	if table.Column(name) >= 0 {
+		return false
+	}
+	b.errorf(at, "Unknown column", "Table %q on the %s has no column %q.%s",
+		table.Name, side, name, knownNames(name, "columns", columnNames(table)))
+	return true
+}
+
+// checkInputs warns of columns that an expression of a two-way link reads and that nothing
+// writes: what is changed on the other side does not reach them.
+func (b *binder) checkInputs(t *Table, tables [2]*change.Table) {
+	if b.link.Direction != Both {
+		return
+	}
+	for _, c := range t.Columns {
 		for side, expr := range c.Convert {
 			if expr == nil {
 				continue
 			}
 			from := change.Side(1 - side)
 			for i, name := range expr.inputs {
-				if tables[from].Column(name) < 0 {
-					b.errorf(expr.places[i], "Unknown column", "Table %q on the %s has no column %q.%s",
-						tables[from].Name, from, name, knownNames(name, "columns", columnNames(tables[from])))
-					told[c.Name+"\x00"+expr.attr] = true
+				if !t.written(from, name, tables) {
+					b.warnf(expr.places[i], "No way back for a column",
+						"Nothing writes column %q of the %s table, so what is changed on the %s never reaches it. Give it a column block with %s, or let the link run one way.",
+						name, from, change.Side(side), convertNames[from])
 				}
 			}
 		}
 	}
-	return told
+}
+
+// written tells whether the pair writes the column called name of side in a two-way link.
+func (t *Table) written(side change.Side, name string, tables [2]*change.Table) bool {
+	for _, c := range t.Columns {
+		if c.in(side) == name {
+			return c.Convert[side] != nil || c.Convert[side.Other()] == nil
+		}
+	}
+	other := slices.ContainsFunc(t.Columns, func(c *Column) bool { return c.in(side.Other()) == name })
+	ignored := slices.ContainsFunc(t.Ignore, func(p Pattern) bool { return p.Text == name })
+	return !other && !ignored && tables[side.Other()].Column(name) >= 0
 }
 
 func columnNames(t *change.Table) []string {

@@ -125,7 +125,7 @@ func (d *decoder) noLabel(b *hclsyntax.Block) {
 func (d *decoder) required(b *hclsyntax.Block, name, example string) *hclsyntax.Attribute {
 	attr := b.Body.Attributes[name]
 	if attr == nil {
-		d.errorf(b.DefRange(), "Missing attribute", "A %s block needs %s, for example: %s = %s", b.Type, name, name, example)
+		d.errorf(b.DefRange(), "Missing attribute", "The %s block needs %s, for example: %s = %s", b.Type, name, name, example)
 	}
 	return attr
 }

@@ -88,16 +88,14 @@ func (e *Expression) context(row map[string]cty.Value) *hcl.EvalContext {
 func brief(diags hcl.Diagnostics) error {
 	for _, d := range diags {
 		if d.Severity == hcl.DiagError {
-			return errors.New(strings.ToLower(d.Summary) + ": " + strings.TrimSuffix(withoutQuotes(d.Detail, "…"), "."))
+			return errors.New(strings.ToLower(d.Summary) + ": " + strings.TrimSuffix(quoted.ReplaceAllLiteralString(d.Detail, "…"), "."))
 		}
 	}
 	return errors.New("unknown mistake")
 }
 
-// withoutQuotes puts instead in the place of everything that text has in double quotes.
-func withoutQuotes(text, instead string) string {
-	return regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`).ReplaceAllLiteralString(text, instead)
-}
+// quoted matches what a message has in double quotes.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
 
 // valueIn returns a value of a row as HCL has it.
 func valueIn(v change.Value) (cty.Value, error) {
@@ -134,7 +132,7 @@ func valueOut(v cty.Value) (change.Value, error) {
 	case v.Type() == cty.String:
 		return change.TextValue(v.AsString()), nil
 	}
-	return change.Value{}, fmt.Errorf("the result is a %s, and a column takes a text, a number or a bool", v.Type().FriendlyName())
+	return change.Value{}, fmt.Errorf("the result is of type %s, and a column takes a text, a number or a bool", v.Type().FriendlyName())
 }
 
 // expression decodes the expression that makes the value of side.
@@ -143,6 +141,7 @@ func (d *decoder) expression(attr *hclsyntax.Attribute, column string, side chan
 		expr: attr.Expr, column: column, attr: attr.Name, root: side.Other().String(), at: attr.Expr.Range(),
 		funcs: pureFunctions(),
 	}
+	exactOps(e.expr)
 	before := len(d.diags)
 	d.variables(e)
 	d.calls(e)
@@ -151,7 +150,6 @@ func (d *decoder) expression(attr *hclsyntax.Attribute, column string, side chan
 		d.rehearse(e)
 		e.sound = len(d.diags) == before
 	}
-	exactOps(e.expr)
 	return e
 }
 
@@ -245,7 +243,7 @@ func (d *decoder) rehearse(e *Expression) {
 	result, _ = result.UnmarkDeep()
 	if t := result.Type(); t != cty.DynamicPseudoType {
 		if _, err := convert.Convert(cty.UnknownVal(t), cty.String); err != nil {
-			d.errorf(e.at, "Not a single value", "The result is a %s, and a column takes a text, a number or a bool.", t.FriendlyName())
+			d.errorf(e.at, "Not a single value", "The result is of type %s, and a column takes a text, a number or a bool.", t.FriendlyName())
 		}
 	}
 }

@@ -1,12 +1,14 @@
 package configs
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -32,7 +34,7 @@ func Load(paths ...string) (*Config, hcl.Diagnostics) {
 	for _, path := range d.expand(paths) {
 		src, err := readConfig(path)
 		if err != nil {
-			d.fail("Cannot read config", err)
+			d.fail("Cannot read config", err.Error())
 			continue
 		}
 		bodies = append(bodies, d.parse(path, src))
@@ -45,7 +47,7 @@ func Load(paths ...string) (*Config, hcl.Diagnostics) {
 func Parse(filename string, src []byte) (*Config, hcl.Diagnostics) {
 	d := newDecoder()
 	if len(src) > maxFileBytes {
-		d.fail("Cannot read config", errTooLarge(filename))
+		d.fail("Cannot read config", errTooLarge(filename).Error())
 		return d.finish(nil)
 	}
 	return d.finish([]*hclsyntax.Body{d.parse(filename, src)})
@@ -56,8 +58,8 @@ func newDecoder() *decoder {
 }
 
 // fail reports a mistake that has no place in a file.
-func (d *decoder) fail(summary string, err error) {
-	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: err.Error()})
+func (d *decoder) fail(summary, detail string) {
+	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail})
 }
 
 // expand lists the files of paths, each once.
@@ -66,13 +68,13 @@ func (d *decoder) expand(paths []string) []string {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			d.fail("Cannot read config", err)
+			d.fail("Cannot read config", err.Error())
 			continue
 		}
 		found := []string{path}
 		if info.IsDir() {
 			if found, err = configsIn(path); err != nil {
-				d.fail("Cannot read config", err)
+				d.fail("Cannot read config", err.Error())
 				continue
 			}
 		}
@@ -140,10 +142,24 @@ func (d *decoder) parse(filename string, src []byte) *hclsyntax.Body {
 	}
 	masked.Nav = file.Nav
 	body, ok := file.Body.(*hclsyntax.Body)
-	if !ok || diags.HasErrors() {
+	if !ok || diags.HasErrors() || !d.checkNumbers(body) {
 		return nil
 	}
 	return body
+}
+
+// checkNumbers reports numbers out of range, which are short as numbers and gigabytes as
+// texts. It is false after one.
+func (d *decoder) checkNumbers(body *hclsyntax.Body) bool {
+	ok := true
+	_ = hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics { // it reports by itself
+		if literal, is := node.(*hclsyntax.LiteralValueExpr); is && bounded(literal.Val) != nil {
+			d.errorf(literal.SrcRange, "Number out of range", "Numbers have up to 100 digits and exponents up to about 1200.")
+			ok = false
+		}
+		return nil
+	})
+	return ok
 }
 
 // tooDeep tells where brackets are nested deeper than the limit.
@@ -165,20 +181,30 @@ func tooDeep(filename string, src []byte) (hcl.Range, bool) {
 	return hcl.Range{}, false
 }
 
-// withhold takes the quoted words out of syntax errors on lines of which something is
-// masked: the parser quotes what it stumbled over.
+// withhold takes out of syntax errors what the parser quotes of masked text, and the
+// errors that an unterminated quote brings about on every line that follows.
 func withhold(diags hcl.Diagnostics, src, masked []byte) hcl.Diagnostics {
+	var kept hcl.Diagnostics
+	quotes := 0
 	for _, diag := range diags {
-		if diag.Subject == nil {
-			continue
+		if diag.Summary == "Invalid multi-line string" {
+			if quotes++; quotes > 1 {
+				continue
+			}
 		}
-		at := diag.Subject.Start.Byte
-		if lineAt(src, at) == lineAt(masked, at) {
-			continue
-		}
-		diag.Detail = withoutQuotes(diag.Detail, redacted)
+		diag.Detail = quoted.ReplaceAllStringFunc(diag.Detail, func(word string) string {
+			content, err := strconv.Unquote(word)
+			if err != nil {
+				return redacted
+			}
+			if bytes.Contains(src, []byte(content)) && !bytes.Contains(masked, []byte(content)) {
+				return redacted
+			}
+			return word
+		})
+		kept = append(kept, diag)
 	}
-	return diags
+	return kept
 }
 
 // lineAt returns the line of src that byte number at is on.

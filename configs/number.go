@@ -27,6 +27,7 @@ const (
 
 var (
 	errNumberRange  = errors.New("number out of range")
+	errNotFinite    = errors.New("not a finite number, as after a division by zero")
 	errNumberDigits = errors.New("number of more than 100 digits")
 )
 
@@ -56,6 +57,9 @@ func outOfRange(f *big.Float) bool {
 
 // round rounds f to 100 digits.
 func round(f *big.Float) (*big.Float, error) {
+	if f.IsInf() {
+		return nil, errNotFinite
+	}
 	if outOfRange(f) {
 		return nil, errNumberRange
 	}

@@ -1,7 +1,7 @@
 package configs
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,14 +13,14 @@ import (
 // validate checks what the blocks say about each other.
 func (d *decoder) validate() {
 	if len(d.config.Links) == 0 && !d.diags.HasErrors() {
-		d.fail("No link", fmt.Errorf("the config has no link: write link \"name\" { … } with two stores and their tables"))
+		d.fail("No link", "The config has no link: write link \"name\" { … } with two stores and their tables.")
 	}
 	d.checkStores()
 	d.checkEnds()
-	d.checkCycles()
+	cycles := d.checkCycles()
 	var edges []edge
 	for _, l := range d.config.Links {
-		if l.Stores[0] != nil && l.Stores[1] != nil && l.Stores[0] != l.Stores[1] {
+		if l.Stores[0] != nil && l.Stores[1] != nil && l.Stores[0] != l.Stores[1] && !slices.Contains(cycles, l) {
 			edges = append(edges, l.edges()...)
 		}
 		d.checkCapture(l)
@@ -59,8 +59,9 @@ func (d *decoder) checkEnds() {
 
 // checkCycles reports links that close a circle of stores: a change would come back to
 // where it was made as if another had made it. Several links between the same two stores
-// are one edge here.
-func (d *decoder) checkCycles() {
+// are one edge here. It returns the links that it has reported.
+func (d *decoder) checkCycles() []*Link {
+	var cycles []*Link
 	next := map[*Store][]*Store{} // the tree of links so far
 	for _, l := range d.config.Links {
 		left, right := l.Stores[change.Left], l.Stores[change.Right]
@@ -78,11 +79,13 @@ func (d *decoder) checkCycles() {
 			}
 			d.errorf(l.at, "Cycle of links", "Link %q closes a circle: %s. Stores are linked as a tree, so that there is one way from each to each other; take out one of these links.",
 				l.Name, strings.Join(names, " - "))
+			cycles = append(cycles, l)
 			continue
 		}
 		next[left] = append(next[left], right)
 		next[right] = append(next[right], left)
 	}
+	return cycles
 }
 
 // walk returns the way from one store to another in a tree, both included, or nil.

@@ -1,0 +1,6 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = <<EOT
+CANARY ${CANARY}
+EOT
+}

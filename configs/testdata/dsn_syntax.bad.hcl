@@ -1,0 +1,4 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = "%{CANARY}"
+}

@@ -1,0 +1,10 @@
+store "a" {
+}
+
+link "l" {
+  tables {
+  }
+}
+
+admin {
+}

@@ -1,0 +1,20 @@
+store {
+  engine = "sqlite"
+  dsn    = "c.db"
+}
+
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+  tables { include = ["t"] }
+}

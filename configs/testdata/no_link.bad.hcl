@@ -1,0 +1,9 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}

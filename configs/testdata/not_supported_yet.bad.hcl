@@ -1,0 +1,45 @@
+data_dir = "/var/lib"
+
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}
+
+store "c" {
+  engine   = "postgres"
+  dsn      = "postgres://user:CANARY@host/db"
+  insecure = true
+}
+
+store "d" {
+  engine = "mysql"
+  dsn    = "user:CANARY@tcp(host)/db"
+}
+
+store "e" {
+  engine  = "sqlite"
+  dsn     = "e.db"
+  capture = "wal"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+  conflict {
+    policy = "custom"
+  }
+  table "t" {
+    where           = row.region == "EU"
+    trigger_changes = "forward"
+  }
+}
+
+admin {
+  listen     = "127.0.0.1:1"
+  token_file = "token"
+}

@@ -1,0 +1,22 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+
+  table "t" {
+    column "email" { left = "mial" }
+    column "status" {
+      left  = "state"
+      right = "statsu"
+    }
+  }
+}

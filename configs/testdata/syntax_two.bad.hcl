@@ -1,0 +1,7 @@
+store "a" {
+  engine == "sqlite"
+}
+
+link "l" {
+  left = store.
+}

@@ -1,0 +1,5 @@
+store "a" {
+  engine  = "sqlite"
+  dsn     = "x.db"
+  capture = "row"
+}

@@ -1,0 +1,17 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+  direction = "left-to-right"
+  initial   = "rihgt"
+  tables { include = ["t"] }
+}

@@ -1,0 +1,19 @@
+store "a" {
+  engine = "sqlite"
+  dsn    = "a.db"
+}
+
+store "b" {
+  engine = "sqlite"
+  dsn    = "b.db"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+
+  table "t" {
+    column "c" { merge = "summ" }
+    column "d" { merge = "avg" }
+  }
+}
