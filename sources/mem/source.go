@@ -52,18 +52,13 @@ func (s *Source) Start(ctx context.Context, from change.Position) error {
 		if err != nil {
 			return &change.Error{Op: "start source", Position: from, Err: err}
 		}
-		begin := place.Txs
-		if place.Changes > 0 {
-			begin++ // the transaction that it is in has to be there
-		}
-		begin, err = s.store.Begin(s.link, begin)
+		begin, err := s.store.Begin(s.link, place.Txs)
 		if err != nil {
 			return err
 		}
 		s.started = true
-		s.at = mem.Place{Txs: begin}
-		if place.Changes > 0 {
-			s.at = place
+		if s.at = place; begin != place.Txs {
+			s.at = mem.Place{Txs: begin}
 		}
 		return nil
 	})
