@@ -237,6 +237,38 @@ func TestWayBackThatIsNotNeeded(t *testing.T) {
 	}
 }
 
+func TestOneWayHasNoWayBack(t *testing.T) {
+	p := compile(t, oneWay(table("l", "*id int64", "v int64"), table("r", "*id int64", "v int64"),
+		ColumnSpec{Name: "v", Convert: [2]Expression{nil, times("v", 2)}}))
+	native, err := p.Native(change.Left, row(num(1), num(4)))
+	if err != nil || !native.Equal(row(num(1), change.Value{})) {
+		t.Errorf("the right value is taken for the left one: %s, %v", native, err)
+	}
+}
+
+// SQLite has no bool, and an untyped column there reads as what is stored.
+func TestLaxColumnWithoutAKind(t *testing.T) {
+	p := compile(t, twoWay(table("l", "*id int64", "v bool"), table("r", "*id int64", "~v")))
+	right := row(num(1), num(1))
+	maps(t, p, row(num(1), change.BoolValue(true)), right, right)
+	if p.Straight(change.Left) {
+		t.Error("a column that is converted is straight")
+	}
+}
+
+func TestValuesOfAnotherKindThanTheColumn(t *testing.T) {
+	p := compile(t, twoWay(table("l", "*id int64", "v"), table("r", "*id int64", "v text"),
+		ColumnSpec{Name: "v", Values: map[string]string{"1": "one", "x'61'": "bytes"}}))
+	for _, v := range []change.Value{num(1), text("1")} {
+		if got, err := p.Canon(change.Left, row(num(1), v)); err != nil || !got.Equal(row(num(1), text("one"))) {
+			t.Errorf("%s %s is %s, %v", v.Kind(), v, got, err)
+		}
+	}
+	if got, err := p.Canon(change.Left, row(num(1), change.BytesValue([]byte("a")))); err == nil {
+		t.Errorf("bytes are taken for the text that prints the same: %s", got)
+	}
+}
+
 func benchmarkPair(tb testing.TB) (straight, coded *Pair, left change.Row) {
 	l := table("l", "*id int64", "name text", "city text", "state text", "age int64", "note text")
 	r := table("r", "*no int64", "note text", "name text", "city text", "status text", "age int64")

@@ -268,6 +268,8 @@ func TestSums(t *testing.T) {
 		{num(math.MaxInt64), num(math.MaxInt64), num(math.MaxInt64), num(math.MaxInt64)},
 		{num(math.MaxInt64), num(1), num(0), unset},
 		{num(math.MinInt64), num(-1), num(0), unset},
+		{num(math.MaxInt64 - 1), num(5), null, unset},
+		{num(math.MinInt64 + 2), num(5), num(9), unset},
 		{change.Uint(math.MaxUint64), num(4), num(5), change.Uint(math.MaxUint64 - 1)},
 		{change.Uint(math.MaxUint64), num(1), num(0), unset},
 		{change.Uint(math.MaxUint64), num(1), change.Uint(math.MaxUint64), num(1)},

@@ -108,9 +108,9 @@ func (m *merge) baseAt(i int) change.Value {
 // false where the rule says nothing about these values.
 func (m *merge) merged(rule ColumnRule, b, l, r change.Value) (change.Value, bool) {
 	// Equal numbers whose sum is asked for and cannot be had lose one of the changes.
-	counts := rule == Sum && !b.IsUnset() && !l.IsNull()
+	counts := rule == Sum && !b.IsUnset() && numeric(l)
 	switch {
-	case l == r && !(counts && numeric(l)):
+	case l == r && !counts:
 		return l, true
 	case rule == Sum:
 		return sum(l, r, b)
