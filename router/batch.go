@@ -336,7 +336,8 @@ func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
 	w.now[s] = version{known: d.Latest.Known, canon: d.Latest.Row, time: d.Time}
 	switch {
 	case d.Pushing:
-		w.pushing, w.base, w.before[s] = int8(s)+1, change.Image{}, change.Image{}
+		w.pushing, w.pushed = int8(s)+1, d.At
+		w.base, w.before[s] = change.Image{}, change.Image{}
 	case !w.base.Known && w.pushing == 0:
 		w.base = d.Base
 	}
@@ -352,6 +353,10 @@ func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
 
 // recover holds w until both logs were read past the link's last writes before the start.
 func (r *reconciler) recover(w *row) {
+	if r.broken.noRecovery {
+		r.touch(w)
+		return
+	}
 	w.recovering = true
 	w.stage = held
 	r.recovering[w] = struct{}{}

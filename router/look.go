@@ -126,7 +126,13 @@ func (r *reconciler) release(w *row) {
 		w.base = w.now[o].image()
 	}
 	w.before[s] = w.base
-	w.dirty[s] = !w.base.Known || !w.now[s].canon.Equal(w.base.Row)
+	if !w.base.Known {
+		// Without before-images nothing is merged: what was written to s was the value of o,
+		// and what o changed since has seen it.
+		w.dirty[s] = w.at[s] != w.pushed
+		return
+	}
+	w.dirty[s] = !w.now[s].canon.Equal(w.base.Row)
 }
 
 // image returns v as an image; a version that cannot be mapped is not known.

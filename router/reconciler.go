@@ -107,7 +107,7 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecoveryLooks, debtsForget, noCompare bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -214,6 +214,9 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 		}
 	}
 	w.met = true
+	if p.state.Stage == checkpoint.Contact {
+		w.verify = true // what the other side has is not known before it was compared
+	}
 	if !w.dirty[s] {
 		w.before[s], w.since[s] = before, at
 	}
@@ -322,7 +325,7 @@ func (r *reconciler) oldEcho(s change.Side, at change.Position, c *change.Change
 	w.met = true
 	w.now[s] = version{} // the look tells
 	w.at[s], w.since[s], w.dirty[s], w.before[s] = at, at, true, change.Image{}
-	w.base, w.pushing = change.Image{}, int8(s)+1
+	w.base, w.pushing, w.pushed = change.Image{}, int8(s)+1, at
 }
 
 // touch has w evaluated again.

@@ -55,8 +55,10 @@ type row struct {
 	// recovering: a row that the link wrote, or owed, before the start. It is not decided
 	// until both logs were read past the link's last writes and both sides were looked at.
 	recovering bool
-	// pushing: side (+1) that shows a decision of before the start; 0 for none.
+	// pushing: side (+1) that shows a decision of before the start; 0 for none. pushed is
+	// where its log shows it.
 	pushing int8
+	pushed  change.Position
 	// contact: the row was met in first contact and nothing is known of its past.
 	contact bool
 	// verify: first contact met the row while it was in use. It may not be forgotten before
