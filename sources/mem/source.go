@@ -52,14 +52,11 @@ func (s *Source) Start(ctx context.Context, from change.Position) error {
 		if err != nil {
 			return &change.Error{Op: "start source", Position: from, Err: err}
 		}
-		begin, err := s.store.Begin(s.link, place.Txs)
-		if err != nil {
+		s.started = false
+		if s.at, err = s.store.Begin(s.link, place); err != nil {
 			return err
 		}
 		s.started = true
-		if s.at = place; begin != place.Txs {
-			s.at = mem.Place{Txs: begin}
-		}
 		return nil
 	})
 }

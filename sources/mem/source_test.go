@@ -92,6 +92,9 @@ func TestSplit(t *testing.T) {
 	if _, rest := drain(s); !slices.EqualFunc(rest, keys[2:], slices.Equal) {
 		t.Errorf("behind what was settled came %v", rest)
 	}
+	if err := s.Start(t.Context(), "m1:3/1"); change.ClassOf(err) != change.PositionLost {
+		t.Errorf("a transaction that never was: %v", err)
+	}
 	store.Purge(2)
 	if err := s.Start(t.Context(), "m1:1/2"); change.ClassOf(err) != change.PositionLost {
 		t.Errorf("the rest of a transaction that is gone: %v", err)

@@ -116,7 +116,7 @@ func testNetNothing(t *testing.T, s *Store) {
 	r, state := s.Open(t, "a", ""), State{}
 	s.Write(t, true, Insert("items", Item(1, "short")...), Delete("items", num(1)), Insert("items", Item(2, "kept")...))
 	for _, c := range only(t, r, state, 3) {
-		if c.Key.Equal(ID(1)) && c.After.Row != nil && s.Transactions == false {
+		if c.Key.Equal(ID(1)) && c.After.Row != nil && !s.Transactions {
 			t.Errorf("a row that never was is %v", c.After)
 		}
 	}

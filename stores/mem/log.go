@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -83,9 +84,9 @@ func (s *Store) Read(n int) (e Entry, ok bool, grown <-chan struct{}, err error)
 	defer s.mu.Unlock()
 	switch {
 	case n < s.trimmed:
-		return Entry{}, false, nil, lost(n, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
+		return Entry{}, false, nil, lost(Place{Txs: n}, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
 	case n > s.head():
-		return Entry{}, false, nil, lost(n, fmt.Sprintf("the log ends at m1:%d", s.head()))
+		return Entry{}, false, nil, lost(Place{Txs: n}, fmt.Sprintf("the log ends at m1:%d", s.head()))
 	case n == s.head():
 		return Entry{}, false, s.grown, nil
 	default:
@@ -93,31 +94,34 @@ func (s *Store) Read(n int) (e Entry, ok bool, grown <-chan struct{}, err error)
 	}
 }
 
-func lost(n int, why string) error {
+func lost(at Place, why string) error {
 	return &change.Error{
-		Op: "read log", Position: Place{Txs: n}.Position(), Class: change.PositionLost,
-		Err: fmt.Errorf("%s", why), Hint: "compare the tables again",
+		Op: "read log", Position: at.Position(), Class: change.PositionLost,
+		Err: errors.New(why), Hint: "compare the tables again",
 	}
 }
 
-// Begin returns where the link goes on reading that asks for the entries behind the first
-// n: there, or behind what it released if that is gone. For 0 it is the beginning of what
+// Begin returns where the link goes on reading that asks for what is behind from: there, or
+// behind what it released if that is gone. For the zero Place it is the beginning of what
 // the log still holds. From now on the log keeps what the link has not released.
-func (s *Store) Begin(link string, n int) (int, error) {
+func (s *Store) Begin(link string, from Place) (Place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.link(link)
 	l.reads = true
-	if n == 0 {
-		return s.trimmed, nil
+	begin := Place{Txs: s.trimmed}
+	switch {
+	case from == Place{}:
+		return begin, nil
+	case from.Txs > s.head() || from.Txs == s.head() && from.Changes > 0:
+		return Place{}, lost(from, fmt.Sprintf("the log ends at m1:%d", s.head()))
+	case from.Txs >= s.trimmed:
+		return from, nil
+	case l.released < s.trimmed:
+		return Place{}, lost(from, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
+	default:
+		return begin, nil
 	}
-	if n > s.head() {
-		return 0, lost(n, fmt.Sprintf("the log ends at m1:%d", s.head()))
-	}
-	if n < s.trimmed && l.released < s.trimmed {
-		return 0, lost(n, fmt.Sprintf("the log begins at m1:%d", s.trimmed))
-	}
-	return max(n, s.trimmed), nil
 }
 
 // Release says that the link needs the first n entries no more. What no link needs is

@@ -73,30 +73,30 @@ func TestLogIsKeptForEveryReader(t *testing.T) {
 		write(t, s, func(tx *Tx) error { return tx.Upsert("items", item(i, "a")) })
 	}
 	for _, link := range []string{"a", "b"} {
-		if n, err := s.Begin(link, 0); n != 0 || err != nil {
-			t.Fatalf("link %s begins at %d, %v", link, n, err)
+		if n, err := s.Begin(link, Place{Txs: 0}); n.Txs != 0 || err != nil {
+			t.Fatalf("link %s begins at %v, %v", link, n, err)
 		}
 	}
 	s.Release("a", 3)
-	if n, err := s.Begin("b", 0); n != 0 || err != nil {
-		t.Errorf("b begins at %d, %v: what it still needs is gone", n, err)
+	if n, err := s.Begin("b", Place{Txs: 0}); n.Txs != 0 || err != nil {
+		t.Errorf("b begins at %v, %v: what it still needs is gone", n, err)
 	}
 	s.Release("b", 2)
-	if n, err := s.Begin("b", 0); n != 2 || err != nil {
-		t.Errorf("b begins at %d, %v", n, err)
+	if n, err := s.Begin("b", Place{Txs: 0}); n.Txs != 2 || err != nil {
+		t.Errorf("b begins at %v, %v", n, err)
 	}
-	if n, err := s.Begin("a", 1); n != 2 || err != nil {
-		t.Errorf("a begins at %d, %v behind what it released itself", n, err)
+	if n, err := s.Begin("a", Place{Txs: 1}); n.Txs != 2 || err != nil {
+		t.Errorf("a begins at %v, %v behind what it released itself", n, err)
 	}
 	s.Purge(4)
-	if _, err := s.Begin("b", 2); change.ClassOf(err) != change.PositionLost {
+	if _, err := s.Begin("b", Place{Txs: 2}); change.ClassOf(err) != change.PositionLost {
 		t.Errorf("b lost nothing: %v", err)
 	}
-	if _, err := s.Begin("b", 9); change.ClassOf(err) != change.PositionLost {
+	if _, err := s.Begin("b", Place{Txs: 9}); change.ClassOf(err) != change.PositionLost {
 		t.Errorf("a position behind the end: %v", err)
 	}
-	if n, err := s.Begin("b", 4); n != 4 || err != nil {
-		t.Errorf("b begins at %d, %v", n, err)
+	if n, err := s.Begin("b", Place{Txs: 4}); n.Txs != 4 || err != nil {
+		t.Errorf("b begins at %v, %v", n, err)
 	}
 }
 
