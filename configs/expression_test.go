@@ -211,6 +211,31 @@ func TestDecimalArithmetic(t *testing.T) {
 	})
 }
 
+// TestRoundFastIsRoundSlow: both ways to round give the same number and the same text.
+func TestRoundFastIsRoundSlow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.Int64().Draw(t, "x")
+		y := rapid.OneOf(rapid.Int64Range(1, 1000), rapid.SampledFrom([]int64{1e6, 1e15, 1e18}), rapid.Int64Min(1)).Draw(t, "y")
+		f := new(big.Float).SetPrec(precision).SetInt64(x)
+		f.Quo(f, new(big.Float).SetInt64(y))
+		if rapid.Bool().Draw(t, "noise") {
+			f.Mul(f, new(big.Float).SetPrec(precision).SetInt64(3))
+			f.Quo(f, new(big.Float).SetPrec(precision).SetInt64(3))
+		}
+		fast, err := round(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, _, err := big.ParseFloat(f.Text('e', maxDigits-1), 10, precision, big.ToNearestEven)
+		if err != nil || fast.Cmp(slow) != 0 {
+			t.Fatalf("%d / %d: %s, want %s (%v)", x, y, fast.Text('g', 160), slow.Text('g', 160), err)
+		}
+		if got, want := decimalText(fast), slow.Text('f', -1); got != want {
+			t.Fatalf("%d / %d: %s, want %s", x, y, got, want)
+		}
+	})
+}
+
 // TestEvalNeverPanics feeds values of every kind to expressions of every sort.
 func TestEvalNeverPanics(t *testing.T) {
 	var all []*Expression
@@ -284,10 +309,18 @@ func TestEvalConcurrently(t *testing.T) {
 }
 
 func BenchmarkEval(b *testing.B) {
-	for _, c := range []struct{ name, expr string }{{"divide", `left.a / 100`}, {"upper", `upper(left.a)`}} {
+	for _, c := range []struct {
+		name, expr string
+		input      change.Value
+	}{
+		{"divide", `left.a / 100`, change.Int(1999)},
+		{"multiply", `left.a * 100`, change.Float(19.99)},
+		{"third", `left.a / 3`, change.Int(1)},
+		{"upper", `upper(left.a)`, change.TextValue("a text")},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			e := toRight(b, c.expr)
-			inputs := []change.Value{change.Int(1999)}
+			inputs := []change.Value{c.input}
 			for b.Loop() {
 				if _, err := e.Eval(inputs); err != nil {
 					b.Fatal(err)
