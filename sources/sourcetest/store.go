@@ -91,7 +91,7 @@ type Statement struct {
 	Row change.Row
 }
 
-// Insert, Update and Delete make the three kinds of statements.
+// Insert adds the row.
 func Insert(table string, row ...change.Value) Statement { return Statement{Table: table, Row: row} }
 
 // Update replaces the row with that key.
@@ -137,10 +137,10 @@ func (s Statement) SQL(table *change.Table, placeholder func(n int) string) (str
 	}
 }
 
-// QuestionMark and Dollar are the two styles of placeholders.
+// QuestionMark returns "?", the placeholder of SQLite and MySQL.
 func QuestionMark(int) string { return "?" }
 
-// Dollar returns $n.
+// Dollar returns $n, the placeholder of PostgreSQL.
 func Dollar(n int) string { return "$" + strconv.Itoa(n) }
 
 // Short names for values in rows of the suites.

@@ -1,0 +1,76 @@
+# cdcsync: every target does its own set-up; all of them need is Go (and a network, once,
+# for the modules).
+
+GO      ?= go
+BIN     := bin/cdcsync
+# VERSION is printed by "cdcsync version".
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# COUNT=1 runs the tests again although nothing changed.
+COUNT   ?=
+# HISTORIES is how many random histories the long programme runs.
+HISTORIES ?= 200000
+FUZZTIME  ?= 1m
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/cdcsync, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/cdcsync
+
+.PHONY: demo
+demo: build ## two databases that stay the same, for ten seconds
+	$(BIN) demo --for 10s
+
+.PHONY: test
+test: sqlite3 ## go vet and every test
+	$(GO) vet ./...
+	$(GO) test $(if $(COUNT),-count=$(COUNT)) ./...
+
+.PHONY: race
+race: sqlite3 ## every test under the race detector, the long ones short (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short $(if $(COUNT),-count=$(COUNT)) ./...
+
+.PHONY: lint
+lint: ## go vet, gofmt and staticcheck
+	$(GO) vet ./...
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted: $$files" >&2; exit 1; }
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: bench
+bench: ## every benchmark
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: torture
+torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, and every test ten times
+	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
+	$(GO) test -count=10 -timeout 0 ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME=1m
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+# Some tests let the sqlite3 shell write beside us, as other programs do. Where it is missing
+# and cannot be installed, they say so and are skipped.
+.PHONY: sqlite3
+sqlite3:
+	@command -v sqlite3 >/dev/null || ! command -v apt-get >/dev/null || { \
+		if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as=sudo; else exit 0; fi; \
+		echo "installing the sqlite3 shell for tests"; \
+		$$as apt-get install -y -q sqlite3 >/dev/null 2>&1 || \
+		{ $$as apt-get update -q >/dev/null 2>&1 && $$as apt-get install -y -q sqlite3 >/dev/null 2>&1; } || \
+		echo "sqlite3 could not be installed: tests that need it are skipped" >&2; }

@@ -1,0 +1,230 @@
+// Package cdcsync_test checks what holds for the repository as a whole.
+package cdcsync_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/cdcsync/cdcsync"
+
+// room is one rule of who may know whom. The first room that matches a package is its own;
+// a package without a room breaks the rules.
+type room struct {
+	// pattern is a path below the module, "*" for one element of it.
+	pattern string
+	// may are the patterns of packages of the project that it may import; "=" is the same
+	// engine as its own. "**" is every package.
+	may []string
+	// modules are the other modules that it may import, by the beginning of their paths;
+	// "**" is every one. The standard library is free.
+	modules []string
+}
+
+var rooms = []room{
+	{".", nil, nil},
+	{"change", nil, nil},
+	{"mapping", []string{"change"}, nil},
+	{"resolver", []string{"change"}, nil},
+	{"checkpoint", []string{"change"}, nil},
+	{"sources", []string{"change"}, nil},
+	{"sinks", []string{"change", "checkpoint"}, nil},
+	{"sources/sourcetest", []string{"change", "checkpoint", "sources", "sinks"}, []string{"go.uber.org/goleak"}},
+	{"sinks/sinktest", []string{"change", "checkpoint", "sources", "sinks", "sources/sourcetest"}, nil},
+	{"stores/*", []string{"change"}, []string{"**"}},
+	{"sources/*", []string{"change", "sources", "stores/="}, []string{"**"}},
+	{"sinks/*", []string{"change", "checkpoint", "sinks", "stores/="}, []string{"**"}},
+	{
+		"router", []string{"change", "mapping", "resolver", "checkpoint", "sources", "sinks"},
+		[]string{"github.com/hashicorp/go-hclog", "github.com/cenkalti/backoff", "golang.org/x/"},
+	},
+	{
+		"configs", []string{"change", "mapping", "resolver"},
+		[]string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein", "golang.org/x/"},
+	},
+	{"configs/*", []string{"change", "mapping", "resolver", "configs"}, nil},
+	{"admin", []string{"change", "checkpoint"}, []string{"**"}},
+	{"cmd/cdcsync", []string{"**"}, []string{"**"}},
+	{"integration", []string{"**"}, []string{"**"}},
+	{"integration/*", []string{"**"}, []string{"**"}},
+}
+
+// drivers are modules that only the rooms of one engine may import.
+var drivers = map[string]string{
+	"modernc.org/sqlite":                "sqlite",
+	"github.com/jackc/":                 "postgres",
+	"github.com/go-sql-driver/mysql":    "mysql",
+	"github.com/go-mysql-org/go-mysql":  "mysql",
+	"github.com/pingcap/tidb/pkg/parse": "mysql",
+}
+
+// pkg is what "go list" says of a package.
+type pkg struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Module     *struct{ Path string }
+}
+
+// TestArrows checks that every package imports only what its room may know. Tests may
+// import what they like.
+func TestArrows(t *testing.T) {
+	packages, err := list(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, p := range packages {
+		if p.Module != nil && p.Module.Path == module {
+			seen++
+		}
+	}
+	if seen < 10 {
+		t.Fatalf("only %d packages of the project were listed", seen)
+	}
+	for _, broken := range check(packages) {
+		t.Error(broken)
+	}
+}
+
+func list(t *testing.T) ([]pkg, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,Module", "./...")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list packages: %w\n%s", err, stderr.String())
+	}
+	var packages []pkg
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("decode list of packages: %w", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// check returns a sentence for each import that is against the rules.
+func check(packages []pkg) []string {
+	standard := map[string]bool{"C": true, "unsafe": true}
+	for _, p := range packages {
+		standard[p.ImportPath] = standard[p.ImportPath] || p.Standard
+	}
+	var broken []string
+	for _, p := range packages {
+		name, ours := below(p.ImportPath)
+		if !ours {
+			continue
+		}
+		i := slices.IndexFunc(rooms, func(r room) bool { return match(r.pattern, name, "") })
+		if i < 0 {
+			broken = append(broken, name+" has no room: say in arrows_test.go who it may know")
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !standard[imported] && !allowed(rooms[i], name, imported) {
+				broken = append(broken, fmt.Sprintf("%s imports %s", name, imported))
+			}
+		}
+	}
+	return broken
+}
+
+func allowed(r room, name, imported string) bool {
+	if other, ours := below(imported); ours {
+		return slices.ContainsFunc(r.may, func(pattern string) bool { return match(pattern, other, path.Base(name)) })
+	}
+	for driver, engine := range drivers {
+		if strings.HasPrefix(imported, driver) && path.Base(name) != engine && !strings.HasPrefix(name, "integration") {
+			return false
+		}
+	}
+	return slices.ContainsFunc(r.modules, func(prefix string) bool {
+		return prefix == "**" || strings.HasPrefix(imported, prefix)
+	})
+}
+
+// below returns the path of a package below the module, "." for its root.
+func below(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// match tells whether a package is meant by a pattern, in which "=" is the engine.
+func match(pattern, name, engine string) bool {
+	if pattern == "**" {
+		return true
+	}
+	ok, err := path.Match(strings.ReplaceAll(pattern, "=", engine), name)
+	return ok && err == nil
+}
+
+// TestArrowsAreChecked gives the check imports that it has to find, and some that it may not.
+func TestArrowsAreChecked(t *testing.T) {
+	tests := []struct {
+		from, to string
+		ok       bool
+	}{
+		{"change", "strings", true},
+		{"change", module + "/mapping", false},
+		{"change", "github.com/hashicorp/go-hclog", false},
+		{"mapping", module + "/change", true},
+		{"mapping", module + "/resolver", false},
+		{"mapping", "github.com/zclconf/go-cty/cty", false},
+		{"resolver", module + "/checkpoint", false},
+		{"checkpoint", module + "/sinks", false},
+		{"sources", module + "/checkpoint", false},
+		{"sinks", module + "/checkpoint", true},
+		{"stores/sqlite", module + "/change", true},
+		{"stores/sqlite", "modernc.org/sqlite", true},
+		{"stores/sqlite", "modernc.org/sqlite/lib", true},
+		{"stores/sqlite", module + "/sources", false},
+		{"stores/sqlite", module + "/stores/mem", false},
+		{"stores/mysql", "modernc.org/sqlite", false},
+		{"sources/sqlite", module + "/stores/sqlite", true},
+		{"sources/sqlite", module + "/stores/mysql", false},
+		{"sources/sqlite", module + "/sources/mem", false},
+		{"sources/sqlite", module + "/sinks", false},
+		{"sources/sqlite", module + "/router", false},
+		{"sources/sqlite", module + "/configs", false},
+		{"sinks/postgres", module + "/stores/postgres", true},
+		{"sinks/postgres", module + "/sources/postgres", false},
+		{"sinks/postgres", "github.com/jackc/pgx/v5", true},
+		{"sinks/mysql", "github.com/jackc/pgx/v5", false},
+		{"router", module + "/sinks", true},
+		{"router", module + "/sinks/mem", false},
+		{"router", module + "/stores/mem", false},
+		{"router", module + "/configs", false},
+		{"router", "modernc.org/sqlite", false},
+		{"configs", module + "/router", false},
+		{"configs", module + "/stores/sqlite", false},
+		{"admin", module + "/router", false},
+		{"admin", module + "/sinks/sqlite", false},
+		{"cmd/cdcsync", module + "/sources/mysql", true},
+		{"cmd/cdcsync", "modernc.org/sqlite", false},
+		{"integration", module + "/sinks/sqlite", true},
+		{"utils", module + "/change", false},
+	}
+	for _, test := range tests {
+		packages := []pkg{
+			{ImportPath: "strings", Standard: true},
+			{ImportPath: module + "/" + test.from, Imports: []string{test.to}},
+		}
+		if broken := check(packages); (len(broken) == 0) != test.ok {
+			t.Errorf("%s imports %s: got %q", test.from, test.to, broken)
+		}
+	}
+}
