@@ -1,0 +1,421 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/resolver"
+	memsink "github.com/cdcsync/cdcsync/sinks/mem"
+	memsource "github.com/cdcsync/cdcsync/sources/mem"
+	"github.com/cdcsync/cdcsync/stores/mem"
+)
+
+// bench is two stores in memory and what a link on them is made of.
+type bench struct {
+	t      *testing.T
+	stores [2]*mem.Store
+	pair   Pair
+	writes [2]bool
+	hook   mem.Hook
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	tables := [2]*change.Table{newTable("l"), newTable("r")}
+	b := &bench{t: t, writes: [2]bool{true, true}}
+	compiled, problems := mapping.Compile(mapping.Spec{Name: "t", Tables: tables, Writes: b.writes})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	b.pair = Pair{Pair: compiled}
+	for s := range b.stores {
+		b.stores[s] = mem.New(tables[s])
+		b.stores[s].BareEchoes = true
+	}
+	return b
+}
+
+// link returns a new instance of the link.
+func (b *bench) link() *Link {
+	b.t.Helper()
+	cfg := Config{Name: "link", Pairs: []Pair{b.pair}, Log: hclog.NewNullLogger()}
+	for s := range cfg.Stores {
+		store := &cfg.Stores[s]
+		looker := memsource.NewLooker(b.stores[s])
+		looker.Hook = b.hook
+		store.Looker = looker
+		if b.writes[s] {
+			sink := memsink.New(b.stores[s], "link")
+			sink.Hook = b.hook
+			store.Sink = sink
+		}
+		if b.writes[1-s] {
+			source, err := memsource.New(b.stores[s], "link", b.pair.Tables[s])
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			source.Hook = b.hook
+			store.Source = source
+		}
+	}
+	return NewLink(cfg)
+}
+
+// run runs l until the test ends or stop is called; stop returns what Run returned.
+func (b *bench) run(l *Link) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	stopped := false
+	stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	b.t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// put writes a row as an application does.
+func (b *bench) put(s change.Side, id, a, c int64) {
+	b.t.Helper()
+	row := change.Row{change.Int(id), change.Int(a), change.Int(c)}
+	if err := b.stores[s].Write(func(tx *mem.Tx) error { return tx.Upsert(b.pair.Tables[s].Name, row) }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) delete(s change.Side, id int64) {
+	b.t.Helper()
+	if err := b.stores[s].Write(func(tx *mem.Tx) error {
+		return tx.Delete(b.pair.Tables[s].Name, change.Row{change.Int(id)})
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) get(s change.Side, id int64) string {
+	return b.stores[s].Get(b.pair.Tables[s].Name, change.Row{change.Int(id)}).String()
+}
+
+func (b *bench) barrier(l *Link) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := l.Barrier(ctx); err != nil {
+		b.t.Fatalf("barrier: %v; status %+v", err, l.Status())
+	}
+}
+
+// until waits until the link says so.
+func (b *bench) until(l *Link, what string, ok func(Status) bool) {
+	b.t.Helper()
+	for range 3000 {
+		if ok(l.Status()) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.t.Fatalf("never %s: %+v", what, l.Status())
+}
+
+// equal checks that both stores hold the same rows.
+func (b *bench) equal() {
+	b.t.Helper()
+	left, right := b.stores[0].Rows(b.pair.Tables[0].Name), b.stores[1].Rows(b.pair.Tables[1].Name)
+	if fmt.Sprint(left) != fmt.Sprint(right) {
+		b.t.Fatalf("left and right differ:\n%v\n%v", left, right)
+	}
+}
+
+func TestLinkCarriesBothWays(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	b := newBench(t)
+	b.put(change.Left, 1, 10, 0) // before the link
+	b.put(change.Right, 2, 20, 0)
+	l := b.link()
+	stop := b.run(l)
+	b.until(l, "running", func(s Status) bool { return s.State == Running })
+	b.put(change.Left, 3, 30, 0)
+	b.put(change.Right, 4, 40, 0)
+	b.barrier(l)
+	b.equal()
+	b.delete(change.Right, 3)
+	b.barrier(l)
+	b.equal()
+	if got := b.get(change.Left, 3); got != "absent" {
+		t.Fatalf("deleted row is %s", got)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s := l.Status(); s.State != Stopped || s.Err != nil || s.Unsettled != 0 {
+		t.Fatalf("status after stop: %+v", s)
+	}
+}
+
+func TestLinkUnderLoadAndFaults(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	b := newBench(t)
+	b.pair.Policy.Columns = []resolver.ColumnRule{resolver.ByRule, resolver.Sum, resolver.ByRule}
+	var calls atomic.Int64
+	transient := &change.Error{Op: "test", Class: change.Transient, Err: errors.New("line is down")}
+	b.hook = func(op string) error {
+		if !strings.HasPrefix(op, "open") && calls.Add(1)%37 == 0 {
+			return transient
+		}
+		return nil
+	}
+	sums := map[int64]int64{}
+	l := b.link()
+	stop := b.run(l)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 3000 {
+		s, id, delta := change.Side(rng.IntN(2)), rng.Int64N(5), rng.Int64N(9)-4
+		sums[id] += delta
+		table := b.pair.Tables[s].Name
+		if err := b.stores[s].Write(func(tx *mem.Tx) error {
+			row := change.Row{change.Int(id), change.Int(delta), change.Int(0)}
+			if old := tx.Get(table, row[:1]); old != nil {
+				row[1] = change.Int(old[1].Int64() + delta)
+			}
+			return tx.Upsert(table, row)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if i%700 == 699 {
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			l = b.link()
+			stop = b.run(l)
+		}
+	}
+	b.barrier(l)
+	b.equal()
+	for id, sum := range sums {
+		if got, want := b.get(change.Left, id), fmt.Sprintf("(%d, %d, 0)", id, sum); got != want {
+			t.Errorf("counter is %s, want %s", got, want)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSecondInstanceTakesOver(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	b := newBench(t)
+	first := b.link()
+	done := make(chan error, 1)
+	go func() { done <- first.Run(context.Background()) }()
+	b.until(first, "running", func(s Status) bool { return s.State == Running })
+	second := b.link()
+	stop := b.run(second)
+	err := <-done
+	if change.ClassOf(err) != change.Fenced {
+		t.Fatalf("the first instance ended with %v", err)
+	}
+	b.put(change.Left, 1, 1, 1)
+	b.barrier(second)
+	b.equal()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefusedRowIsParkedAndHeals(t *testing.T) {
+	b := newBench(t)
+	b.stores[1].Refuse = func(_ *change.Table, row change.Row) error {
+		if row[1].Int64() > 100 {
+			return errors.New("CHECK constraint failed: a <= 100")
+		}
+		return nil
+	}
+	l := b.link()
+	b.run(l)
+	b.put(change.Left, 1, 500, 0)
+	b.put(change.Left, 2, 5, 0)
+	b.until(l, "parked", func(s Status) bool { return s.Parked == 1 })
+	b.barrier(l)
+	if got := b.get(change.Right, 2); got != "(2, 5, 0)" {
+		t.Fatalf("the row behind the parked one is %s", got)
+	}
+	list, err := l.Parked(context.Background())
+	if err != nil || len(list) != 1 || !strings.Contains(list[0].Reason, "CHECK constraint failed") || list[0].KeyColumns[0] != "id" {
+		t.Fatalf("parked: %+v, %v", list, err)
+	}
+	b.put(change.Left, 1, 50, 0) // the newer change retires it
+	b.until(l, "healed", func(s Status) bool { return s.Parked == 0 })
+	b.barrier(l)
+	b.equal()
+}
+
+func TestParkedRowSurvivesARestart(t *testing.T) {
+	b := newBench(t)
+	b.pair.Policy.Rule = resolver.Manual
+	l := b.link()
+	stop := b.run(l)
+	b.put(change.Left, 1, 1, 0)
+	b.barrier(l)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.put(change.Left, 1, 2, 0)
+	b.put(change.Right, 1, 3, 0)
+	for range 2 {
+		l = b.link()
+		stop = b.run(l)
+		b.until(l, "parked", func(s Status) bool { return s.Parked == 1 })
+		if left, right := b.get(0, 1), b.get(1, 1); left != "(1, 2, 0)" || right != "(1, 3, 0)" {
+			t.Fatalf("a parked conflict was written: %s, %s", left, right)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = b.link()
+	b.run(l)
+	b.until(l, "parked", func(s Status) bool { return s.Parked == 1 })
+	b.put(change.Right, 1, 2, 0) // a person makes both sides the same
+	b.until(l, "settled", func(s Status) bool { return s.Parked == 0 && s.Unsettled == 0 })
+}
+
+func TestChangedTablePauses(t *testing.T) {
+	b := newBench(t)
+	l := b.link()
+	stop := b.run(l)
+	b.put(change.Left, 1, 1, 0)
+	b.barrier(l)
+	b.stores[0].Alter(b.pair.Tables[0].Name, "column a was dropped", false)
+	b.until(l, "paused", func(s Status) bool { return s.Tables[0].Stage == checkpoint.Paused })
+	b.put(change.Left, 1, 7, 0)
+	b.put(change.Right, 2, 7, 0)
+	b.barrier(l)
+	if got := b.get(change.Right, 1); got != "(1, 1, 0)" {
+		t.Fatalf("a change of a paused table was applied: %s", got)
+	}
+	if s := l.Status().Tables[0]; s.Reason != "column a was dropped" {
+		t.Fatalf("status: %+v", s)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.pair.Initial = InitialLeft
+	l = b.link() // started again, the table is compared again
+	b.run(l)
+	b.until(l, "running", func(s Status) bool { return s.State == Running })
+	b.barrier(l)
+	b.equal()
+	if got := b.get(change.Right, 1); got != "(1, 7, 0)" {
+		t.Fatalf("after the resync the row is %s", got)
+	}
+}
+
+func TestNewColumnsReopen(t *testing.T) {
+	b := newBench(t)
+	l := b.link()
+	done := make(chan error, 1)
+	go func() { done <- l.Run(context.Background()) }()
+	b.until(l, "running", func(s Status) bool { return s.State == Running })
+	b.stores[1].Alter(b.pair.Tables[1].Name, "column x was added", true)
+	if err := <-done; !errors.Is(err, ErrReopen) {
+		t.Fatalf("run ended with %v", err)
+	}
+}
+
+func TestOneWay(t *testing.T) {
+	b := newBench(t)
+	b.writes = [2]bool{false, true}
+	b.pair.Initial = InitialLeft
+	b.put(change.Left, 1, 1, 0)
+	b.put(change.Right, 2, 2, 0)
+	l := b.link()
+	stop := b.run(l)
+	b.until(l, "running", func(s Status) bool { return s.State == Running })
+	b.barrier(l)
+	b.equal()
+	b.put(change.Right, 1, 9, 9) // nobody reads the right side; the left one wins when it changes
+	b.put(change.Left, 1, 3, 0)
+	b.put(change.Left, 3, 3, 0)
+	b.barrier(l)
+	b.equal()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.put(change.Left, 4, 4, 0) // while it is down
+	l = b.link()
+	b.run(l)
+	b.barrier(l)
+	b.equal()
+}
+
+func TestPositionLostStopsTheLink(t *testing.T) {
+	b := newBench(t)
+	l := b.link()
+	stop := b.run(l)
+	b.put(change.Left, 1, 1, 0)
+	b.barrier(l)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(5) {
+		b.put(change.Left, 10+i, 1, 0)
+	}
+	b.stores[0].Purge(b.stores[0].Log())
+	err := b.link().Run(context.Background())
+	if change.ClassOf(err) != change.PositionLost {
+		t.Fatalf("run ended with %v", err)
+	}
+}
+
+func TestFirstContactUnderLoad(t *testing.T) {
+	for _, initial := range []Initial{InitialLeft, InitialRight, InitialMerge} {
+		t.Run(initial.String(), func(t *testing.T) {
+			b := newBench(t)
+			b.pair.Initial = initial
+			for id := range int64(3000) {
+				if id%3 != 0 {
+					b.put(change.Left, id, id, 1)
+				}
+				if id%3 != 1 {
+					b.put(change.Right, id, id, id%2)
+				}
+			}
+			l := b.link()
+			stop := b.run(l)
+			rng := rand.New(rand.NewPCG(2, 2))
+			for i := range int64(2000) {
+				b.put(change.Side(rng.IntN(2)), rng.Int64N(4000), i, 2)
+				if i == 1000 { // resumes
+					if err := stop(); err != nil {
+						t.Fatal(err)
+					}
+					l = b.link()
+					stop = b.run(l)
+				}
+			}
+			b.until(l, "running", func(s Status) bool { return s.State == Running })
+			b.barrier(l)
+			b.equal()
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
