@@ -1,0 +1,257 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sinks"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// Sink writes to one database for one link. See [sinks.Sink].
+type Sink struct {
+	store *store.Store
+	link  string
+
+	conn   *store.Conn
+	number int64  // of the link in this database
+	epoch  uint64 // of this instance
+	opened bool
+
+	schema  int64
+	targets map[*change.Table]*target
+	have    map[string]*store.Table
+	rank    map[string]int
+	related bool // there are foreign keys
+	order   []int
+
+	marker *markerWriter
+	begin  *store.Stmt
+	pace   pace
+}
+
+var _ sinks.Sink = (*Sink)(nil)
+
+// New returns a sink on a store. It opens nothing: Open does.
+func New(s *store.Store, link string) *Sink {
+	return &Sink{store: s, link: link, pace: newPace()}
+}
+
+// Open raises the epoch of the link in the store. See [sinks.Sink].
+func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
+	var m checkpoint.Marker
+	if err := s.disconnect(); err != nil {
+		return m, store.Classify("reopen database", err)
+	}
+	conn, err := s.store.Connect(ctx)
+	if err != nil {
+		return m, err
+	}
+	s.conn = conn
+	err = conn.Immediate(ctx, func() error {
+		if err := conn.Enroll(ctx, s.link); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "UPDATE _cdcsync_link SET epoch = epoch + 1, apply = NULL WHERE link = ?", change.TextValue(s.link)); err != nil {
+			return fmt.Errorf("raise epoch: %w", err)
+		}
+		err := conn.Query(ctx, "SELECT id, epoch FROM _cdcsync_link WHERE link = ?", func(row []change.Value) error {
+			s.number, s.epoch = row[0].Int64(), row[1].Uint64()
+			return nil
+		}, change.TextValue(s.link))
+		if err != nil {
+			return err
+		}
+		m, err = readMarker(ctx, conn, s.number)
+		return err
+	})
+	if err != nil {
+		return m, store.Classify("open marker of link "+s.link, err)
+	}
+	m.Epoch = s.epoch
+	if s.begin, err = conn.Prepare("UPDATE _cdcsync_link SET apply = ?1, applied = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1"); err == nil {
+		s.marker, err = newMarkerWriter(conn, s.number, s.link)
+	}
+	if err != nil {
+		return m, store.Classify("open marker of link "+s.link, err)
+	}
+	s.opened, s.schema = true, -1
+	return m, nil
+}
+
+// Apply writes one batch in one transaction. See [sinks.Sink].
+func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, error) {
+	if err := s.ready(); err != nil {
+		return sinks.Result{}, err
+	}
+	if err := s.pace.wait(ctx); err != nil {
+		return sinks.Result{}, err
+	}
+	if err := s.pace.look(ctx, s.conn, s.store); err != nil {
+		return sinks.Result{}, store.Classify("apply batch", err)
+	}
+	refused := map[int]error{} // rows for which the store ends the transaction
+	careful := false
+	for {
+		outcomes, err := s.attempt(ctx, batch, refused, careful)
+		if err == nil {
+			return sinks.Result{Outcomes: outcomes, Room: s.pace.room()}, nil
+		}
+		s.conn.Rollback()
+		var ended *endedError
+		switch {
+		case errors.As(err, &ended):
+			refused[ended.index] = ended.err
+		case errors.Is(err, errUnresolved) && !careful:
+			careful = true
+		default:
+			return sinks.Result{}, store.Classify("apply batch", err)
+		}
+	}
+}
+
+// errUnresolved: deferred foreign keys would make COMMIT fail.
+var errUnresolved = errors.New("foreign keys are not resolved at the end of the transaction")
+
+// endedError: a trigger rolled the whole transaction back because of one row.
+type endedError struct {
+	index int
+	err   error
+}
+
+func (e *endedError) Error() string { return e.err.Error() }
+
+// attempt runs the transaction once. On an error it is still open.
+func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, refused map[int]error, careful bool) ([]sinks.Outcome, error) {
+	if err := s.conn.Do(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if len(batch.Writes) == 0 {
+		if err := s.checkEpoch(ctx); err != nil {
+			return nil, err
+		}
+	} else if again, err := s.claim(ctx, batch); err != nil {
+		return nil, err
+	} else if again {
+		outcomes, err := s.marker.readOutcomes(ctx, batch)
+		s.conn.Rollback()
+		return outcomes, err
+	}
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, len(batch.Writes)), careful: careful}
+	if err := w.run(ctx, refused); err != nil {
+		return nil, err
+	}
+	written := time.Now()
+	if err := s.finish(ctx, batch, w.outcomes); err != nil {
+		return nil, err
+	}
+	s.pace.held(len(batch.Writes), written.Sub(began), time.Since(written))
+	return w.outcomes, nil
+}
+
+// claim checks the epoch and marks the transaction as the link's own, so that what it
+// writes is logged as an echo. It tells whether the batch was committed already.
+func (s *Sink) claim(ctx context.Context, batch *sinks.Batch) (again bool, err error) {
+	for i, v := range []int64{int64(batch.Marker.Apply), s.number, int64(s.epoch)} {
+		if err := s.begin.Set(i, change.Int(v)); err != nil {
+			return false, err
+		}
+	}
+	n, err := s.begin.Exec()
+	if err != nil {
+		return false, fmt.Errorf("check epoch: %w", err)
+	}
+	if n == 1 {
+		return false, nil
+	}
+	return true, s.checkEpoch(ctx)
+}
+
+// finish writes what goes with the rows, and commits.
+func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, outcomes []sinks.Outcome) error {
+	if err := s.marker.writeConflicts(ctx, batch, outcomes); err != nil {
+		return err
+	}
+	m := batch.Settled(outcomes)
+	m.Epoch = s.epoch
+	if err := s.marker.write(m, outcomes); err != nil {
+		return err
+	}
+	if len(batch.Writes) > 0 {
+		if err := s.marker.unclaim(); err != nil {
+			return err
+		}
+	}
+	// Not ended by ctx: an interrupted COMMIT leaves open what became of it.
+	if err := s.conn.Do(context.Background(), "COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	s.marker.committed()
+	return nil
+}
+
+// Check returns an error of class Fenced once a later instance has opened the store.
+func (s *Sink) Check(ctx context.Context) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	return store.Classify("check epoch", s.checkEpoch(ctx))
+}
+
+func (s *Sink) checkEpoch(ctx context.Context) error {
+	epoch, err := s.conn.Int(ctx, fmt.Sprintf("SELECT epoch FROM _cdcsync_link WHERE id = %d", s.number))
+	switch {
+	case err != nil && store.Code(err) == 1: // no such table
+		return &change.Error{Op: "check epoch", Err: errors.New("the marker of the link is gone"), Hint: "was the link torn down? run setup for link " + s.link}
+	case err != nil:
+		return fmt.Errorf("check epoch: %w", err)
+	case epoch == 0:
+		return &change.Error{Op: "check epoch", Err: errors.New("the marker of the link is gone"), Hint: "was the link torn down? run setup for link " + s.link}
+	case uint64(epoch) != s.epoch:
+		return &change.Error{Op: "check epoch", Class: change.Fenced,
+			Err:  fmt.Errorf("another instance of link %s has taken over (epoch %d, ours is %d)", s.link, epoch, s.epoch),
+			Hint: "run one instance of a link"}
+	}
+	return nil
+}
+
+// ready returns an error if the sink cannot write.
+func (s *Sink) ready() error {
+	if !s.opened {
+		return errors.New("write to sqlite: the sink is not open")
+	}
+	if s.conn.Moved() {
+		return &change.Error{Op: "write to " + s.store.Path(), Class: change.Transient, Err: errors.New("the file was replaced"),
+			Hint: "the link has to be opened again"}
+	}
+	return nil
+}
+
+// Close releases what the sink holds.
+func (s *Sink) Close() error { return s.disconnect() }
+
+func (s *Sink) disconnect() error {
+	s.opened = false
+	if s.conn == nil {
+		return nil
+	}
+	s.forget()
+	errs := []error{}
+	if s.begin != nil {
+		errs = append(errs, s.begin.Close())
+	}
+	if s.marker != nil {
+		errs = append(errs, s.marker.close())
+	}
+	errs = append(errs, s.conn.Close())
+	s.conn, s.begin, s.marker = nil, nil, nil
+	return errors.Join(errs...)
+}

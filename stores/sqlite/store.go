@@ -1,0 +1,72 @@
+package sqlite
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+)
+
+// busyTimeout is how long a connection waits for a lock that another process holds, in
+// milliseconds. It is well over what a sane transaction holds it.
+const busyTimeout = 5000
+
+// Store is one database file. It holds no connection and is safe for concurrent use.
+type Store struct {
+	path string
+	dsn  string
+	// written moves whenever one of this store's connections commits by Immediate.
+	written atomic.Uint64
+}
+
+// Open returns the store that dsn names: a path, or a file: URI whose parameters go to
+// SQLite and to the driver (for example file:shop.db?_pragma=synchronous(normal)). It
+// opens nothing; [Store.Connect] does.
+func Open(dsn string) (*Store, error) {
+	if dsn == "" {
+		return nil, fmt.Errorf("parse sqlite dsn: it is empty; write the path of the database file")
+	}
+	path, query := dsn, url.Values{}
+	if strings.HasPrefix(dsn, "file:") {
+		u, err := url.Parse(dsn)
+		if err != nil {
+			return nil, fmt.Errorf("parse sqlite dsn: %w", err)
+		}
+		if path = u.Path; path == "" {
+			if path, err = url.PathUnescape(u.Opaque); err != nil {
+				return nil, fmt.Errorf("parse sqlite dsn: %w", err)
+			}
+		}
+		if query, err = url.ParseQuery(u.RawQuery); err != nil {
+			return nil, fmt.Errorf("parse sqlite dsn: %w", err)
+		}
+	}
+	if path == "" || path == ":memory:" || query.Get("mode") == "memory" {
+		return nil, fmt.Errorf("parse sqlite dsn: a database in memory has no other writer; write the path of a file")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("parse sqlite dsn: %w", err)
+	}
+	if query.Get("mode") == "" {
+		query.Set("mode", "rw")
+	}
+	// Ours come first, so that the operator's win.
+	query["_pragma"] = append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(1)"}, query["_pragma"]...)
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return &Store{path: path, dsn: u.String()}, nil
+}
+
+// Path returns the absolute path of the database file.
+func (s *Store) Path() string { return s.path }
+
+// Written returns a number that moves whenever cdcsync itself writes to the database beside
+// its sinks, so that a sink can tell that from the application's writes.
+func (s *Store) Written() uint64 { return s.written.Load() }
+
+// Quote returns name as an identifier in SQL.
+func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteText returns s as a text literal in SQL.
+func quoteText(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }
