@@ -55,7 +55,8 @@ const (
 	markRows   = 4096            // or at once after so many rows
 	checkEvery = 2 * time.Second // whether a later instance has taken over
 	stopWithin = 10 * time.Second
-	firstRoom  = 256 // rows of the first batch
+	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes
+	firstRoom  = 256                    // rows of the first batch
 )
 
 // Link keeps two stores the same. Run does the work; the other methods may be called from

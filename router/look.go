@@ -61,8 +61,13 @@ func (r *reconciler) finishLooks(s change.Side) {
 		return
 	}
 	open := e.looks[:0]
+	var asked change.Position // looks come in runs that share a position
+	reached, known := !e.reads, false
 	for _, l := range e.looks {
-		if !l.have || e.reads && !e.reached(e.read, l.at) {
+		if e.reads && l.have && (!known || l.at != asked) {
+			asked, reached, known = l.at, e.reached(e.read, l.at), true
+		}
+		if !l.have || !reached {
 			open = append(open, l)
 			continue
 		}

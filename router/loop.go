@@ -23,7 +23,9 @@ type loop struct {
 	scanning bool
 	barriers []*barrier
 	shown    time.Time
-	failed   error
+	// shownState is what the status says.
+	shownState State
+	failed     error
 }
 
 // sideLoop is the loop's end of one side's workers.
@@ -74,7 +76,7 @@ func (lp *loop) run(stop, work context.Context) error {
 		lp.evaluateAll()
 		lp.ask(work)
 		for _, d := range lp.sides {
-			lp.send(d, now, false)
+			lp.send(d, now)
 		}
 		lp.checkBarriers()
 		lp.show(now)
@@ -159,14 +161,13 @@ func (lp *loop) answered(d *sideLoop, result sinks.Result) {
 	}
 }
 
-// send gives the sink of d its next batch, if it has none. last asks for a marker whatever
-// the time.
-func (lp *loop) send(d *sideLoop, now time.Time, last bool) {
+// send gives the sink of d its next batch, if it has none.
+func (lp *loop) send(d *sideLoop, now time.Time) {
 	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
-	mark := last || unmarked >= markRows || now.Sub(d.marked) >= markEvery
+	mark := unmarked >= markRows || now.Sub(d.marked) >= markEvery
 	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
 	batch := lp.form(d.side, d.room+1024, lp.link.cfg.Limits.Bytes, mark)
 	if batch == nil {
@@ -197,41 +198,61 @@ func (lp *loop) ask(ctx context.Context) {
 	}
 }
 
-// finish lets what is under way come to its end and writes last markers, so that the next
-// start has nothing to recover.
+// finish lets what is under way come to its end, echoes included, and writes last markers, so
+// that the next start has little or nothing to recover.
 func (lp *loop) finish(work context.Context, reason error) error {
-	deadline := time.NewTimer(stopWithin)
-	defer deadline.Stop()
-	for round := range 2 {
-		for _, d := range lp.sides {
-			if round == 1 {
-				lp.send(d, time.Now(), true)
-			}
+	deadline := time.After(stopWithin)
+	grace := time.After(echoWithin)
+	for marked := false; ; {
+		flying := lp.ends[0].inFlight != nil || lp.ends[1].inFlight != nil
+		echoes := lp.ends[0].waiting > 0 || lp.ends[1].waiting > 0
+		if !flying && marked {
+			return reason
 		}
-		for lp.ends[0].inFlight != nil || lp.ends[1].inFlight != nil {
-			select {
-			case result := <-lp.sides[0].results:
-				lp.applied(change.Left, result)
-			case result := <-lp.sides[1].results:
-				lp.applied(change.Right, result)
-			case <-lp.events:
-			case <-work.Done():
-				return work.Err()
-			case <-deadline.C:
-				return fmt.Errorf("stop: a store did not answer within %s", stopWithin)
-			}
+		if !flying && (!echoes || grace == nil) {
+			lp.mark(lp.sides[0])
+			lp.mark(lp.sides[1])
+			marked = true
+			continue
+		}
+		select {
+		case tx := <-lp.readable(0):
+			lp.take(lp.sides[0], tx)
+		case tx := <-lp.readable(1):
+			lp.take(lp.sides[1], tx)
+		case result := <-lp.sides[0].results:
+			lp.answered(lp.sides[0], result)
+		case result := <-lp.sides[1].results:
+			lp.answered(lp.sides[1], result)
+		case <-lp.events:
+		case <-grace:
+			grace = nil
+		case <-work.Done():
+			return work.Err()
+		case <-deadline:
+			return fmt.Errorf("stop: a store did not answer within %s", stopWithin)
 		}
 	}
-	return reason
+}
+
+// mark writes a marker alone to d, if it has anything to say.
+func (lp *loop) mark(d *sideLoop) {
+	if d.store.Sink == nil {
+		return
+	}
+	if batch := lp.form(d.side, 0, 0, true); batch != nil {
+		d.batches <- batch
+	}
 }
 
 // show renews the status, a few times a second.
 func (lp *loop) show(now time.Time) {
-	if now.Sub(lp.shown) < 50*time.Millisecond {
+	state := lp.state()
+	if state == lp.shownState && now.Sub(lp.shown) < 50*time.Millisecond {
 		return
 	}
-	lp.shown = now
-	lp.link.publish(lp.reconciler, lp.state())
+	lp.shown, lp.shownState = now, state
+	lp.link.publish(lp.reconciler, state)
 	lp.link.mu.Lock()
 	defer lp.link.mu.Unlock()
 	for s, d := range lp.sides {
