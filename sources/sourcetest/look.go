@@ -65,7 +65,7 @@ func testScan(t *testing.T, s *Store) {
 			want = 0
 		}
 		for _, limit := range []int{1, 2, 7, rows, rows + 1} {
-			seen := scan(t, s, looker, table, limit, func() {})
+			seen := scan(t, s, looker, table, limit, func(change.Row) {})
 			if len(seen) != want {
 				t.Errorf("%s in pages of %d has %d rows, want %d", table, limit, len(seen), want)
 			}
@@ -73,12 +73,13 @@ func testScan(t *testing.T, s *Store) {
 	}
 }
 
-// scan walks a table and calls between after each page. It returns how often each key came.
-func scan(t *testing.T, s *Store, looker sources.Looker, table string, limit int, between func()) map[string]int {
+// scan walks a table and calls between after each page, with its last key. It returns how
+// often each key came.
+func scan(t *testing.T, s *Store, looker sources.Looker, table string, limit int, between func(last change.Row)) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
 	var after change.Row
-	for {
+	for range 1000 {
 		look, err := looker.Scan(within(t), s.Table(table), after, limit)
 		if err != nil {
 			t.Fatalf("scan %s after %v: %v", table, after, err)
@@ -92,27 +93,38 @@ func scan(t *testing.T, s *Store, looker sources.Looker, table string, limit int
 		if len(look.Rows) < limit {
 			return seen
 		}
-		between()
+		between(after)
 	}
+	t.Fatalf("%s in pages of %d does not end", table, limit)
+	return nil
 }
 
-// testScanWhileWritten walks a table whose rows come and go. Those that are there all the
-// time come once.
+// testScanWhileWritten walks a table in which the last row of each page is deleted before
+// the next page is read, and others come and go. Every row that was there from the
+// beginning comes once.
 func testScanWhileWritten(t *testing.T, s *Store) {
 	looker := s.Looker(t, "a")
 	defer looker.Close()
-	for id := range int64(20) {
+	const rows = 30
+	for id := range int64(rows) {
 		s.Write(t, true, Insert("items", Item(id*10, "v")...))
 	}
-	step := int64(0)
-	seen := scan(t, s, looker, "items", 3, func() {
-		step++
-		s.Write(t, true, Insert("items", Item(step*20+3, "new")...), Delete("items", num(step*20)),
-			Update("items", ID(190), Item(190, "updated")...))
+	pages := int64(0)
+	seen := scan(t, s, looker, "items", 3, func(last change.Row) {
+		pages++
+		statements := []Statement{
+			Delete("items", last...),
+			Update("items", ID((rows-1)*10), Item((rows-1)*10, "updated")...),
+			Insert("items", Item(-pages, "behind")...),
+		}
+		if pages%2 == 0 {
+			statements = append(statements, Insert("items", Item(last[0].Int64()+1, "ahead")...))
+		}
+		s.Write(t, true, statements...)
 	})
-	for id := int64(10); id < 200; id += 20 {
-		if seen[encode(ID(id))] != 1 {
-			t.Errorf("row %d came %d times", id, seen[encode(ID(id))])
+	for id := range int64(rows) {
+		if seen[encode(ID(id*10))] != 1 {
+			t.Errorf("row %d came %d times", id*10, seen[encode(ID(id*10))])
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 )
@@ -179,10 +180,27 @@ func testReached(t *testing.T, s *Store) {
 	}
 }
 
+// pauses are how long a test waits for Next to be blocking: not at all, so that it may come
+// first or second, and long enough for it to come first almost always. No outcome
+// depends on it.
+var pauses = []time.Duration{0, 20 * time.Millisecond}
+
+// await returns what comes from the channel.
+func await[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
 // testNextWaits lets Next wait for what is written later.
 func testNextWaits(t *testing.T, s *Store) {
 	r := s.Open(t, "a", "")
-	for id := range int64(3) {
+	for id, pause := range append(pauses, pauses...) {
 		got := make(chan *change.Tx, 1)
 		go func() {
 			for {
@@ -196,8 +214,9 @@ func testNextWaits(t *testing.T, s *Store) {
 				}
 			}
 		}()
-		s.Write(t, true, Insert("items", Item(id, "v")...))
-		if tx := <-got; tx != nil && !tx.Changes[0].Key.Equal(ID(id)) {
+		time.Sleep(pause)
+		s.Write(t, true, Insert("items", Item(int64(id), "v")...))
+		if tx := await(t, got); tx != nil && !tx.Changes[0].Key.Equal(ID(int64(id))) {
 			t.Errorf("got %v, want row %d", tx.Changes[0], id)
 		}
 	}
@@ -206,30 +225,77 @@ func testNextWaits(t *testing.T, s *Store) {
 func testNextCancelled(t *testing.T, s *Store) {
 	r := s.Open(t, "a", "")
 	r.Drain(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		_, err := r.Source.Next(ctx)
-		ended <- err
-	}()
-	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	for _, pause := range pauses {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := r.Source.Next(ctx)
+			ended <- err
+		}()
+		time.Sleep(pause)
+		cancel()
+		if err := await(t, ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
 	}
 	s.Write(t, true, Insert("items", Item(1, "v")...)) // nothing was lost by that
 	only(t, r, State{}, 1)
 }
 
 func testClose(t *testing.T, s *Store) {
-	r := s.Open(t, "a", "")
-	r.Drain(t)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := r.Source.Next(context.Background())
-		ended <- err
-	}()
-	r.Close(t)
-	if err := <-ended; err == nil {
-		t.Error("Next of a closed source gave a transaction")
+	for _, pause := range pauses {
+		r := s.Open(t, "a", "")
+		r.Drain(t)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := r.Source.Next(context.Background())
+			ended <- err
+		}()
+		time.Sleep(pause)
+		r.Close(t)
+		if err := await(t, ended); err == nil {
+			t.Error("Next of a closed source gave a transaction")
+		}
 	}
+}
+
+// testSettleBesideNext settles from another goroutine while Next waits.
+func testSettleBesideNext(t *testing.T, s *Store) {
+	r := s.Open(t, "a", "")
+	for id := range int64(8) {
+		got := make(chan error, 1)
+		go func() {
+			_, err := r.Source.Next(within(t))
+			got <- err
+		}()
+		if id > 0 {
+			settle(t, r, r.At)
+		}
+		s.Write(t, true, Insert("items", Item(id, "v")...))
+		if err := await(t, got); err != nil {
+			t.Fatal(err)
+		}
+		r.At = r.Head(t)
+		if err := r.Source.Start(within(t), r.At); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// testSettleKeeps settles in both links, in one of them less than was written: what is
+// behind that is still there, for a new source too.
+func testSettleKeeps(t *testing.T, s *Store) {
+	a, b := s.Open(t, "a", ""), s.Open(t, "b", "")
+	state := State{}
+	s.Write(t, true, Insert("items", Item(1, "settled")...))
+	only(t, a, state, 1)
+	at := a.At
+	s.Write(t, true, Insert("items", Item(2, "read")...))
+	only(t, a, state.Clone(), 1)
+	s.Write(t, true, Insert("items", Item(3, "not read")...))
+	b.Drain(t)
+	settle(t, b, b.At)
+	settle(t, a, at)
+	a.Close(t)
+	only(t, s.Open(t, "a", at), state, 2)
 }

@@ -32,6 +32,8 @@ func Run(t *testing.T, open func(t *testing.T) *Store) {
 		{"restart at every position", testRestart},
 		{"restart without a new source", testStartAgain},
 		{"settle", testSettle},
+		{"settle keeps the rest", testSettleKeeps},
+		{"settle while next waits", testSettleBesideNext},
 		{"lost", testLost},
 		{"order of positions", testReached},
 		{"next waits", testNextWaits},
