@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/router"
+)
+
+// Opening a link is tried again after 100 ms, doubling to 10 s. A link that ran for longer
+// starts over.
+const (
+	reopenFirst = 100 * time.Millisecond
+	reopenMost  = 10 * time.Second
+)
+
+// runner runs one link of the config: it binds it, sets it up where it is not, opens it, and
+// opens it again when its tables have got columns. Run is called once; the other methods may
+// be called from any goroutine, before, during and after.
+type runner struct {
+	cfg      *configs.Config
+	link     *configs.Link
+	stores   [2]store
+	overlaps *overlaps
+	log      hclog.Logger
+	journals [2]journal
+
+	mu sync.Mutex
+	// running is the link as it is open now; nil before the first time.
+	running *router.Link
+	pairs   []*mapping.Pair
+	// trouble is why the link is not open yet.
+	trouble error
+	// done says that Run has ended, with err.
+	done bool
+	err  error
+	// news is closed when any of these change.
+	news  chan struct{}
+	since time.Time
+}
+
+func newRunner(cfg *configs.Config, link *configs.Link, all stores, over *overlaps, log hclog.Logger) *runner {
+	r := &runner{
+		cfg: cfg, link: link, stores: all.of(link), overlaps: over, log: log.With("link", link.Name),
+		news: make(chan struct{}), since: time.Now(),
+	}
+	for s := range r.stores {
+		r.journals[s] = r.stores[s].Journal(link.Name)
+	}
+	return r
+}
+
+// Run keeps the link running until ctx ends or the link cannot go on. It blocks, and returns
+// nil only if ctx ended and the link stopped in order.
+func (r *runner) Run(ctx context.Context) error {
+	err := r.run(ctx)
+	r.update(func() { r.done, r.err = true, err })
+	return err
+}
+
+func (r *runner) run(ctx context.Context) error {
+	wait := reopenFirst
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := r.runOnce(ctx)
+		switch {
+		case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())):
+			return nil
+		case errors.Is(err, router.ErrReopen):
+			r.log.Info("opening again: a table has new columns")
+		case errors.Is(err, errNotOpen) && change.ClassOf(err) == change.Transient:
+			r.log.Warn("trying again", "error", err, "in", wait)
+			r.update(func() { r.trouble = err })
+		default:
+			return err
+		}
+		if time.Since(began) > reopenMost {
+			wait = reopenFirst
+		}
+		if !sleep(ctx, wait) {
+			return nil
+		}
+		wait = min(2*wait, reopenMost)
+	}
+	return nil
+}
+
+// errNotOpen marks errors that came before the link was running, where the router tries
+// nothing again.
+var errNotOpen = errors.New("the link is not open")
+
+// notOpen is an error before the link was running.
+type notOpen struct{ error }
+
+func (e notOpen) Is(target error) bool { return target == errNotOpen }
+func (e notOpen) Unwrap() error        { return e.error }
+
+// runOnce opens the link, runs it, and closes what it opened.
+func (r *runner) runOnce(ctx context.Context) (err error) {
+	b, err := r.prepare(ctx)
+	if err != nil {
+		return notOpen{err}
+	}
+	cfg := router.Config{Name: r.link.Name, Pairs: b.routed(), Log: r.log}
+	for s, st := range b.stores {
+		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
+	}
+	defer func() { err = errors.Join(err, closeStores(cfg.Stores)) }()
+	link := router.NewLink(cfg)
+	r.update(func() {
+		r.running, r.trouble, r.pairs = link, nil, nil
+		for _, p := range b.pairs {
+			r.pairs = append(r.pairs, p.Pair)
+		}
+	})
+	return link.Run(ctx)
+}
+
+// prepare binds the link to its stores and sets it up there.
+func (r *runner) prepare(ctx context.Context) (*binding, error) {
+	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	if err != nil {
+		return nil, err
+	}
+	b.diags = append(b.diags, r.overlaps.add(r.link.Name, b.pairs)...)
+	if err := b.err(); err != nil {
+		return nil, err
+	}
+	for _, d := range b.diags {
+		r.log.Warn("config", "at", d.Subject, "summary", d.Summary, "detail", d.Detail)
+	}
+	return b, b.setup(ctx)
+}
+
+// closeStores releases what both stores hold.
+func closeStores(opened [2]router.Store) error {
+	var errs []error
+	for _, st := range opened {
+		var closers []io.Closer
+		if st.Source != nil {
+			closers = append(closers, st.Source)
+		}
+		if st.Sink != nil {
+			closers = append(closers, st.Sink)
+		}
+		for _, c := range append(closers, st.Looker) {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sleep waits, and is false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// update changes the state and tells those who wait for it.
+func (r *runner) update(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+	r.since = time.Now()
+	close(r.news)
+	r.news = make(chan struct{})
+}
+
+// Status returns the state of the link. Between two times that it is open it is starting.
+func (r *runner) Status() router.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := router.Status{Link: r.link.Name}
+	if r.running != nil {
+		st = r.running.Status()
+	}
+	switch {
+	case r.done:
+		st.State, st.Err, st.Since = router.Stopped, r.err, r.since
+	case st.State == "" || st.State == router.Stopped:
+		st.State, st.Err, st.Since = router.Starting, r.trouble, r.since
+	}
+	return st
+}
+
+// live calls f with the link as it is open, waiting until it is, and again if the link was
+// opened anew meanwhile. It returns router.ErrStopped once Run has ended.
+func (r *runner) live(ctx context.Context, f func(*router.Link) error) error {
+	var tried *router.Link
+	for {
+		r.mu.Lock()
+		link, done, news := r.running, r.done, r.news
+		r.mu.Unlock()
+		if link != nil && link != tried {
+			tried = link
+			if err := f(link); !errors.Is(err, router.ErrStopped) {
+				return err
+			}
+		}
+		if done {
+			return router.ErrStopped
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Barrier returns once everything committed in either store before the call is in the other.
+// See [router.Link.Barrier].
+func (r *runner) Barrier(ctx context.Context) error {
+	return r.live(ctx, func(l *router.Link) error { return l.Barrier(ctx) })
+}
+
+// Parked lists the rows that wait for a person or for a retry.
+func (r *runner) Parked(ctx context.Context) (list []router.Parked, err error) {
+	err = r.live(ctx, func(l *router.Link) error {
+		list, err = l.Parked(ctx)
+		return err
+	})
+	return list, err
+}
+
+// conflict is a conflict with the side whose store recorded it.
+type conflict struct {
+	checkpoint.Conflict
+	side change.Side
+	// pair is the pair as it is now; nil if the link has it no more.
+	pair *mapping.Pair
+}
+
+// pair returns the pair called name, or nil.
+func (r *runner) pair(name string) *mapping.Pair {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.pairs {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// Conflicts returns the latest limit conflicts that either store recorded, newest first.
+func (r *runner) Conflicts(ctx context.Context, limit int) ([]conflict, error) {
+	var all []conflict
+	for s, j := range r.journals {
+		found, err := j.Conflicts(ctx, limit)
+		if err != nil {
+			return nil, fmt.Errorf("read the conflicts in store %q: %w", r.link.Stores[s].Name, err)
+		}
+		for _, c := range found {
+			all = append(all, conflict{c, change.Side(s), r.pair(c.Pair)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b conflict) int { return b.Decided.Compare(a.Decided) })
+	return all[:min(limit, len(all))], nil
+}
+
+// close releases what the journals hold; Conflicts must not be called any more.
+func (r *runner) close() error {
+	return errors.Join(r.journals[0].Close(), r.journals[1].Close())
+}
