@@ -154,7 +154,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	e.inFlight = nil
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
-	done := f.rows[:0]
+	var done []rowID
 	for i, w := range f.rows {
 		switch o := result.Outcomes[i]; {
 		case o.Verdict == sinks.Done:
@@ -162,9 +162,9 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 			if f.batch.Writes[i].Conflict != nil {
 				r.count.Conflicts++
 			}
-			r.written(w, s)
-			if w.sent != nil {
-				done = append(done, w)
+			if r.written(w, s); w.sent != nil {
+				done = append(done, w.id)
+				r.hush(w, s)
 			}
 		case o.Verdict == sinks.Differs:
 			r.takeBack(w, s)
@@ -176,7 +176,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 		}
 	}
 	if len(done) > 0 {
-		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
+		e.sent = append(e.sent, sentRows{apply: f.apply, rows: done})
 	}
 }
 
@@ -200,6 +200,15 @@ func (r *reconciler) written(w *row, s change.Side) {
 	case r.broken.noEchoWait:
 		r.settleEcho(s, w)
 	}
+}
+
+// hush keeps only the key of a row that waits for its echo and for nothing else.
+func (r *reconciler) hush(w *row, s change.Side) {
+	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil {
+		return
+	}
+	r.ends[s].quiet[w.id] = w.sent.apply
+	r.forget(w)
 }
 
 // takeBack undoes advance: nothing was written. What was read since stays.

@@ -113,7 +113,7 @@ func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position,
 			After: change.Is(native[c.pass])}, err)
 		return
 	}
-	if r.plainlyEqual(p, canonKey, native, at) {
+	if r.compared(p, canonKey) || r.plainlyEqual(p, canonKey, native, at) {
 		return
 	}
 	w, fresh := r.row(p, canonKey)
@@ -129,6 +129,18 @@ func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position,
 		w.chunk = c
 		c.open++
 	}
+}
+
+// compared tells whether the row was written and waits for its echo: the write compared it.
+func (r *reconciler) compared(p *pair, key change.Row) bool {
+	r.key = change.AppendRow(r.key[:0], key)
+	id := rowID{p, string(r.key)}
+	for s := range r.ends {
+		if _, ok := r.ends[s].quiet[id]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // plainlyEqual tells whether nothing is going on about a row and both sides show the same:

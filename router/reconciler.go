@@ -67,18 +67,23 @@ type end struct {
 	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
 	window uint64
 
-	out      []*row       // rows to be written to this store
-	waiting  int          // rows written to this store and not settled
-	inFlight *flight      // the batch that the sink has
-	sent     []sentBatch  // rows that wait for their echo, oldest first
-	looks    []*look      // open looks at this store
-	asked    []*look      // of these, the ones nobody was asked for yet
-	count    SideCounters // since the start
+	out      []*row     // rows to be written to this store
+	waiting  int        // rows written to this store whose echo was not read
+	inFlight *flight    // the batch that the sink has
+	sent     []sentRows // rows that wait for their echo, oldest first
+	// quiet is those of them that nothing else is known of: most. They are only a key, since
+	// there may be as many of them as changes wait in this log.
+	quiet map[rowID]uint64
+	echo  sentRows     // the batch that was echoed last
+	looks []*look      // open looks at this store
+	asked []*look      // of these, the ones nobody was asked for yet
+	count SideCounters // since the start
 }
 
-type sentBatch struct {
+// sentRows is the rows of one batch.
+type sentRows struct {
 	apply uint64
-	rows  []*row
+	rows  []rowID
 }
 
 // reconciler decides. It is stepped by one goroutine.
@@ -124,6 +129,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		r.ends[s].reached = reached[s]
 		r.ends[s].writes = writes[s]
 		r.ends[s].reads = writes[1-s]
+		r.ends[s].quiet = map[rowID]uint64{}
 		r.byTable[s] = map[*change.Table]*pair{}
 	}
 	for _, p := range pairs {
@@ -184,7 +190,19 @@ func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
 	r.born++
 	w := &row{id: rowID{p, string(r.key)}, key: key, n: r.born}
 	r.rows[w.id] = w
+	r.rouse(w)
 	return w, true
+}
+
+// rouse makes w wait for its echo, if it was written and quiet since. What was written is
+// not kept: the before-image of the change that roused it tells, or a look.
+func (r *reconciler) rouse(w *row) {
+	for s := range r.ends {
+		if apply, ok := r.ends[s].quiet[w.id]; ok {
+			delete(r.ends[s].quiet, w.id)
+			w.sent = &sent{side: change.Side(s), apply: apply}
+		}
+	}
 }
 
 // localChange takes a change that an application made.
@@ -206,8 +224,9 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	before := p.canonImage(s, c.Before)
 	if fresh || !w.met && w.recovering {
 		w.base = before
-		if r.ends[s].writes || before.Known {
-			w.now[o] = version{known: before.Known, canon: before.Row}
+		w.now[o] = version{known: before.Known, canon: before.Row}
+		if w.sent != nil && w.sent.side == o {
+			w.sent.value = w.now[o] // what was written there is what this side had
 		}
 		if !before.Known && !w.recovering && r.twoWay() {
 			r.look(w, o) // if the other side is clean, that is the base
@@ -269,19 +288,14 @@ func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
 	e := &r.ends[s]
 	e.seen = max(e.seen, tx.Tag.Apply)
 	e.count.Echoed += uint64(len(tx.Changes))
-	settled := 0
 	for len(e.sent) > 0 && e.sent[0].apply <= tx.Tag.Apply {
-		for _, w := range e.sent[0].rows {
-			r.settleEcho(s, w)
+		for _, id := range e.sent[0].rows {
+			r.settled(s, id)
 		}
-		if e.sent[0].apply == tx.Tag.Apply {
-			settled = len(e.sent[0].rows)
-		}
+		e.echo = e.sent[0]
 		e.sent = e.sent[1:]
 	}
-	if extra := len(tx.Changes) - settled; e.window == 0 && extra > 0 {
-		e.count.Effects += uint64(extra) // written by triggers inside our transaction
-	}
+	r.countEffects(e, tx)
 	if len(r.recovering) > 0 {
 		for i := range tx.Changes {
 			r.oldEcho(s, tx.Position, &tx.Changes[i])
@@ -289,6 +303,30 @@ func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
 	}
 	if e.window != 0 && tx.Tag.Apply >= e.window {
 		e.window = 0
+	}
+}
+
+// countEffects counts the rows of an echo that the link did not send: the application's
+// triggers wrote them, inside the link's transaction.
+func (r *reconciler) countEffects(e *end, tx *change.Tx) {
+	if e.echo.apply != tx.Tag.Apply {
+		return // written before the start
+	}
+	sent := min(len(tx.Changes), len(e.echo.rows)) // an echo may come in parts
+	e.echo.rows = e.echo.rows[sent:]
+	e.count.Effects += uint64(len(tx.Changes) - sent)
+}
+
+// settled takes the echo of one row that was written to side s.
+func (r *reconciler) settled(s change.Side, id rowID) {
+	e := &r.ends[s]
+	if _, ok := e.quiet[id]; ok {
+		delete(e.quiet, id)
+		e.waiting--
+		return
+	}
+	if w := r.rows[id]; w != nil {
+		r.settleEcho(s, w)
 	}
 }
 
@@ -302,6 +340,14 @@ func (r *reconciler) settleEcho(s change.Side, w *row) {
 	w.sent = nil
 	r.ends[s].waiting--
 	w.now[s], w.dirty[s], w.before[s] = t.value, t.dirty, t.before
+	if o := s.Other(); !t.value.known { // it was quiet: both had what o has, or had before it changed
+		if !w.dirty[o] {
+			r.forget(w) // what roused it netted to nothing
+			return
+		}
+		w.base = w.before[o]
+		w.now[s] = version{known: w.base.Known, canon: w.base.Row}
+	}
 	r.touch(w)
 }
 
