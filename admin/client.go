@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ErrNobody is returned by a Client when nothing answers at the address.
+var ErrNobody = errors.New("nothing answers")
+
+// maxAnswer bounds what a client reads, in bytes.
+const maxAnswer = 256 << 20
+
+// Client asks a running instance. It is safe for concurrent use.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// NewClient returns a client for an address, host:port, or a URL.
+func NewClient(address string) (*Client, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" {
+		return nil, fmt.Errorf("parse the admin address: %q is neither host:port nor http://host:port", address)
+	}
+	return &Client{base: "http://" + u.Host, http: &http.Client{
+		Timeout: maxWait + writeWithin, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Links returns every link.
+func (c *Client) Links(ctx context.Context) ([]Link, error) {
+	var body linksBody
+	err := c.get(ctx, "/v1/links", &body)
+	return body.Links, err
+}
+
+// Conflicts returns the latest limit conflicts of a link, newest first.
+func (c *Client) Conflicts(ctx context.Context, link string, limit int) ([]Conflict, error) {
+	var body conflictsBody
+	err := c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/conflicts?limit="+strconv.Itoa(limit), &body)
+	return body.Conflicts, err
+}
+
+// Parked returns the rows of a link that wait, oldest first.
+func (c *Client) Parked(ctx context.Context, link string) ([]Parked, error) {
+	var body parkedBody
+	err := c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/parked", &body)
+	return body.Parked, err
+}
+
+// Barrier returns once everything committed before the call is in both stores, or with an
+// error after wait.
+func (c *Client) Barrier(ctx context.Context, link string, wait time.Duration) error {
+	return c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/barrier?wait="+wait.String(), &barrierBody{})
+}
+
+// get asks for path and decodes the answer into body.
+func (c *Client) get(ctx context.Context, path string, body any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	response, err := c.http.Do(request)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w at %s", ErrNobody, c.base)
+	}
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var refused errorBody
+		if json.Unmarshal(text, &refused) != nil || refused.Error == "" {
+			return fmt.Errorf("ask %s: it answers %s, and not as cdcsync does", c.base, response.Status)
+		}
+		return errors.New(refused.Error)
+	}
+	if err := json.Unmarshal(text, body); err != nil {
+		return fmt.Errorf("ask %s: what answers there is not cdcsync: %w", c.base, err)
+	}
+	return nil
+}

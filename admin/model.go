@@ -1,0 +1,174 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Instance is what the API shows. Its methods are called from many goroutines at a time and
+// return soon after ctx ends. Those that take the name of a link get one that is in Links.
+type Instance interface {
+	// Links returns the state of every link, in the order of the config. It does not block.
+	Links() []Link
+	// Conflicts returns the latest limit conflicts of a link, newest first.
+	Conflicts(ctx context.Context, link string, limit int) ([]Conflict, error)
+	// Parked returns the rows of a link that wait, oldest first.
+	Parked(ctx context.Context, link string) ([]Parked, error)
+	// Barrier returns nil once everything that was committed in either store before the call
+	// is in the other one, but for parked rows.
+	Barrier(ctx context.Context, link string) error
+}
+
+// ErrStopped is returned by an Instance for a link that does not run any more.
+var ErrStopped = errors.New("the link is stopped")
+
+// The states in which a link is ready; see [Link].
+const (
+	stateContact = "contact"
+	stateRunning = "running"
+)
+
+// Link is the state of one link.
+type Link struct {
+	Name      string `json:"name"`
+	Direction string `json:"direction"`
+	// State is starting, recovering, contact (comparing what both sides held before),
+	// running or stopped.
+	State string `json:"state"`
+	// Error is why it is stopped, or is not started yet.
+	Error string    `json:"error,omitempty"`
+	Since time.Time `json:"since"`
+	Left  Side      `json:"left"`
+	Right Side      `json:"right"`
+	// Unsettled rows are those on which the stores may disagree now; Bytes is the memory
+	// that they take.
+	Unsettled int `json:"unsettled"`
+	Bytes     int `json:"bytes"`
+	Parked    int `json:"parked"`
+	// Conflicts were decided and Compared rows met in first contact, since the start.
+	Conflicts uint64  `json:"conflicts"`
+	Compared  uint64  `json:"compared"`
+	Tables    []Table `json:"tables"`
+}
+
+// ready tells whether the link does what it is for.
+func (l *Link) ready() bool { return l.State == stateRunning || l.State == stateContact }
+
+// Side is one store of a link.
+type Side struct {
+	Store  string `json:"store"`
+	Engine string `json:"engine"`
+	// Position is how far the log of the store was read.
+	Position string `json:"position"`
+	Epoch    uint64 `json:"epoch"`
+	// Behind is how many changes are known to wait in the log, and LagSeconds for how long
+	// the oldest that was read has not been settled.
+	Behind     int64   `json:"behind"`
+	LagSeconds float64 `json:"lag_seconds"`
+	// Pending rows wait to be written to the store.
+	Pending  int      `json:"pending"`
+	Counters Counters `json:"counters"`
+}
+
+// Counters count what happened on one side since the start.
+type Counters struct {
+	// Changes were read from the log, made by others; Echoed rows the link wrote itself;
+	// Effects were written by the application's triggers inside the link's transactions.
+	Changes uint64 `json:"changes"`
+	Echoed  uint64 `json:"echoed"`
+	Effects uint64 `json:"effects"`
+	// Applied rows were written to the store in Batches transactions, of which Split had to be
+	// cut. Differs counts the compares that failed, Refused the rows that the store refused.
+	Applied uint64 `json:"applied"`
+	Batches uint64 `json:"batches"`
+	Split   uint64 `json:"split"`
+	Differs uint64 `json:"differs"`
+	Refused uint64 `json:"refused"`
+	// Looks are direct reads of rows, Drift those that showed what the log did not explain.
+	Looks uint64 `json:"looks"`
+	Drift uint64 `json:"drift"`
+	// Retries count errors that passed.
+	Retries uint64 `json:"retries"`
+}
+
+// Table is one table pair of a link.
+type Table struct {
+	Name string `json:"name"`
+	// Stage is contact, live or paused; Pass is the side whose rows are being walked in
+	// contact.
+	Stage string `json:"stage"`
+	Pass  string `json:"pass,omitempty"`
+	// Compared rows were met in first contact, of which Differ were left different.
+	Compared uint64 `json:"compared"`
+	Differ   uint64 `json:"differ"`
+	Parked   int    `json:"parked"`
+	// Ignored changes were not applied because the table is paused, for Reason.
+	Ignored uint64 `json:"ignored"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Conflict is one decision between two changes of which neither had seen the other. A row
+// that did not exist is null.
+type Conflict struct {
+	// ID is unique and grows in the store that recorded it, which is that of Side.
+	ID   int64  `json:"id"`
+	Side string `json:"side"`
+	// Table is the name of the table pair.
+	Table string `json:"table"`
+	Key   Row    `json:"key"`
+	// Base is missing where it is not known.
+	Base   *Row `json:"base,omitempty"`
+	Left   Row  `json:"left"`
+	Right  Row  `json:"right"`
+	Result Row  `json:"result"`
+	// Winner is left, right or merged; Policy is what decided.
+	Winner string `json:"winner"`
+	Policy string `json:"policy"`
+	// LeftTime and RightTime are the commit times of the two changes, where known.
+	LeftTime  *time.Time `json:"left_time,omitempty"`
+	RightTime *time.Time `json:"right_time,omitempty"`
+	Decided   time.Time  `json:"decided"`
+}
+
+// Parked is a row that waits for a person or for a retry.
+type Parked struct {
+	Table string `json:"table"`
+	Key   Row    `json:"key"`
+	// Left and Right are missing where they are not known.
+	Left   *Row      `json:"left,omitempty"`
+	Right  *Row      `json:"right,omitempty"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	// Retry is when it is tried again; missing: when it changes, or a person acts.
+	Retry *time.Time `json:"retry,omitempty"`
+}
+
+// The bodies of the answers.
+type (
+	linksBody struct {
+		Links []Link `json:"links"`
+	}
+	conflictsBody struct {
+		Conflicts []Conflict `json:"conflicts"`
+	}
+	parkedBody struct {
+		Parked []Parked `json:"parked"`
+	}
+	barrierBody struct {
+		Link          string  `json:"link"`
+		Settled       bool    `json:"settled"`
+		WaitedSeconds float64 `json:"waited_seconds"`
+	}
+	healthBody struct {
+		Status string `json:"status"`
+	}
+	readyBody struct {
+		Ready bool `json:"ready"`
+		// Reasons say which links are not ready, and why.
+		Reasons []string `json:"reasons,omitempty"`
+	}
+	errorBody struct {
+		Error string `json:"error"`
+	}
+)

@@ -1,0 +1,336 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// What a request may cost.
+const (
+	maxHeader    = 16 << 10
+	headerWithin = 5 * time.Second
+	readWithin   = 10 * time.Second
+	// askWithin bounds what an Instance is asked, except for barriers.
+	askWithin   = 10 * time.Second
+	writeWithin = askWithin + 10*time.Second
+	idleFor     = time.Minute
+	// stopWithin is how long answers that are under way may take once the server stops.
+	stopWithin = 2 * time.Second
+	// listenEvery is how often an address that is taken is tried again.
+	listenEvery = 500 * time.Millisecond
+)
+
+// The limits of the parameters.
+const (
+	defaultLimit = 100
+	maxLimit     = 10_000
+	defaultWait  = 10 * time.Second
+	maxWait      = 5 * time.Minute
+)
+
+// Server serves the API of an instance.
+type Server struct {
+	instance Instance
+	listen   string
+	log      hclog.Logger
+	hosts    []string
+}
+
+// NewServer returns a server that will listen on listen, a host:port on the loopback
+// interface.
+func NewServer(instance Instance, listen string, log hclog.Logger) *Server {
+	s := &Server{instance: instance, listen: listen, log: log, hosts: []string{"localhost", "127.0.0.1", "::1"}}
+	if host, _, err := net.SplitHostPort(listen); err == nil && !slices.Contains(s.hosts, host) {
+		s.hosts = append(s.hosts, strings.ToLower(host))
+	}
+	return s
+}
+
+// Run serves until ctx ends, and then lets answers that are under way end. It blocks. An
+// address that is taken is waited for, because an instance that takes over from another one
+// with the same config finds it taken for a moment.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := s.bind(ctx)
+	if listener == nil {
+		return err
+	}
+	s.log.Info("serving the admin API", "address", listener.Addr().String())
+	server := &http.Server{
+		Handler:        s.Handler(),
+		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin,
+		WriteTimeout: writeWithin, IdleTimeout: idleFor,
+		ErrorLog:    s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		err := server.Shutdown(limited)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
+	})
+	err = server.Serve(listener)
+	if stop() { // it failed by itself
+		return fmt.Errorf("serve the admin API on %s: %w", s.listen, errors.Join(err, server.Close()))
+	}
+	if err := <-stopped; err != nil {
+		return fmt.Errorf("stop the admin API: %w", err)
+	}
+	return nil
+}
+
+// bind listens on the address. It returns no listener and no error if ctx ends first.
+func (s *Server) bind(ctx context.Context) (net.Listener, error) {
+	told := false
+	for {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				err = listener.Close()
+			}
+			return nil, nil
+		case err == nil:
+			return s.checkLoopback(listener)
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return nil, fmt.Errorf("serve the admin API: %w", err)
+		case !told:
+			told = true
+			s.log.Warn("the address of the admin API is taken, by another instance or another program: waiting for it", "address", s.listen)
+		}
+		timer := time.NewTimer(listenEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, nil
+		case <-timer.C:
+		}
+	}
+}
+
+// checkLoopback refuses an address that others can reach: there is no authentication yet.
+func (s *Server) checkLoopback(listener net.Listener) (net.Listener, error) {
+	if addr, ok := listener.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+		return listener, nil
+	}
+	return nil, errors.Join(
+		fmt.Errorf("serve the admin API: %s is not on the loopback interface (listen on 127.0.0.1, [::1] or localhost)", listener.Addr()),
+		listener.Close())
+}
+
+// Handler returns the API as a handler.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", s.health)
+	mux.HandleFunc("/readyz", s.ready)
+	mux.HandleFunc("/v1/links", s.links)
+	mux.HandleFunc("/v1/links/{link}", s.link)
+	mux.HandleFunc("/v1/links/{link}/conflicts", s.conflicts)
+	mux.HandleFunc("/v1/links/{link}/parked", s.parked)
+	mux.HandleFunc("/v1/links/{link}/barrier", s.barrier)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /healthz, /readyz and /v1/links", r.URL.Path)
+	})
+	return s.guard(mux)
+}
+
+// guard refuses what no handler should see.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		switch {
+		// A page of the web whose name leads to this machine would come with its own name.
+		case !s.allowed(r.Host):
+			h.Set("Connection", "close")
+			refuse(w, http.StatusForbidden, "the host %q is not allowed here: use localhost or the address of admin.listen", r.Host)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			h.Set("Connection", "close")
+			refuse(w, http.StatusMethodNotAllowed, "%s is not allowed: the API is read-only", r.Method)
+		case r.ContentLength != 0:
+			h.Set("Connection", "close")
+			refuse(w, http.StatusRequestEntityTooLarge, "a request has no body here")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// allowed tells whether the Host header names this machine.
+func (s *Server) allowed(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return slices.Contains(s.hosts, strings.ToLower(host))
+}
+
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	answer(w, http.StatusOK, healthBody{Status: "ok"})
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	var body readyBody
+	for _, l := range s.instance.Links() {
+		if l.ready() {
+			continue
+		}
+		reason := fmt.Sprintf("link %s is %s", l.Name, l.State)
+		if l.Error != "" {
+			reason += ": " + l.Error
+		}
+		body.Reasons = append(body.Reasons, reason)
+	}
+	status := http.StatusOK
+	if body.Ready = body.Reasons == nil; !body.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, body)
+}
+
+func (s *Server) links(w http.ResponseWriter, r *http.Request) {
+	answer(w, http.StatusOK, linksBody{Links: s.instance.Links()})
+}
+
+func (s *Server) link(w http.ResponseWriter, r *http.Request) {
+	if l, ok := s.find(w, r); ok {
+		answer(w, http.StatusOK, l)
+	}
+}
+
+// find returns the link that the request is about; if there is none, it has been answered.
+func (s *Server) find(w http.ResponseWriter, r *http.Request) (Link, bool) {
+	name := r.PathValue("link")
+	links := s.instance.Links()
+	var names []string
+	for _, l := range links {
+		if l.Name == name {
+			return l, true
+		}
+		names = append(names, l.Name)
+	}
+	refuse(w, http.StatusNotFound, "there is no link %q; there are: %s", name, strings.Join(names, ", "))
+	return Link{}, false
+}
+
+func (s *Server) conflicts(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	limit := defaultLimit
+	if text := r.URL.Query().Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLimit {
+			refuse(w, http.StatusBadRequest, "limit is a number from 1 to %d, not %q", maxLimit, text)
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	list, err := s.instance.Conflicts(ctx, l.Name, limit)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, conflictsBody{Conflicts: orEmpty(list)})
+}
+
+func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	list, err := s.instance.Parked(ctx, l.Name)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, http.StatusOK, parkedBody{Parked: orEmpty(list)})
+}
+
+func (s *Server) barrier(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	wait := defaultWait
+	if text := r.URL.Query().Get("wait"); text != "" {
+		var err error
+		if wait, err = time.ParseDuration(text); err != nil || wait <= 0 || wait > maxWait {
+			refuse(w, http.StatusBadRequest, "wait is a duration such as 10s, up to %s, not %q", maxWait, text)
+			return
+		}
+	}
+	began := time.Now()
+	// The limits of the server are for answers that come at once.
+	control := http.NewResponseController(w)
+	if err := errors.Join(control.SetWriteDeadline(began.Add(wait+writeWithin)), control.SetReadDeadline(time.Time{})); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
+		fail(w, fmt.Errorf("wait: %w", err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	err := s.instance.Barrier(ctx, l.Name)
+	switch {
+	case err == nil:
+		answer(w, http.StatusOK, barrierBody{Link: l.Name, Settled: true, WaitedSeconds: time.Since(began).Seconds()})
+	case errors.Is(err, context.DeadlineExceeded):
+		refuse(w, http.StatusGatewayTimeout, "what was committed before the call is not in both stores after %s", wait)
+	default:
+		fail(w, err)
+	}
+}
+
+// fail answers with an error of the instance.
+func fail(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, ErrStopped):
+		refuse(w, http.StatusConflict, "%v", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		refuse(w, http.StatusServiceUnavailable, "the link does not answer now")
+	default:
+		refuse(w, http.StatusInternalServerError, "%v", err)
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, format string, args ...any) {
+	answer(w, status, errorBody{Error: fmt.Sprintf(format, args...)})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n')) // whoever asked has gone away
+}
+
+// orEmpty makes [] rather than null of no entries.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
