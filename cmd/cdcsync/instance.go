@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cdcsync/cdcsync/admin"
 	"github.com/cdcsync/cdcsync/configs"
 )
 
@@ -43,9 +44,9 @@ func (in *instance) runner(name string) *runner {
 	return nil
 }
 
-// Run runs the links until ctx ends, or until every link has stopped with an error; a link
-// that stops leaves the others running. It blocks, and returns the errors of all links that
-// did not stop in order.
+// Run runs the links, and the admin API where the config has one, until ctx ends, or until
+// every link has stopped with an error; a link that stops leaves the others running. It
+// blocks, and returns the errors of all links that did not stop in order.
 func (in *instance) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,6 +55,11 @@ func (in *instance) Run(ctx context.Context) (err error) {
 		defer cancel()
 		return in.runLinks(ctx)
 	})
+	if in.cfg.Admin != nil {
+		group.Go(func() error {
+			return admin.NewServer(api{in}, in.cfg.Admin.Listen, in.log).Run(ctx)
+		})
+	}
 	err = group.Wait()
 	for _, r := range in.runners {
 		err = errors.Join(err, r.close())

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -31,4 +33,14 @@ func newTable(w io.Writer, header ...any) table.Writer {
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(header)
 	return t
+}
+
+// printable replaces what a terminal might obey: values come from other people's databases.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '·'
+		}
+		return r
+	}, text)
 }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cdcsync/cdcsync/admin"
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/router"
+)
+
+// api shows an instance to the admin API, in its words.
+type api struct{ *instance }
+
+var _ admin.Instance = api{}
+
+// Links implements [admin.Instance].
+func (a api) Links() []admin.Link {
+	links := make([]admin.Link, 0, len(a.runners))
+	for _, r := range a.runners {
+		links = append(links, r.shown())
+	}
+	return links
+}
+
+// Conflicts implements [admin.Instance].
+func (a api) Conflicts(ctx context.Context, link string, limit int) ([]admin.Conflict, error) {
+	found, err := a.runner(link).Conflicts(ctx, limit)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]admin.Conflict, 0, len(found))
+	for _, c := range found {
+		list = append(list, shownConflict(&c))
+	}
+	return list, nil
+}
+
+// Parked implements [admin.Instance].
+func (a api) Parked(ctx context.Context, link string) ([]admin.Parked, error) {
+	found, err := a.runner(link).Parked(ctx)
+	if err != nil {
+		return nil, stopped(err)
+	}
+	list := make([]admin.Parked, 0, len(found))
+	for _, p := range found {
+		list = append(list, admin.Parked{
+			Table: p.Pair, Key: admin.Row{Columns: p.KeyColumns, Values: p.Key},
+			Left: shownImage(p.Columns, p.Left), Right: shownImage(p.Columns, p.Right),
+			Reason: p.Reason, Since: p.Since.UTC(), Retry: known(p.Retry),
+		})
+	}
+	return list, nil
+}
+
+// Barrier implements [admin.Instance].
+func (a api) Barrier(ctx context.Context, link string) error {
+	return stopped(a.runner(link).Barrier(ctx))
+}
+
+// stopped makes the router's error the API's.
+func stopped(err error) error {
+	if errors.Is(err, router.ErrStopped) {
+		return admin.ErrStopped
+	}
+	return err
+}
+
+// shown is the state of r as the API has it.
+func (r *runner) shown() admin.Link {
+	st := r.Status()
+	l := admin.Link{
+		Name: st.Link, Direction: string(r.link.Direction), State: string(st.State), Since: st.Since.UTC(),
+		Unsettled: st.Unsettled, Bytes: st.Bytes, Parked: st.Parked, Conflicts: st.Conflicts, Compared: st.Contacted,
+		Tables: []admin.Table{},
+	}
+	if st.Err != nil {
+		l.Error = st.Err.Error()
+	}
+	l.Left, l.Right = r.shownSide(&st, change.Left), r.shownSide(&st, change.Right)
+	for _, t := range st.Tables {
+		shown := admin.Table{
+			Name: t.Pair, Stage: t.Stage.String(), Compared: t.Rows, Differ: t.Differ,
+			Parked: t.Parked, Ignored: t.Ignored, Reason: t.Reason,
+		}
+		if t.Stage == checkpoint.Contact {
+			shown.Pass = t.Pass.String()
+		}
+		l.Tables = append(l.Tables, shown)
+	}
+	return l
+}
+
+func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
+	side, store := &st.Sides[s], r.link.Stores[s]
+	c := &side.SideCounters
+	return admin.Side{
+		Store: store.Name, Engine: store.Engine, Position: string(side.Read), Epoch: side.Epoch,
+		Behind: side.Behind, LagSeconds: side.Lag.Seconds(), Pending: side.Pending,
+		Counters: admin.Counters{
+			Changes: c.Changes, Echoed: c.Echoed, Effects: c.Effects,
+			Applied: c.Applied, Batches: c.Batches, Split: c.Split, Differs: c.Differs, Refused: c.Refused,
+			Looks: c.Looks, Drift: c.Drift, Retries: c.Retries,
+		},
+	}
+}
+
+func shownConflict(c *conflict) admin.Conflict {
+	columns, key := names(c.pair, len(c.Key))
+	return admin.Conflict{
+		ID: c.ID, Side: c.side.String(), Table: c.Pair, Key: admin.Row{Columns: key, Values: c.Key},
+		Base: shownImage(columns, c.Base),
+		Left: fit(columns, c.Left), Right: fit(columns, c.Right), Result: fit(columns, c.Result),
+		Winner: c.Winner, Policy: c.Policy, LeftTime: known(c.LeftTime), RightTime: known(c.RightTime), Decided: c.Decided.UTC(),
+	}
+}
+
+// names returns the names of the columns and of the keys of a pair, which may be nil. A key
+// of another length is not that of the pair any more, and has no names.
+func names(p *mapping.Pair, keys int) (columns, key []string) {
+	if p == nil || keys != len(p.Key) {
+		return nil, nil
+	}
+	for i := range p.Columns {
+		columns = append(columns, p.Columns[i].Name)
+	}
+	for _, i := range p.Key {
+		key = append(key, p.Columns[i].Name)
+	}
+	return columns, key
+}
+
+// fit names the values of row, unless they are of a time when the pair had other columns.
+func fit(columns []string, row change.Row) admin.Row {
+	if row != nil && len(row) != len(columns) {
+		columns = nil
+	}
+	return admin.Row{Columns: columns, Values: row}
+}
+
+// shownImage is nil for an image that is not known.
+func shownImage(columns []string, image change.Image) *admin.Row {
+	if !image.Known {
+		return nil
+	}
+	row := fit(columns, image.Row)
+	return &row
+}
+
+// known is nil for a time that is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cdcsync/cdcsync/admin"
+)
+
+// instanceFlags say which running instance to ask.
+type instanceFlags struct{ address *string }
+
+func addInstanceFlags(cmd *cobra.Command) instanceFlags {
+	return instanceFlags{cmd.Flags().String("admin", "", "ask the instance at this `address`, instead of the one that the config names")}
+}
+
+// client returns a client of the instance, and its address.
+func (f instanceFlags) client(cmd *cobra.Command, args []string) (*admin.Client, error) {
+	switch {
+	case *f.address != "" && len(args) > 0:
+		return nil, usagef("give a config or --admin, not both")
+	case *f.address != "":
+		client, err := admin.NewClient(*f.address)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		return client, nil
+	case len(args) == 0:
+		return nil, usagef("%s needs a config, to know where the instance listens, or --admin ADDRESS", cmd.Name())
+	}
+	cfg, err := load(cmd.ErrOrStderr(), args)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Admin == nil {
+		return nil, errors.New(`the config has no admin block, so a running instance cannot be asked (add: admin { listen = "127.0.0.1:8480" })`)
+	}
+	return admin.NewClient(cfg.Admin.Listen)
+}
+
+// nobody adds to the error of a client what to do if nothing runs.
+func nobody(err error, args []string) error {
+	if !errors.Is(err, admin.ErrNobody) {
+		return err
+	}
+	config := "FILE"
+	if len(args) > 0 {
+		config = args[0]
+	}
+	return fmt.Errorf("%w: is it running? Start it with: cdcsync run %s", err, config)
+}
+
+func newStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status [FILE|DIR...]",
+		Short:   "Show the links of a running instance",
+		Long:    "status asks the running instance, at the admin address of the config, for the state of its links.",
+		Example: "  cdcsync status shop.hcl\n  cdcsync status --admin 127.0.0.1:8480 --json",
+		Args:    cobra.ArbitraryArgs,
+	}
+	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		client, err := flags.client(cmd, args)
+		if err != nil {
+			return err
+		}
+		links, err := client.Links(cmd.Context())
+		if err != nil {
+			return nobody(err, args)
+		}
+		if *asJSON {
+			return writeJSON(cmd.OutOrStdout(), map[string]any{"links": links})
+		}
+		for i := range links {
+			printLink(cmd.OutOrStdout(), &links[i])
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printLink prints the state of a link: its sides and its tables.
+func printLink(w io.Writer, l *admin.Link) {
+	fmt.Fprintf(w, "link %s: %s since %s\n", l.Name, l.State, l.Since.Local().Format(time.DateTime))
+	if l.Error != "" {
+		fmt.Fprintf(w, "  %s\n", l.Error)
+	}
+	sides := newTable(w, "side", "store", "engine", "lag", "behind", "pending", "changes", "applied", "epoch", "position")
+	for _, s := range []struct {
+		name string
+		admin.Side
+	}{{"left", l.Left}, {"right", l.Right}} {
+		lag := time.Duration(s.LagSeconds * float64(time.Second)).Round(time.Millisecond)
+		sides.AppendRow([]any{s.name, s.Store, s.Engine, lag, s.Behind, s.Pending, s.Counters.Changes, s.Counters.Applied, s.Epoch, s.Position})
+	}
+	sides.Render()
+	if len(l.Tables) > 0 {
+		tables := newTable(w, "table", "stage", "compared", "differ", "parked", "ignored", "reason")
+		for _, t := range l.Tables {
+			tables.AppendRow([]any{t.Name, t.Stage, t.Compared, t.Differ, t.Parked, t.Ignored, t.Reason})
+		}
+		tables.Render()
+	}
+	fmt.Fprintf(w, "%s since the start, %s\n\n", count(int(l.Conflicts), "conflict"), count(l.Parked, "parked row"))
+}
+
+func newConflicts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "conflicts [FILE|DIR...]",
+		Short:   "List the latest conflicts that a running instance decided",
+		Long:    "conflicts asks the running instance, at the admin address of the config, for the latest\nconflicts: what both sides had written, and what was made of it.",
+		Example: "  cdcsync conflicts shop.hcl --link crm --limit 20\n  cdcsync conflicts --admin 127.0.0.1:8480 --json",
+		Args:    cobra.ArbitraryArgs,
+	}
+	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
+	only := cmd.Flags().String("link", "", "of this link only")
+	limit := cmd.Flags().Int("limit", 20, "how many of each link, at most")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *limit < 1 {
+			return usagef("--limit is a number from 1, not %d", *limit)
+		}
+		client, err := flags.client(cmd, args)
+		if err != nil {
+			return err
+		}
+		lists, err := askConflicts(cmd.Context(), client, *only, *limit)
+		if err != nil {
+			return nobody(err, args)
+		}
+		if *asJSON {
+			return writeJSON(cmd.OutOrStdout(), map[string]any{"links": lists})
+		}
+		for _, list := range lists {
+			printConflicts(cmd.OutOrStdout(), list)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// linkConflicts are the conflicts of one link.
+type linkConflicts struct {
+	Link      string           `json:"link"`
+	Conflicts []admin.Conflict `json:"conflicts"`
+}
+
+// askConflicts asks for the conflicts of one link, or of all if only is empty.
+func askConflicts(ctx context.Context, client *admin.Client, only string, limit int) ([]linkConflicts, error) {
+	links := []admin.Link{{Name: only}}
+	if only == "" {
+		var err error
+		if links, err = client.Links(ctx); err != nil {
+			return nil, err
+		}
+	}
+	lists := []linkConflicts{}
+	for _, l := range links {
+		found, err := client.Conflicts(ctx, l.Name, limit)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, linkConflicts{l.Name, found})
+	}
+	return lists, nil
+}
+
+func printConflicts(w io.Writer, list linkConflicts) {
+	if len(list.Conflicts) == 0 {
+		fmt.Fprintf(w, "link %s: no conflicts\n", list.Link)
+		return
+	}
+	fmt.Fprintf(w, "link %s:\n", list.Link)
+	t := newTable(w, "decided", "table", "key", "base", "left", "right", "result", "winner", "policy")
+	for _, c := range list.Conflicts {
+		base := "not known"
+		if c.Base != nil {
+			base = cell(*c.Base)
+		}
+		t.AppendRow([]any{
+			c.Decided.Local().Format(time.DateTime), c.Table, cell(c.Key), base,
+			cell(c.Left), cell(c.Right), cell(c.Result), c.Winner, cmp.Or(c.Policy, "-"),
+		})
+	}
+	t.Render()
+}
+
+// cellWidth is how much of a row a table shows; --json shows all.
+const cellWidth = 60
+
+// cell is a row as a table shows it.
+func cell(r admin.Row) string {
+	text := []rune(printable(r.String()))
+	if len(text) > cellWidth {
+		return string(text[:cellWidth-1]) + "…"
+	}
+	return string(text)
+}
