@@ -69,7 +69,7 @@ func newMarkerWriter(conn *store.Conn, number int64, link string) (w *markerWrit
 	if w.put, err = conn.Prepare("INSERT INTO _cdcsync_marker(link, part, body) VALUES(?, ?, ?) ON CONFLICT(link, part) DO UPDATE SET body = excluded.body"); err != nil {
 		return w, err
 	}
-	if w.clear, err = conn.Prepare(fmt.Sprintf("UPDATE _cdcsync_link SET apply = NULL WHERE id = %d", number)); err != nil {
+	if w.clear, err = conn.Prepare(fmt.Sprintf("UPDATE _cdcsync_link SET apply = NULL, applied = ? WHERE id = %d", number)); err != nil {
 		return w, err
 	}
 	w.conflict, err = conn.Prepare("INSERT INTO " + w.conflicts + "(body) VALUES(?)")
@@ -112,8 +112,12 @@ func (w *markerWriter) part(part int, body []byte) error {
 	return nil
 }
 
-// unclaim ends what claim began: what others write from now on is local again.
-func (w *markerWriter) unclaim() error {
+// unclaim ends what claim began: what others write from now on is local again. The last
+// batch of which something was done has the number applied.
+func (w *markerWriter) unclaim(applied uint64) error {
+	if err := w.clear.Set(0, change.Int(int64(applied))); err != nil {
+		return err
+	}
 	if _, err := w.clear.Exec(); err != nil {
 		return fmt.Errorf("write marker: %w", err)
 	}

@@ -41,46 +41,56 @@ func New(s *store.Store, link string) *Sink {
 	return &Sink{store: s, link: link, pace: newPace()}
 }
 
-// Open raises the epoch of the link in the store. See [sinks.Sink].
+// Open raises the epoch of the link in the store. See [sinks.Sink]. If it fails, the sink
+// is as it was.
 func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
-	var m checkpoint.Marker
-	if err := s.disconnect(); err != nil {
-		return m, store.Classify("reopen database", err)
-	}
 	conn, err := s.store.Connect(ctx)
 	if err != nil {
-		return m, err
+		return checkpoint.Marker{}, err
 	}
-	s.conn = conn
-	err = conn.Immediate(ctx, func() error {
-		if err := conn.Enroll(ctx, s.link); err != nil {
+	next := &Sink{store: s.store, link: s.link, conn: conn, pace: s.pace, schema: -1}
+	m, err := next.takeOver(ctx)
+	if err != nil {
+		return m, errors.Join(store.Classify("open marker of link "+s.link, err), next.disconnect())
+	}
+	if err := s.disconnect(); err != nil {
+		return m, errors.Join(store.Classify("reopen database", err), next.disconnect())
+	}
+	*s = *next
+	s.pace.looked = false
+	return m, nil
+}
+
+// takeOver raises the epoch and makes the sink ready to write.
+func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
+	err = s.conn.Immediate(ctx, func() error {
+		if err := s.conn.Enroll(ctx, s.link); err != nil {
 			return err
 		}
-		if _, err := conn.Exec(ctx, "UPDATE _cdcsync_link SET epoch = epoch + 1, apply = NULL WHERE link = ?", change.TextValue(s.link)); err != nil {
+		if _, err := s.conn.Exec(ctx, "UPDATE _cdcsync_link SET epoch = epoch + 1, apply = NULL WHERE link = ?", change.TextValue(s.link)); err != nil {
 			return fmt.Errorf("raise epoch: %w", err)
 		}
-		err := conn.Query(ctx, "SELECT id, epoch FROM _cdcsync_link WHERE link = ?", func(row []change.Value) error {
+		err := s.conn.Query(ctx, "SELECT id, epoch FROM _cdcsync_link WHERE link = ?", func(row []change.Value) error {
 			s.number, s.epoch = row[0].Int64(), row[1].Uint64()
 			return nil
 		}, change.TextValue(s.link))
 		if err != nil {
 			return err
 		}
-		m, err = readMarker(ctx, conn, s.number)
+		m, err = readMarker(ctx, s.conn, s.number)
+		m.Epoch = s.epoch
 		return err
 	})
 	if err != nil {
-		return m, store.Classify("open marker of link "+s.link, err)
+		return m, err
 	}
-	m.Epoch = s.epoch
-	if s.begin, err = conn.Prepare("UPDATE _cdcsync_link SET apply = ?1, applied = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1"); err == nil {
-		s.marker, err = newMarkerWriter(conn, s.number, s.link)
-	}
+	s.begin, err = s.conn.Prepare("UPDATE _cdcsync_link SET apply = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1")
 	if err != nil {
-		return m, store.Classify("open marker of link "+s.link, err)
+		return m, err
 	}
-	s.opened, s.schema = true, -1
-	return m, nil
+	s.marker, err = newMarkerWriter(s.conn, s.number, s.link)
+	s.opened = err == nil
+	return m, err
 }
 
 // Apply writes one batch in one transaction. See [sinks.Sink].
@@ -186,7 +196,7 @@ func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, outcomes []sinks.
 		return err
 	}
 	if len(batch.Writes) > 0 {
-		if err := s.marker.unclaim(); err != nil {
+		if err := s.marker.unclaim(m.Apply); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func (w *writer) swap(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if store.IsUnique(f.err) && write.New != nil && write.Expect.Known && write.Expect.Row != nil && !t.have.Cascades {
+		if store.IsUnique(f.err) && write.New != nil && !t.have.Cascades {
 			some = append(some, f)
 		} else {
 			rest = append(rest, f)
@@ -68,13 +68,14 @@ func (w *writer) exchange(ctx context.Context, some []failure, verdicts []sinks.
 		if rows[n], err = t.whole(ctx, write); err != nil {
 			return n, err
 		}
+		if rows[n] == nil {
+			continue
+		}
 		gone := *write
 		gone.New = nil
-		verdict, err := w.write(&gone)
-		if err != nil {
+		if verdicts[n], err = w.write(&gone); err != nil {
 			return n, err
 		}
-		verdicts[n] = verdict
 	}
 	for n, f := range some {
 		if verdicts[n] != sinks.Done {
@@ -84,7 +85,12 @@ func (w *writer) exchange(ctx context.Context, some []failure, verdicts []sinks.
 		if err != nil {
 			return -1, err
 		}
-		if err := t.restore(ctx, rows[n], &w.batch.Writes[f.index]); err != nil {
+		if rows[n] == nil {
+			verdicts[n], err = w.write(&w.batch.Writes[f.index])
+		} else {
+			err = t.restore(ctx, rows[n], &w.batch.Writes[f.index])
+		}
+		if err != nil {
 			return n, err
 		}
 	}

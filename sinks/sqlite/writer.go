@@ -297,9 +297,12 @@ func (t *target) changes(write *sinks.Write) bool {
 // put writes a row whatever is there. Where columns are left as they are, the row may have
 // them or not, so it is updated, and inserted if there is none.
 func (t *target) put(write *sinks.Write) error {
-	partial := slices.ContainsFunc(write.New, change.Value.IsUnset)
-	if partial && t.changes(write) {
-		if n, err := t.exec(verbUpdate, write); err != nil || n > 0 {
+	if slices.ContainsFunc(write.New, change.Value.IsUnset) {
+		if !t.changes(write) {
+			if found, err := t.match(write); err != nil || found {
+				return err
+			}
+		} else if n, err := t.exec(verbUpdate, write); err != nil || n > 0 {
 			return err
 		}
 	}
@@ -346,12 +349,14 @@ func (w *writer) together(ctx context.Context) error {
 		return nil
 	}
 	verdicts := make([]sinks.Verdict, len(some))
+	last := 0
 	err := w.savepoint(ctx, func() error {
 		if _, err := w.sink.conn.Exec(ctx, "PRAGMA defer_foreign_keys=ON"); err != nil {
 			return err
 		}
 		for n, f := range some {
 			var err error
+			last = f.index
 			if verdicts[n], err = w.write(&w.batch.Writes[f.index]); err != nil {
 				return err
 			}
@@ -362,6 +367,9 @@ func (w *writer) together(ctx context.Context) error {
 		}
 		return err
 	})
+	if store.IsRaised(err) && w.ended() {
+		return &endedError{last, err}
+	}
 	if _, e := w.sink.conn.Exec(ctx, "PRAGMA defer_foreign_keys=OFF"); e != nil {
 		return e
 	}

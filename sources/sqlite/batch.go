@@ -28,6 +28,8 @@ type batch struct {
 type run struct {
 	apply uint64
 	last  int64
+	// wrote: there are entries of writes, and not only candidates.
+	wrote bool
 	rows  []*rowChange // in the order of their first entries
 	byID  map[string]*rowChange
 }
@@ -35,23 +37,25 @@ type run struct {
 // rowChange is what became of one row in a run.
 type rowChange struct {
 	table         *captured
+	echo          bool
 	id            string // of the table and the key, unique in the log
 	key           change.Row
 	first, last   int64
 	at            driver.Value
 	before, after change.Image
-	// updated: there were only updates so far.
-	updated bool
+	// updated: there were only updates so far; candidate: only candidates.
+	updated, candidate bool
 }
 
 func newBatch() *batch { return &batch{} }
 
 // begin notes an entry of a run.
-func (w *batch) begin(seq int64, apply uint64) {
+func (w *batch) begin(seq int64, apply uint64, op store.Op) {
 	if n := len(w.runs); n == 0 || w.runs[n-1].apply != apply {
 		w.runs = append(w.runs, &run{apply: apply, byID: map[string]*rowChange{}})
 	}
-	w.runs[len(w.runs)-1].last = seq
+	r := w.runs[len(w.runs)-1]
+	r.last, r.wrote = seq, r.wrote || op != store.Candidate
 	w.end = seq
 }
 
@@ -61,7 +65,7 @@ func (w *batch) row(t *captured, key change.Row) (row *rowChange, isNew bool) {
 	if row := r.byID[string(w.scratch)]; row != nil {
 		return row, false
 	}
-	row = &rowChange{table: t, id: string(w.scratch), key: key}
+	row = &rowChange{table: t, id: string(w.scratch), key: key, echo: r.apply != 0}
 	r.byID[row.id] = row
 	r.rows = append(r.rows, row)
 	return row, true
@@ -71,6 +75,7 @@ func (w *batch) row(t *captured, key change.Row) (row *rowChange, isNew bool) {
 // the statement that inserts it, before our own trigger has logged that: an insert after
 // nothing but updates says that those came after it.
 func (r *rowChange) next(op store.Op) {
+	r.candidate = r.candidate && op == store.Candidate
 	switch op {
 	case store.Updated:
 	case store.Inserted:
@@ -137,14 +142,22 @@ func (w *batch) truncate(last *run, index int) {
 	w.end, w.whole, w.goesOn = last.last, false, true
 }
 
-// change returns the row as the stream has it, and false if there is nothing to say.
+// change returns the row as the stream has it, and false if there is nothing to say. Of
+// the link's own writes it has the key only; rows that merely might have been replaced are
+// left out.
 func (r *rowChange) change(echo bool) (change.Change, bool) {
 	c := change.Change{Table: r.table.table, Key: r.key, Time: commitTime(r.at)}
-	if echo {
+	switch {
+	case !echo:
+		c.Before, c.After = r.before, r.after
+		return c, !c.Before.Equal(c.After)
+	case !r.candidate:
 		return c, true
+	case r.before.Known:
+		return c, !r.before.Equal(r.after)
+	default:
+		return c, r.after.Row == nil
 	}
-	c.Before, c.After = r.before, r.after
-	return c, !c.Before.Equal(c.After)
 }
 
 // ahead remembers the rows that were delivered as they were at a place further on in the

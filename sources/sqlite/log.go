@@ -277,7 +277,7 @@ var errFull = errors.New("window is full")
 func (r *logReader) add(w *batch, raw []driver.Value) error {
 	seq, id, op := raw[0].(int64), integer(raw[1]), store.Op(integer(raw[2]))
 	apply := uint64(integer(raw[3]))
-	w.begin(seq, apply)
+	w.begin(seq, apply, op)
 	l := r.byID[id]
 	if l == nil {
 		return lost(r.at.public(), fmt.Sprintf("entry %d has a layout that is not known", seq))
@@ -301,13 +301,11 @@ func (r *logReader) add(w *batch, raw []driver.Value) error {
 	w.scratch = change.AppendRow(strconv.AppendInt(w.scratch[:0], int64(slices.Index(r.tables, l.table)), 10), key)
 	row, isNew := w.row(l.table, key)
 	row.last, row.at = seq, raw[4]
-	if apply != 0 && !isNew {
-		return nil
-	}
 	if !isNew {
 		row.next(op)
 		return nil
 	}
+	row.candidate = op == store.Candidate
 	row.first = seq
 	row.updated = op == store.Updated
 	switch {
@@ -349,9 +347,6 @@ func commitTime(v driver.Value) time.Time {
 // much for the memory, the batch ends before the first row that was not read.
 func (r *logReader) readNow(w *batch) error {
 	for _, run := range w.runs {
-		if run.apply != 0 {
-			continue
-		}
 		for start := 0; start < len(run.rows); start += piece {
 			some := run.rows[start:min(start+piece, len(run.rows))]
 			if w.bytes > windowBytes && start > 0 {
@@ -371,7 +366,7 @@ func (r *logReader) readRows(w *batch, rows []*rowChange) error {
 		var keys []change.Row
 		var want []*rowChange
 		for _, row := range rows {
-			if row.table == t && !row.after.Known {
+			if row.table == t && !row.after.Known && (!row.echo || row.candidate) {
 				keys, want = append(keys, row.key), append(want, row)
 			}
 		}
@@ -411,6 +406,12 @@ func (r *logReader) cut(w *batch) []*change.Tx {
 				r.at.seq, tx.Partial = run.rows[end].first-1, true
 			} else if i == len(w.runs)-1 {
 				tx.Partial = w.goesOn
+			}
+			if i < len(w.runs)-1 && len(tx.Changes) == 0 && !(run.wrote && run.apply != 0) {
+				break // there was nothing to say; a later position is behind it
+			}
+			if !run.wrote {
+				tx.Tag = change.Tag{}
 			}
 			if r.images && !w.whole {
 				r.at.told = max(r.at.told, r.newest)

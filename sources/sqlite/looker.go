@@ -82,7 +82,7 @@ func (l *Looker) snapshot(ctx context.Context, f func() error) (change.Position,
 		}
 		return f()
 	})
-	if err != nil || l.known == nil {
+	if err != nil || at.seq == 0 { // no log, or nothing was ever logged
 		return "", err
 	}
 	return at.public(), nil

@@ -120,10 +120,9 @@ func Triggers(link string, number int64, layout *Layout, table *Table) []Trigger
 	if key {
 		moved = w.keyCandidate(" AND " + w.keyDiffers())
 	}
-	if layout.Mode == Rows {
+	moved += w.entry(Deleted, "OLD.", w.keyDiffers())
+	if layout.Mode == Rows { // with Keys the AFTER UPDATE logs the new key
 		moved += w.entry(Inserted, "NEW.", w.keyDiffers())
-	} else {
-		moved += w.entry(Deleted, "OLD.", w.keyDiffers())
 	}
 	w.add("key", "BEFORE UPDATE OF "+w.keyNames(), moved)
 	return w.out
