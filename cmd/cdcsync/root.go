@@ -26,7 +26,7 @@ line is wrong.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newCheck(), newSetup(), newRun(), newStatus(), newConflicts(), newTeardown(), newVersion())
+	root.AddCommand(newCheck(), newPlan(), newSetup(), newRun(), newStatus(), newConflicts(), newTeardown(), newVersion())
 	return root
 }
 

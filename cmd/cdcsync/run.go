@@ -27,10 +27,14 @@ Of two instances with the same link, the later one takes over.`,
 		}
 		log := newLogger(cmd.ErrOrStderr(), level.level)
 		in, err := newInstance(cfg, log)
-		if err != nil {
-			return err
+		if err == nil {
+			err = runInstance(cmd.Context(), in)
 		}
-		return runInstance(cmd.Context(), in)
+		if err != nil {
+			log.Error("stopped", "error", err)
+			return errShown
+		}
+		return nil
 	}
 	return cmd
 }

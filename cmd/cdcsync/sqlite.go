@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/router"
+	sqlitesink "github.com/cdcsync/cdcsync/sinks/sqlite"
+	sqlitesource "github.com/cdcsync/cdcsync/sources/sqlite"
+	"github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// sqliteStore is a store in a SQLite file.
+type sqliteStore struct{ db *sqlite.Store }
+
+func openSQLite(s *configs.Store) (store, error) {
+	db, err := sqlite.Open(s.DSN.Reveal())
+	if err != nil {
+		// The error may show the dsn.
+		return nil, fmt.Errorf("open store %q: its dsn is neither the path of a database file nor a file: URI", s.Name)
+	}
+	return &sqliteStore{db: db}, nil
+}
+
+var sqliteCaptures = map[configs.Capture]sqlite.Capture{
+	configs.CaptureKeys: sqlite.Keys,
+	configs.CaptureRows: sqlite.Rows,
+}
+
+// Catalogue implements store.
+func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
+	c := &catalogue{parents: map[string][]string{}, refused: map[string]problem{}}
+	err := s.snapshot(ctx, func(conn *sqlite.Conn) error {
+		tables, err := conn.Catalogue(ctx)
+		if err != nil {
+			return err
+		}
+		for name, t := range tables {
+			c.tables = append(c.tables, t.Table)
+			for _, key := range t.References {
+				c.parents[name] = append(c.parents[name], key.Table)
+			}
+			if t.Refused != nil {
+				c.refused[name] = sqliteProblem(t.Refused)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, sqlite.Classify("read catalogue", err)
+	}
+	slices.SortFunc(c.tables, func(a, b *change.Table) int { return strings.Compare(a.Name, b.Name) })
+	return c, nil
+}
+
+// snapshot runs f on a connection of its own, in one read transaction.
+func (s *sqliteStore) snapshot(ctx context.Context, f func(*sqlite.Conn) error) (err error) {
+	conn, err := s.db.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return conn.Snapshot(ctx, func() error { return f(conn) })
+}
+
+func sqliteProblem(p *sqlite.Problem) problem {
+	return problem{Table: p.Table, Summary: p.Summary, Remedy: p.Remedy, Statement: p.Statement, Blocker: true}
+}
+
+// Count implements store.
+func (s *sqliteStore) Count(ctx context.Context, table string) (n int64, err error) {
+	err = s.snapshot(ctx, func(conn *sqlite.Conn) error {
+		n, err = conn.Int(ctx, "SELECT count(*) FROM "+sqlite.Quote(table))
+		return err
+	})
+	return n, sqlite.Classify("count the rows of table "+table, err)
+}
+
+// Footprint implements store.
+func (s *sqliteStore) Footprint(ctx context.Context, n needs) (f footprint, err error) {
+	err = s.snapshot(ctx, func(conn *sqlite.Conn) error {
+		f, err = sqliteFootprint(ctx, conn, n)
+		return err
+	})
+	if err == nil {
+		f.problems, err = s.preflight(ctx, n)
+	}
+	return f, sqlite.Classify("read what link "+n.link+" has in the store", err)
+}
+
+// errProbe ends a transaction that was begun to see whether one can be.
+var errProbe = errors.New("probe")
+
+// preflight looks for what would be in the way of a link, or slow it down. It takes the write
+// lock for a moment and writes nothing.
+func (s *sqliteStore) preflight(ctx context.Context, n needs) (problems []problem, err error) {
+	conn, err := s.db.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	err = conn.Immediate(ctx, func() error { return errProbe })
+	switch {
+	case errors.Is(err, errProbe):
+	case sqlite.IsBusy(err):
+		problems = append(problems, problem{Summary: "another program holds the write lock for seconds",
+			Remedy: "long transactions of the application keep the link waiting, and wait for it"})
+	default:
+		problems = append(problems, problem{Blocker: true, Summary: "the database cannot be written: " + err.Error(),
+			Remedy: "the user that runs cdcsync must be able to write the database and its directory"})
+	}
+	var mode string
+	err = conn.Query(ctx, "PRAGMA journal_mode", func(row []change.Value) error {
+		mode = row[0].Str()
+		return nil
+	})
+	if err == nil && mode != "wal" {
+		problems = append(problems, problem{Summary: "the journal mode is " + mode + ", in which whoever reads keeps others from writing",
+			Remedy: "write-ahead logging lets the application go on while the link reads", Statement: "PRAGMA journal_mode = WAL"})
+	}
+	return problems, err
+}
+
+// sqliteFootprint compares what the database has of a link with what it should have.
+func sqliteFootprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footprint, err error) {
+	tables := []string{sqlite.Prefix + "link", sqlite.Prefix + "marker", sqlite.ConflictTable(n.link)}
+	if n.reads {
+		tables = append(tables, sqlite.Prefix+"capture", sqlite.LogTable(n.link))
+	}
+	for _, name := range tables {
+		there, err := conn.Exists(ctx, name)
+		if err != nil {
+			return f, err
+		}
+		f.add(there, "table "+name)
+	}
+	if !n.reads {
+		return f, nil
+	}
+	link, err := conn.Link(ctx, n.link)
+	if err != nil {
+		return f, err
+	}
+	have, err := conn.Installed(ctx, n.link)
+	if err != nil {
+		return f, err
+	}
+	all, err := conn.Catalogue(ctx)
+	if err != nil {
+		return f, err
+	}
+	for _, t := range n.tables {
+		layout := sqliteLayout(link, t, sqliteCaptures[n.capture])
+		missing := 0
+		want := sqlite.Triggers(n.link, linkNumber(link), &layout, all[t.Name])
+		for _, trigger := range want {
+			if !slices.Contains(have, trigger) {
+				missing++
+			}
+		}
+		f.add(missing == 0, fmt.Sprintf("%d triggers on table %s", len(want), t.Name))
+	}
+	return f, nil
+}
+
+func linkNumber(l *sqlite.Link) int64 {
+	if l == nil {
+		return 0
+	}
+	return l.Number
+}
+
+// sqliteLayout returns the layout that setup would give a table: the one that it has if that
+// fits, or a new one, which has no number yet.
+func sqliteLayout(link *sqlite.Link, t *change.Table, mode sqlite.Capture) sqlite.Layout {
+	want := sqlite.Layout{Table: t.Name, Mode: mode}
+	for i := range t.Columns {
+		if mode == sqlite.Rows && !slices.Contains(t.Key, i) {
+			want.Old = append(want.Old, t.Columns[i].Name)
+		}
+	}
+	for _, k := range t.Key {
+		want.Key = append(want.Key, t.Columns[k].Name)
+	}
+	if link == nil {
+		return want
+	}
+	if now := link.Layout(t.Name); now != nil && now.Mode == mode && slices.Equal(now.Key, want.Key) && slices.Equal(now.Old, want.Old) {
+		return *now
+	}
+	return want
+}
+
+func (f *footprint) add(there bool, what string) {
+	if there {
+		f.existing = append(f.existing, what)
+	} else {
+		f.create = append(f.create, what)
+	}
+}
+
+// Setup implements store.
+func (s *sqliteStore) Setup(ctx context.Context, n needs) error {
+	return s.db.Setup(ctx, n.link, n.tables, sqliteCaptures[n.capture], n.reads)
+}
+
+// Teardown implements store.
+func (s *sqliteStore) Teardown(ctx context.Context, link string) error {
+	return s.db.Teardown(ctx, link)
+}
+
+// Open implements store.
+func (s *sqliteStore) Open(n needs) router.Store {
+	st := router.Store{Looker: sqlitesource.NewLooker(s.db, n.link)}
+	if n.reads {
+		st.Source = sqlitesource.New(s.db, n.link, n.tables)
+	}
+	if n.writes {
+		st.Sink = sqlitesink.New(s.db, n.link)
+	}
+	return st
+}
+
+// Journal implements store.
+func (s *sqliteStore) Journal(link string) journal { return sqlitesink.NewJournal(s.db, link) }
