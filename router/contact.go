@@ -44,25 +44,13 @@ func (r *reconciler) nextScan() *scan {
 			r.finishChunk(p)
 			return r.nextScan()
 		}
-		if p.Initial == InitialNone || p.state.Pass == change.Right && !r.secondPass(p) ||
-			p.state.Pass == change.Left && !r.firstPass(p) {
+		if p.Initial == InitialNone {
 			r.nextPass(p)
 			return r.nextScan()
 		}
 		return &scan{pair: p, pass: p.state.Pass, after: p.state.After}
 	}
 	return nil
-}
-
-// firstPass and secondPass tell whether walking the left, and the right, table can find
-// anything to do: a one-way link has nothing to bring back, and removes rows from the side
-// it writes to only if the other one is declared right.
-func (r *reconciler) firstPass(p *pair) bool {
-	return r.ends[change.Right].writes || p.Initial == InitialRight
-}
-
-func (r *reconciler) secondPass(p *pair) bool {
-	return r.ends[change.Left].writes || p.Initial == InitialLeft
 }
 
 func (r *reconciler) nextPass(p *pair) {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -65,6 +66,9 @@ func (r *reconciler) evaluate(w *row) {
 		r.queue(w, change.Left, t)
 	case r.ends[change.Right].writes && !w.same(change.Right, t.row):
 		r.queue(w, change.Right, t)
+	case w.untouched(): // a one-way link does not bring back what only the far side has
+		p.differ++
+		r.forget(w)
 	default:
 		w.dirty = [2]bool{}
 		r.agree(w)
@@ -152,6 +156,9 @@ func (r *reconciler) decide(w *row) (t target, park bool) {
 	t = target{row: d.Row, time: later(left, right, d.Verdict)}
 	if d.Conflict {
 		t.conflict = &decided{winner: d.Verdict.String(), policy: p.Policy.Rule.String()}
+		if p.Policy.Deletes != resolver.DeletesByRule && (left.Row == nil) != (right.Row == nil) {
+			t.conflict.policy = p.Policy.Deletes.String()
+		}
 	}
 	return t, false
 }
@@ -183,29 +190,24 @@ func later(left, right resolver.Version, v resolver.Verdict) time.Time {
 	}
 }
 
-// first is decide for a row that is met in first contact and that nobody changed since.
+// first is decide for a row that is met in first contact and that nobody changed since. A row
+// that only one side has is copied: first contact never deletes.
 func (p *pair) first(w *row) (t target, park bool) {
 	left, right := w.now[0].canon, w.now[1].canon
-	winner := change.Left
 	switch {
-	case p.Initial == InitialRight:
-		winner = change.Right
-	case p.Initial == InitialMerge && left == nil:
+	case left == nil:
 		return target{row: right}, false
-	case p.Initial == InitialMerge && right == nil:
+	case right == nil:
 		return target{row: left}, false
-	case p.Initial == InitialMerge:
-		d := p.Policy.Decide(change.Image{},
-			resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
-		t.row = d.Row
-		t.conflict = &decided{winner: d.Verdict.String(), policy: "initial merge, " + p.Policy.Rule.String()}
-		return t, d.Verdict == resolver.Park
+	case p.Initial == InitialLeft:
+		return target{row: left, conflict: &decided{"left", "initial left"}}, false
+	case p.Initial == InitialRight:
+		return target{row: right, conflict: &decided{"right", "initial right"}}, false
 	}
-	t.row = w.now[winner].canon
-	if w.now[winner.Other()].canon != nil { // a row that was not there loses nothing
-		t.conflict = &decided{winner: winner.String(), policy: "initial " + p.Initial.String()}
-	}
-	return t, false
+	d := p.Policy.Decide(change.Image{},
+		resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
+	policy := "initial merge, " + p.Policy.Rule.String()
+	return target{row: d.Row, conflict: &decided{d.Verdict.String(), policy}}, d.Verdict == resolver.Park
 }
 
 // untouched tells whether w is only known from first contact: nobody changed it since.
@@ -233,7 +235,14 @@ func (r *reconciler) park(w *row, reason string, forPerson bool) {
 		k.until = r.now.Add(backoff(k.tries))
 	}
 	w.stage = held
+	if p := w.id.pair; p.parked > maxParked {
+		r.pause(p, fmt.Sprintf("more than %d rows are parked, the last one because: %s", maxParked, reason))
+	}
 }
+
+// maxParked is how many rows of a table may wait before it is taken to be more than a matter
+// of single rows, and the table pauses.
+const maxParked = 10_000
 
 // unpark forgets that w was parked.
 func (r *reconciler) unpark(w *row) {

@@ -62,6 +62,7 @@ type world struct {
 	scanned [2]int             // log entries that hidden knows
 	writes  []write
 	marks   int // transactions of the link
+	applied int // rows that it wrote
 	drifted map[int]bool
 	sum     map[int]int64
 	trace   []string
@@ -340,6 +341,11 @@ func (w *world) apply(s change.Side) bool {
 	result, err := w.sinks[s].Apply(context.Background(), w.flight[s])
 	w.must(err)
 	w.result[s] = &result
+	for _, o := range result.Outcomes {
+		if o.Verdict == sinks.Done {
+			w.applied++
+		}
+	}
 	w.must(w.sources[1-s].Settle(context.Background(), w.flight[s].Marker.Upto))
 	w.logf("apply %s: %v", s, result.Outcomes)
 	return true
@@ -522,6 +528,9 @@ func (w *world) broken() []string {
 		for _, x := range w.r.rows {
 			add("drained: %+v", *x)
 		}
+	}
+	if most := 4*len(w.writes) + 2*w.plan.keys; w.applied > most && !w.plan.filled && len(w.drifted) == 0 {
+		add("once: %d rows applied for %d writes", w.applied, len(w.writes))
 	}
 	if w.marks > 4*len(w.writes)+200 {
 		add("quiet: %d transactions of the link for %d writes", w.marks, len(w.writes))

@@ -349,7 +349,13 @@ func TestOneWay(t *testing.T) {
 	stop := b.run(l)
 	b.until(l, "running", func(s Status) bool { return s.State == Running })
 	b.barrier(l)
-	b.equal()
+	if got := b.get(change.Right, 2); got != "(2, 2, 0)" || b.get(change.Right, 1) != "(1, 1, 0)" {
+		t.Fatalf("after first contact the far side has %s", b.get(change.Right, 2))
+	}
+	if d := l.Status().Tables[0].Differ; d != 1 {
+		t.Errorf("%d rows are counted as different, want the 1 that only the far side has", d)
+	}
+	b.put(change.Left, 2, 5, 5)
 	b.put(change.Right, 1, 9, 9) // nobody reads the right side; the left one wins when it changes
 	b.put(change.Left, 1, 3, 0)
 	b.put(change.Left, 3, 3, 0)
@@ -417,5 +423,27 @@ func TestFirstContactUnderLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+func TestTableOfParkedRowsPauses(t *testing.T) {
+	b := newBench(t)
+	b.stores[1].Refuse = func(*change.Table, change.Row) error { return errors.New("the disk of that table is read-only") }
+	l := b.link()
+	b.run(l)
+	table := b.pair.Tables[0].Name
+	if err := b.stores[0].Write(func(tx *mem.Tx) error {
+		for id := range int64(maxParked + 10) {
+			if err := tx.Insert(table, change.Row{change.Int(id), change.Int(1), change.Int(1)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.until(l, "paused", func(s Status) bool { return s.Tables[0].Stage == checkpoint.Paused })
+	if s := l.Status(); !strings.Contains(s.Tables[0].Reason, "read-only") || s.Parked != 0 {
+		t.Errorf("status: %+v", s)
 	}
 }

@@ -10,17 +10,18 @@ import (
 	"github.com/cdcsync/cdcsync/resolver"
 )
 
-// Initial is what happens to rows that differ at first contact.
+// Initial is what happens to rows that differ at first contact. But for InitialNone, rows that
+// only one side has are copied to the other; none is ever deleted.
 type Initial uint8
 
 // The initial rules, as the config names them.
 const (
-	// InitialMerge copies rows that one side lacks; rows that both have go to the policy.
+	// InitialMerge gives rows that both sides have, and differently, to the policy.
 	InitialMerge Initial = iota
-	// InitialLeft and InitialRight: that side is right, also about rows it does not have.
+	// InitialLeft and InitialRight take that side's.
 	InitialLeft
 	InitialRight
-	// InitialNone leaves them as they are.
+	// InitialNone leaves all as they are.
 	InitialNone
 )
 
