@@ -12,23 +12,23 @@ type Kind uint8
 // The kinds of a value. The zero value of Value is Unset, so a slot that nobody
 // filled can never pass for NULL.
 const (
-	Unset      Kind = iota // not known, e.g. an unchanged TOAST column; never NULL
-	Null                   // SQL NULL
-	Bool                   //
-	Int64                  //
-	Uint64                 // only above the range of int64: see [Uint]
-	Float64                //
-	Decimal                // exact text, as the store prints it
-	Text                   // bytes in UTF-8 as far as the store guarantees it
-	Bytes                  //
-	Date                   // 2006-01-02
-	Time                   // 15:04:05[.ffffff]
-	Timestamp              // without zone: 2006-01-02 15:04:05[.ffffff]
-	TimestampUTC           // an instant, in UTC: 2006-01-02 15:04:05[.ffffff]Z
-	Interval               // canonical text
-	JSON                   // text
-	UUID                   // lower case, with dashes
-	Array                  // canonical text
+	Unset        Kind = iota // not known, e.g. an unchanged TOAST column; never NULL
+	Null                     // SQL NULL
+	Bool                     //
+	Int64                    //
+	Uint64                   // only above the range of int64: see [Uint]
+	Float64                  //
+	Decimal                  // exact text, as the store prints it
+	Text                     // bytes in UTF-8 as far as the store guarantees it
+	Bytes                    //
+	Date                     // 2006-01-02
+	Time                     // 15:04:05[.ffffff]
+	Timestamp                // without zone: 2006-01-02 15:04:05[.ffffff]
+	TimestampUTC             // an instant, in UTC: 2006-01-02 15:04:05[.ffffff]Z
+	Interval                 // canonical text
+	JSON                     // text
+	UUID                     // lower case, with dashes
+	Array                    // canonical text
 	kinds
 )
 

@@ -403,14 +403,3 @@ func (r *reconciler) open(s change.Side, pos change.Position) bool {
 	}
 	return false
 }
-
-// nextWake returns when the next parked row is due, zero for never.
-func (r *reconciler) nextWake() time.Time {
-	var next time.Time
-	for w := range r.parkedRows {
-		if u := w.parked.until; w.stage == held && !u.IsZero() && (next.IsZero() || u.Before(next)) {
-			next = u
-		}
-	}
-	return next
-}

@@ -78,10 +78,14 @@ func NewLink(cfg Config) *Link {
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = DefaultLimits
 	}
+	tables := make([]TableStatus, len(cfg.Pairs))
+	for i, p := range cfg.Pairs {
+		tables[i].Pair = p.Name
+	}
 	return &Link{
 		cfg: cfg, calls: make(chan func(*loop)), stopped: make(chan struct{}),
 		heads:  [2]chan func(){make(chan func()), make(chan func())},
-		status: Status{Link: cfg.Name, State: Starting, Since: time.Now()},
+		status: Status{Link: cfg.Name, State: Starting, Since: time.Now(), Tables: tables},
 	}
 }
 
