@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
