@@ -221,6 +221,10 @@ func (r *reconciler) queue(w *row, s change.Side, t target) {
 
 // park lets w wait for a person, or for a retry.
 func (r *reconciler) park(w *row, reason string, forPerson bool) {
+	if w.id.pair.paused() {
+		r.forget(w)
+		return
+	}
 	k := w.parked
 	if k == nil {
 		k = &parked{since: r.now}
