@@ -65,25 +65,8 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 				b.problems[s] = append(b.problems[s], refused)
 			}
 		}
-		b.checkCapture(change.Side(s))
 	}
 	return b, nil
-}
-
-// checkCapture reports a store that is told to log keys although the link needs rows.
-func (b *binding) checkCapture(s change.Side) {
-	if b.link.Stores[s].Capture != configs.CaptureKeys {
-		return
-	}
-	for _, p := range b.pairs {
-		if p.NeedsBase() {
-			b.problems[s] = append(b.problems[s], problem{
-				Table: p.Pair.Tables[s].Name, Blocker: true,
-				Summary: "its conflicts are merged, which needs the row before each change, and capture = \"keys\" does not log it",
-				Remedy:  fmt.Sprintf("write capture = \"rows\" or \"auto\" in store %q", b.link.Stores[s].Name),
-			})
-		}
-	}
 }
 
 // err returns what makes the binding unusable, or nil.

@@ -25,6 +25,7 @@ line is wrong.`,
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newCheck(), newPlan(), newSetup(), newRun(), newStatus(), newConflicts(), newTeardown(), newVersion())
 	return root
