@@ -16,7 +16,8 @@ type barrier struct {
 }
 
 // Barrier returns nil once everything that was committed in either store before the call is
-// in the other one, but for parked rows, and ctx.Err() if that takes longer than ctx.
+// in the other one, first contact included, but for parked rows and paused tables. It returns
+// ctx.Err() if that takes longer than ctx.
 func (l *Link) Barrier(ctx context.Context) error {
 	b := &barrier{done: make(chan struct{})}
 	for s, store := range l.cfg.Stores {
@@ -68,6 +69,9 @@ func (l *Link) head(ctx context.Context, s change.Side) (head change.Position, e
 
 // checkBarriers releases those whose changes are all settled.
 func (lp *loop) checkBarriers() {
+	if len(lp.barriers) == 0 || lp.state() != Running {
+		return // what both sides held before is not compared yet
+	}
 	lp.barriers = slices.DeleteFunc(lp.barriers, func(b *barrier) bool {
 		for s := range lp.ends {
 			e := &lp.ends[s]
