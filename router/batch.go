@@ -44,6 +44,7 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		w.stage = held
 		write, err := r.write(w, s)
 		if err != nil {
+			r.own(w, s.Other())
 			r.park(w, err.Error(), true)
 			continue
 		}
@@ -171,6 +172,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 		default:
 			r.takeBack(w, s)
 			e.count.Refused++
+			r.own(w, s.Other())
 			r.park(w, "the "+s.String()+" store refuses the row: "+reason(o.Err), false)
 		}
 	}

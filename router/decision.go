@@ -43,6 +43,7 @@ func (r *reconciler) evaluate(w *row) {
 			return
 		}
 		if err := w.now[s].bad; err != nil {
+			r.own(w, change.Side(s))
 			r.park(w, "the "+change.Side(s).String()+" row cannot be mapped: "+err.Error(), true)
 			return
 		}
@@ -58,6 +59,7 @@ func (r *reconciler) evaluate(w *row) {
 	}
 	t, park := r.decide(w)
 	if park {
+		r.own(w, change.Left, change.Right)
 		r.park(w, "conflict: both sides changed the row, policy manual", true)
 		return
 	}
@@ -219,7 +221,18 @@ func (r *reconciler) queue(w *row, s change.Side, t target) {
 	r.ends[s].out = append(r.ends[s].out, w)
 }
 
-// park lets w wait for a person, or for a retry.
+// own makes a row that is known from first contact only a change of these sides, so that it
+// is listed as a debt while it is parked.
+func (r *reconciler) own(w *row, sides ...change.Side) {
+	if !w.untouched() {
+		return
+	}
+	for _, s := range sides {
+		w.dirty[s], w.at[s], w.since[s] = true, r.ends[s].read, r.ends[s].read
+	}
+}
+
+// park lets w wait for a person, or for a retry. Nothing else waits for it.
 func (r *reconciler) park(w *row, reason string, forPerson bool) {
 	if w.id.pair.paused() {
 		r.forget(w)
@@ -231,6 +244,10 @@ func (r *reconciler) park(w *row, reason string, forPerson bool) {
 		w.parked = k
 		r.parkedRows[w] = struct{}{}
 		w.id.pair.parked++
+	}
+	if w.chunk != nil {
+		w.chunk.open--
+		w.chunk = nil
 	}
 	k.reason = reason
 	k.tries++

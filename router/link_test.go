@@ -447,3 +447,31 @@ func TestTableOfParkedRowsPauses(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 }
+
+func TestRefusedRowDoesNotHoldFirstContact(t *testing.T) {
+	b := newBench(t)
+	b.stores[1].Refuse = func(_ *change.Table, row change.Row) error {
+		if row[0] == change.Int(7) {
+			return errors.New("CHECK constraint failed")
+		}
+		return nil
+	}
+	for id := range int64(2000) {
+		b.put(change.Left, id, id, 0)
+	}
+	l := b.link()
+	stop := b.run(l)
+	b.until(l, "running", func(s Status) bool { return s.State == Running })
+	b.barrier(l)
+	if n := len(b.stores[1].Rows(b.pair.Tables[1].Name)); n != 1999 {
+		t.Fatalf("%d rows came over", n)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.stores[1].Refuse = nil // mended while it was down
+	l = b.link()
+	b.run(l)
+	b.until(l, "settled", func(s Status) bool { return s.State == Running && s.Parked == 0 && s.Unsettled == 0 })
+	b.equal()
+}
