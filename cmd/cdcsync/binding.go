@@ -104,6 +104,19 @@ func (b *binding) capture(s change.Side) configs.Capture {
 	return configs.CaptureKeys
 }
 
+// doing says what the link does with its store on side s, for the log.
+func (b *binding) doing(s change.Side) string {
+	n := b.needs(s)
+	switch {
+	case !n.reads:
+		return "written"
+	case !n.writes:
+		return "read, capturing " + string(n.capture)
+	default:
+		return "read and written, capturing " + string(n.capture)
+	}
+}
+
 // setup makes in both stores what the link needs there.
 func (b *binding) setup(ctx context.Context) error {
 	for s, st := range b.stores {

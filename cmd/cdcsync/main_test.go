@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,9 +44,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("RIGHT_DSN", "file:right.db?app="+canary)
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"expand": expand, "sql": sql, "same": same, "barrier": barrier, "listening": listening, "quiet": quiet, "exitcode": exitcode,
-			"settled": settled,
+			"settled": settled, "shows": shows,
 		},
 	})
 }
@@ -124,6 +132,22 @@ func settled(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	ts.Fatalf("%q gives %q, want %q", args[1], got, args[2])
+}
+
+// shows waits until the API answers with a text: shows PATH TEXT
+func shows(ts *testscript.TestScript, neg bool, args []string) {
+	var body []byte
+	for range 1000 {
+		response, err := http.Get("http://" + ts.Getenv("ADMIN") + args[0])
+		ts.Check(err)
+		body, err = io.ReadAll(response.Body)
+		ts.Check(errors.Join(err, response.Body.Close()))
+		if strings.Contains(string(body), args[1]) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s answers %s", args[0], body)
 }
 
 // exitcode runs a command and wants it to exit with a code: exitcode CODE COMMAND...

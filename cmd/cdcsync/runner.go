@@ -117,6 +117,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
 	}
 	defer func() { err = errors.Join(err, closeStores(cfg.Stores)) }()
+	r.log.Info("opening", "tables", len(b.pairs), "left", b.doing(change.Left), "right", b.doing(change.Right))
 	link := router.NewLink(cfg)
 	r.update(func() {
 		r.running, r.trouble, r.pairs = link, nil, nil
