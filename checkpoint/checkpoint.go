@@ -75,6 +75,8 @@ type Table struct {
 	Rows uint64
 	// Reason is why the table is paused.
 	Reason string
+	// Shape is the columns that were compared: with others, the table has to be compared again.
+	Shape string
 }
 
 // Conflict is one decision between two changes of which neither had seen the other. Rows

@@ -143,6 +143,7 @@ func appendTables(b []byte, tables []Table) []byte {
 		b = change.AppendRow(b, t.After)
 		b = binary.AppendUvarint(b, t.Rows)
 		b = appendText(b, t.Reason)
+		b = appendText(b, t.Shape)
 	}
 	return b
 }
@@ -334,6 +335,7 @@ func (r *reader) tables() []Table {
 			After:  r.row(),
 			Rows:   r.uint(),
 			Reason: r.text(),
+			Shape:  r.text(),
 		})
 	}
 	return tables

@@ -71,6 +71,7 @@ var tables = rapid.Custom(func(t *rapid.T) Table {
 		Pass:  change.Side(rapid.IntRange(0, 1).Draw(t, "pass")),
 		After: rows.Draw(t, "after"), Rows: rapid.Uint64().Draw(t, "rows"),
 		Reason: rapid.String().Draw(t, "reason"),
+		Shape:  rapid.String().Draw(t, "shape"),
 	}
 })
 
@@ -146,10 +147,10 @@ func TestMarkerGolden(t *testing.T) {
 	m := Marker{Epoch: 3, Apply: 300, Upto: "m1:7", Seen: 2, Debts: []Debt{{
 		Pair: "p", Key: change.Row{change.Int(1)}, Latest: change.Is(nil), At: "m1:6",
 		Time: time.Unix(1, 2), Pushing: true, Parked: "x",
-	}}, Tables: []Table{{Pair: "p", Stage: Live, Pass: change.Right, Rows: 9}}}
+	}}, Tables: []Table{{Pair: "p", Stage: Live, Pass: change.Right, Rows: 9, Shape: "a=b"}}}
 	want := "\x01\x03\xac\x02\x04m1:7\x02" +
 		"\x01\x01p\x02\x03\x01\x00\x01\x00\x04m1:6\x01\x02\x02\x01\x01x" +
-		"\x01\x01p\x01\x01\x00\x09\x00"
+		"\x01\x01p\x01\x01\x00\x09\x00\x03a=b"
 	if got := string(AppendMarker(nil, m)); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -326,9 +326,10 @@ func (r *reconciler) load(markers [2]checkpoint.Marker) {
 	}
 	for _, t := range markers[r.home].Tables {
 		if p := r.byName[t.Pair]; p != nil {
-			p.state = t
-			if t.Stage == checkpoint.Paused { // whoever starts the link again has mended it
-				p.state = checkpoint.Table{Pair: t.Pair}
+			// A table that is started again after a pause was mended, and is compared again, as
+			// is one whose columns are others now.
+			if t.Stage != checkpoint.Paused && t.Shape == p.shape() {
+				p.state = t
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func (r *reconciler) nextPass(p *pair) {
 		p.state.Pass, p.state.After = change.Right, nil
 		return
 	}
-	p.state = checkpoint.Table{Pair: p.Name, Stage: checkpoint.Live, Rows: p.state.Rows}
+	p.enter(checkpoint.Live, "")
 }
 
 // finishChunk moves first contact past a chunk whose rows are all settled.

@@ -2,6 +2,8 @@ package router
 
 import (
 	"fmt"
+	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -134,7 +136,8 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		r.byTable[s] = map[*change.Table]*pair{}
 	}
 	for _, p := range pairs {
-		q := &pair{Pair: p, state: checkpoint.Table{Pair: p.Name}}
+		q := &pair{Pair: p}
+		q.enter(checkpoint.Contact, "")
 		r.pairs = append(r.pairs, q)
 		r.byName[p.Name] = q
 		for s := range r.byTable {
@@ -142,6 +145,20 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		}
 	}
 	return r
+}
+
+// enter begins a stage of the table.
+func (p *pair) enter(stage checkpoint.Stage, reason string) {
+	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: p.state.Rows, Shape: p.shape()}
+}
+
+// shape names the columns that the pair compares.
+func (p *pair) shape() string {
+	hash := fnv.New64a()
+	for i := range p.Columns {
+		fmt.Fprintf(hash, "%q %d\n", p.Columns[i].Name, p.Columns[i].Kind)
+	}
+	return strconv.FormatUint(hash.Sum64(), 36)
 }
 
 // twoWay tells whether the link writes to both stores. A one-way link compares nothing:
@@ -405,7 +422,7 @@ func (r *reconciler) pause(p *pair, reason string) {
 	if p.paused() {
 		return
 	}
-	p.state = checkpoint.Table{Pair: p.Name, Stage: checkpoint.Paused, Reason: reason}
+	p.enter(checkpoint.Paused, reason)
 	p.chunk = nil
 	r.tablesNew = true
 	for _, w := range r.rows {
