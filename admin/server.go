@@ -101,7 +101,7 @@ func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
-				err = listener.Close()
+				return nil, listener.Close()
 			}
 			return nil, nil
 		case err == nil:
