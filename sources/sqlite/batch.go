@@ -126,20 +126,22 @@ func (w *batch) chain() {
 	}
 }
 
-// truncate ends the batch before the row at index in one of its runs.
-func (w *batch) truncate(last *run, index int) {
-	for i, run := range w.runs {
-		if run == last {
-			w.runs = w.runs[:i+1]
-			break
-		}
+// truncate ends the batch before the row at index of a run.
+func (w *batch) truncate(at, index int) {
+	w.whole = false
+	if index == 0 {
+		w.runs = w.runs[:at]
+		w.end, w.goesOn = w.runs[at-1].last, false
+		return
 	}
-	for _, row := range last.rows[index:] {
-		delete(last.byID, row.id)
+	r := w.runs[at]
+	w.runs = w.runs[:at+1]
+	r.last = r.rows[index].first - 1
+	for _, row := range r.rows[index:] {
+		delete(r.byID, row.id)
 	}
-	last.last = last.rows[index].first - 1
-	last.rows = last.rows[:index]
-	w.end, w.whole, w.goesOn = last.last, false, true
+	r.rows = r.rows[:index]
+	w.end, w.goesOn = r.last, true
 }
 
 // change returns the row as the stream has it, and false if there is nothing to say. Of

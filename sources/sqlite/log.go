@@ -14,21 +14,25 @@ import (
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
 )
 
-const (
+// limits bound what is read and handed out at once.
+type limits struct {
 	// whole is the backlog, in entries, up to which transactions are not cut.
-	whole = 1000
+	whole int
 	// window is how many entries of a larger backlog are read in one snapshot.
-	window = 4096
+	window int
 	// piece is how many changes a transaction that is cut has.
-	piece = 256
-	// windowBytes bounds the values read in one snapshot.
-	windowBytes = 16 << 20
-)
+	piece int
+	// bytes bounds the values read in one snapshot.
+	bytes int
+}
+
+var usual = limits{whole: 1000, window: 4096, piece: 256, bytes: 16 << 20}
 
 // logReader reads a link's log from one position on, on one connection.
 type logReader struct {
 	conn   *store.Conn
 	link   *store.Link
+	limits limits
 	at     position
 	newest int64 // as of the last drain
 	tables []*captured
@@ -64,8 +68,8 @@ type layout struct {
 }
 
 // newLogReader opens the log behind from.
-func newLogReader(ctx context.Context, conn *store.Conn, name string, tables []*change.Table, from change.Position) (*logReader, error) {
-	r := &logReader{conn: conn, schema: -1, byID: map[int64]*layout{}}
+func newLogReader(ctx context.Context, conn *store.Conn, name string, tables []*change.Table, from change.Position, l limits) (*logReader, error) {
+	r := &logReader{conn: conn, limits: l, schema: -1, byID: map[int64]*layout{}}
 	err := conn.Snapshot(ctx, func() error {
 		if err := r.open(ctx, name, from); err != nil {
 			return err
@@ -247,18 +251,18 @@ func (r *logReader) window(ctx context.Context) (*batch, error) {
 	if newest == r.at.seq {
 		return w, nil
 	}
-	w.whole = newest-r.at.seq <= whole
+	w.whole = newest-r.at.seq <= int64(r.limits.whole)
 	r.ahead.passed(r.at.seq)
 	if err := r.entries.Set(0, change.Int(r.at.seq)); err != nil {
 		return nil, err
 	}
-	if err := r.entries.Set(1, change.Int(window+1)); err != nil {
+	if err := r.entries.Set(1, change.Int(int64(r.limits.window)+1)); err != nil {
 		return nil, err
 	}
 	n := 0
 	err = r.entries.Query(func(raw []driver.Value) error {
 		n++
-		if full := n > window || w.bytes > windowBytes; full {
+		if full := n > r.limits.window || w.bytes > r.limits.bytes; full {
 			w.peek(raw)
 			return errFull
 		}
@@ -346,11 +350,11 @@ func commitTime(v driver.Value) time.Time {
 // readNow reads the rows whose state no later entry tells, as they are now. If that is too
 // much for the memory, the batch ends before the first row that was not read.
 func (r *logReader) readNow(w *batch) error {
-	for _, run := range w.runs {
-		for start := 0; start < len(run.rows); start += piece {
-			some := run.rows[start:min(start+piece, len(run.rows))]
-			if w.bytes > windowBytes && start > 0 {
-				w.truncate(run, start)
+	for i, run := range w.runs {
+		for start := 0; start < len(run.rows); start += r.limits.piece {
+			some := run.rows[start:min(start+r.limits.piece, len(run.rows))]
+			if w.bytes > r.limits.bytes && i+start > 0 {
+				w.truncate(i, start)
 				return nil
 			}
 			if err := r.readRows(w, some); err != nil {
@@ -389,9 +393,9 @@ func (r *logReader) readRows(w *batch, rows []*rowChange) error {
 func (r *logReader) cut(w *batch) []*change.Tx {
 	var txs []*change.Tx
 	for i, run := range w.runs {
-		size := piece
+		size := r.limits.piece
 		if w.whole {
-			size = len(run.rows)
+			size = max(1, len(run.rows))
 		}
 		for start := 0; start == 0 || start < len(run.rows); start += size {
 			end := min(start+size, len(run.rows))
@@ -408,9 +412,9 @@ func (r *logReader) cut(w *batch) []*change.Tx {
 				tx.Partial = w.goesOn
 			}
 			if i < len(w.runs)-1 && len(tx.Changes) == 0 && !(run.wrote && run.apply != 0) {
-				break // there was nothing to say; a later position is behind it
+				continue // there was nothing to say; a later position is behind it
 			}
-			if !run.wrote {
+			if !run.wrote && len(tx.Changes) == 0 {
 				tx.Tag = change.Tag{}
 			}
 			if r.images && !w.whole {
@@ -418,9 +422,6 @@ func (r *logReader) cut(w *batch) []*change.Tx {
 			}
 			tx.Position, tx.Behind = r.at.public(), r.newest-r.at.seq
 			txs = append(txs, tx)
-			if size == 0 {
-				break
-			}
 		}
 	}
 	if r.images && r.at.seq < r.newest {

@@ -23,6 +23,7 @@ type Source struct {
 	store  *store.Store
 	link   string
 	tables []*change.Table
+	limits limits
 
 	closed chan struct{}
 	once   sync.Once
@@ -41,7 +42,7 @@ var _ sources.Source = (*Source)(nil)
 
 // New returns a source for these tables of a store. It opens nothing: Start does.
 func New(s *store.Store, link string, tables []*change.Table) *Source {
-	return &Source{store: s, link: link, tables: tables, closed: make(chan struct{}), pruner: pruner{store: s, link: link}}
+	return &Source{store: s, link: link, tables: tables, limits: usual, closed: make(chan struct{}), pruner: pruner{store: s, link: link}}
 }
 
 // Start puts the reader behind from. See [sources.Source].
@@ -64,7 +65,7 @@ func (s *Source) Start(ctx context.Context, from change.Position) error {
 		}
 		s.conn = conn
 	}
-	log, err := newLogReader(ctx, s.conn, s.link, s.tables, from)
+	log, err := newLogReader(ctx, s.conn, s.link, s.tables, from, s.limits)
 	if err != nil {
 		return store.Classify("start reading the log", err)
 	}
