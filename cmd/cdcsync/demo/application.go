@@ -38,7 +38,7 @@ func (a *application) step() transaction {
 		make   func() transaction
 	}{
 		{22, a.placeOrders}, {14, a.changeOrder}, {5, a.deleteOrder}, {4, a.moveOrder}, {4, a.replaceOrder},
-		{16, a.changeCustomer}, {5, a.changeOwn}, {2, a.swapMails}, {2, a.closeAccount},
+		{16, a.changeCustomer}, {5, a.changeOwn}, {3, a.swapSlips}, {1, a.closeAccount},
 		{8, a.changeProspect}, {3, a.replaceProspect}, {2, a.moveProspect}, {3, a.deleteProspect},
 		{12, a.countStock}, {6, a.changeItem}, {4, a.changeShelf},
 	}
@@ -84,7 +84,7 @@ func (a *application) order(customer int64) order {
 	for i := range label {
 		label[i] = byte(a.rng.Uint32())
 	}
-	return order{customer: customer, item: a.hot(), amount: 1 + a.rng.Int64N(9), phase: a.rng.Int64N(3), label: fmt.Sprintf("%X", label)}
+	return order{customer: customer, item: a.hot(), amount: 1 + a.rng.Int64N(9), phase: a.rng.Int64N(3), slip: fmt.Sprintf("slip %d", a.key()), label: fmt.Sprintf("%X", label)}
 }
 
 // hot draws an item, a few of them much more often than the others.
@@ -97,17 +97,16 @@ func (a *application) prospect() int64 { return sharedCustomers + 1 + a.rng.Int6
 
 // placeOrders inserts some orders, sometimes with their customer, and takes them from stock.
 func (a *application) placeOrders() (t transaction) {
-	buyer, fresh := a.shared(), a.rng.IntN(4) == 0
+	buyer, fresh := a.shared(), a.rng.IntN(3) == 0
 	var c customer
 	if fresh {
 		buyer, c = a.key(), a.customer()
 		t.statements = append(t.statements, a.sql.insertCustomer("INSERT", buyer, c))
 	}
-	first := a.next + 1
-	var placed []order
+	ids, placed := []int64{}, []order{}
 	for range 1 + a.rng.IntN(3) {
 		id, o := a.key(), a.order(buyer)
-		placed = append(placed, o)
+		ids, placed = append(ids, id), append(placed, o)
 		t.statements = append(t.statements, a.sql.insertOrder("INSERT", id, o), a.sql.addStock(o.item, -o.amount))
 	}
 	t.committed = func(l *ledger) {
@@ -115,7 +114,7 @@ func (a *application) placeOrders() (t transaction) {
 			l.customers.put(buyer, c)
 		}
 		for i, o := range placed {
-			l.orders.put(first+int64(i), o)
+			l.orders.put(ids[i], o)
 			l.stock[o.item] -= o.amount
 		}
 	}
@@ -218,20 +217,20 @@ func (a *application) changeOwn() transaction {
 	}
 }
 
-// swapMails exchanges the unique addresses of two customers of its own.
-func (a *application) swapMails() transaction {
-	one, _ := a.ledger.customers.draw(a.rng)
-	two, _ := a.ledger.customers.draw(a.rng)
+// swapSlips exchanges the unique slips of two orders of its own.
+func (a *application) swapSlips() transaction {
+	one, _ := a.ledger.orders.draw(a.rng)
+	two, _ := a.ledger.orders.draw(a.rng)
 	if one == two {
 		return transaction{}
 	}
-	c, d := a.ledger.customers.rows[one], a.ledger.customers.rows[two]
-	c.mail, d.mail = d.mail, c.mail
+	o, p := a.ledger.orders.rows[one], a.ledger.orders.rows[two]
+	o.slip, p.slip = p.slip, o.slip
 	return transaction{
-		statements: []string{a.sql.setMail(one, ""), a.sql.setMail(two, d.mail), a.sql.setMail(one, c.mail)},
+		statements: []string{a.sql.setSlip(one, ""), a.sql.setSlip(two, p.slip), a.sql.setSlip(one, o.slip)},
 		committed: func(l *ledger) {
-			l.customers.put(one, c)
-			l.customers.put(two, d)
+			l.orders.put(one, o)
+			l.orders.put(two, p)
 		},
 	}
 }

@@ -22,6 +22,7 @@ type order struct {
 	item     string
 	amount   int64
 	phase    int64  // 0, 1, 2
+	slip     string // empty: none
 	label    string // hexadecimal
 }
 
@@ -30,7 +31,7 @@ type order struct {
 type dialect struct {
 	customers, customerID, customerName, mail, state, credit string
 	items, itemID, itemName, price, stock                    string
-	orders, orderID, orderCustomer, orderItem, amount        string
+	orders, orderID, orderCustomer, orderItem, amount, slip  string
 
 	states   [2]string // inactive, active
 	phases   [3]string
@@ -41,7 +42,7 @@ type dialect struct {
 var legacy = &dialect{
 	customers: "tbl_cust", customerID: "cust_id", customerName: "name", mail: "mail", state: "state", credit: "credit_cents",
 	items: "tbl_item", itemID: "item_no", itemName: "descr", price: "price", stock: "qty",
-	orders: "tbl_ord", orderID: "ord_id", orderCustomer: "cust_id", orderItem: "item_no", amount: "amount",
+	orders: "tbl_ord", orderID: "ord_id", orderCustomer: "cust_id", orderItem: "item_no", amount: "amount", slip: "slip_no",
 	states: [2]string{"I", "A"}, phases: [3]string{"N", "P", "S"},
 	creditOf: whole, priceOf: hundredths,
 }
@@ -49,7 +50,7 @@ var legacy = &dialect{
 var modern = &dialect{
 	customers: "customers", customerID: "id", customerName: "full_name", mail: "email", state: "status", credit: "credit",
 	items: "products", itemID: "sku", itemName: "title", price: "price_cents", stock: "stock",
-	orders: "orders", orderID: "id", orderCustomer: "customer", orderItem: "sku", amount: "quantity",
+	orders: "orders", orderID: "id", orderCustomer: "customer", orderItem: "sku", amount: "quantity", slip: "slip",
 	states: [2]string{"inactive", "active"}, phases: [3]string{"new", "paid", "sent"},
 	creditOf: hundredths, priceOf: whole,
 }
@@ -73,18 +74,18 @@ func (d *dialect) stateOf(active bool) string {
 	return quote(d.states[0])
 }
 
-func mailOf(mail string) string {
-	if mail == "" {
+func orNull(text string) string {
+	if text == "" {
 		return "NULL"
 	}
-	return quote(mail)
+	return quote(text)
 }
 
 // insertCustomer inserts with verb, which is INSERT or REPLACE.
 func (d *dialect) insertCustomer(verb string, id int64, c customer) string {
 	return fmt.Sprintf("%s INTO %s (%s, %s, %s, %s, %s) VALUES (%d, %s, %s, %s, %s)", verb, d.customers,
 		d.customerID, d.customerName, d.mail, d.state, d.credit,
-		id, quote(c.name), mailOf(c.mail), d.stateOf(c.active), d.creditOf(c.cents))
+		id, quote(c.name), orNull(c.mail), d.stateOf(c.active), d.creditOf(c.cents))
 }
 
 // stealMail inserts or replaces customer id with the mail of another one, whom REPLACE then
@@ -100,7 +101,7 @@ func (d *dialect) setName(id int64, name string) string {
 }
 
 func (d *dialect) setMail(id int64, mail string) string {
-	return d.setCustomer(id, d.mail, mailOf(mail))
+	return d.setCustomer(id, d.mail, orNull(mail))
 }
 
 func (d *dialect) setState(id int64, active bool) string {
@@ -118,7 +119,7 @@ func (d *dialect) setCustomer(id int64, column, value string) string {
 // moveCustomer changes the key of a customer, and the mail with it.
 func (d *dialect) moveCustomer(from, to int64, mail string) string {
 	return fmt.Sprintf("UPDATE %s SET %s = %d, %s = %s WHERE %s = %d",
-		d.customers, d.customerID, to, d.mail, mailOf(mail), d.customerID, from)
+		d.customers, d.customerID, to, d.mail, orNull(mail), d.customerID, from)
 }
 
 func (d *dialect) deleteCustomer(id int64) string {
@@ -144,14 +145,18 @@ func (d *dialect) deleteItem(id string) string {
 }
 
 func (d *dialect) insertOrder(verb string, id int64, o order) string {
-	return fmt.Sprintf("%s INTO %s (%s, %s, %s, %s, phase, label) VALUES (%d, %d, %s, %d, %s, x'%s')", verb, d.orders,
-		d.orderID, d.orderCustomer, d.orderItem, d.amount,
-		id, o.customer, quote(o.item), o.amount, quote(d.phases[o.phase]), o.label)
+	return fmt.Sprintf("%s INTO %s (%s, %s, %s, %s, phase, %s, label) VALUES (%d, %d, %s, %d, %s, %s, x'%s')", verb, d.orders,
+		d.orderID, d.orderCustomer, d.orderItem, d.amount, d.slip,
+		id, o.customer, quote(o.item), o.amount, quote(d.phases[o.phase]), orNull(o.slip), o.label)
 }
 
 func (d *dialect) setOrder(id, amount, phase int64) string {
 	return fmt.Sprintf("UPDATE %s SET %s = %d, phase = %s WHERE %s = %d",
 		d.orders, d.amount, amount, quote(d.phases[phase]), d.orderID, id)
+}
+
+func (d *dialect) setSlip(id int64, slip string) string {
+	return fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s = %d", d.orders, d.slip, orNull(slip), d.orderID, id)
 }
 
 func (d *dialect) moveOrder(from, to int64) string {

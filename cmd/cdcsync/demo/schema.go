@@ -51,6 +51,7 @@ CREATE TABLE tbl_ord (
   item_no TEXT    NOT NULL REFERENCES tbl_item (item_no),
   amount  INTEGER NOT NULL,
   phase   TEXT    NOT NULL DEFAULT 'N' CHECK (phase IN ('N', 'P', 'S')),
+  slip_no TEXT    UNIQUE,
   label   BLOB
 );
 CREATE INDEX ord_by_cust ON tbl_ord (cust_id);
@@ -77,6 +78,7 @@ CREATE TABLE orders (
   sku      TEXT    NOT NULL REFERENCES products (sku),
   quantity INTEGER NOT NULL,
   phase    TEXT    NOT NULL DEFAULT 'new' CHECK (phase IN ('new', 'paid', 'sent')),
+  slip     TEXT    UNIQUE,
   label    BLOB
 );
 CREATE INDEX orders_by_customer ON orders (customer);
@@ -153,6 +155,7 @@ link "shop" {
     column "customer" { left = "cust_id" }
     column "sku"      { left = "item_no" }
     column "quantity" { left = "amount" }
+    column "slip"     { left = "slip_no" }
     column "phase"    { values = { N = "new", P = "paid", S = "sent" } }
   }
 }

@@ -99,19 +99,21 @@ func (s *shop) readItems(ctx context.Context, db *sql.DB, side int) error {
 
 func (s *shop) readOrders(ctx context.Context, db *sql.DB, side int) error {
 	query := [2]string{
-		`SELECT ord_id, cust_id, item_no, amount, phase, label, typeof(amount) = 'integer' AND typeof(label) = 'blob' FROM tbl_ord`,
-		`SELECT id, customer, sku, quantity, phase, label, typeof(quantity) = 'integer' AND typeof(label) = 'blob' FROM orders`,
+		`SELECT ord_id, cust_id, item_no, amount, phase, slip_no, label, typeof(amount) = 'integer' AND typeof(label) = 'blob' FROM tbl_ord`,
+		`SELECT id, customer, sku, quantity, phase, slip, label, typeof(quantity) = 'integer' AND typeof(label) = 'blob' FROM orders`,
 	}[side]
 	return each(ctx, db, query, func(rows *sql.Rows) error {
 		var id int64
 		var o order
 		var phase string
+		var slip sql.NullString
 		var label []byte
 		var typed bool
-		if err := rows.Scan(&id, &o.customer, &o.item, &o.amount, &phase, &label, &typed); err != nil {
+		if err := rows.Scan(&id, &o.customer, &o.item, &o.amount, &phase, &slip, &label, &typed); err != nil {
 			return err
 		}
 		o.phase = int64(slices.Index(dialects[side].phases[:], phase))
+		o.slip = slip.String
 		o.label = strings.ToUpper(hex.EncodeToString(label))
 		if o.phase < 0 || !typed {
 			return fmt.Errorf("order %d is not stored as an application writes it: phase %q", id, phase)
