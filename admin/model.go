@@ -27,6 +27,8 @@ var ErrStopped = errors.New("the link is stopped")
 const (
 	stateContact = "contact"
 	stateRunning = "running"
+
+	stagePaused = "paused" // of a [Table]
 )
 
 // Link is the state of one link.
@@ -54,6 +56,17 @@ type Link struct {
 
 // ready tells whether the link does what it is for.
 func (l *Link) ready() bool { return l.State == stateRunning || l.State == stateContact }
+
+// paused names the tables that are paused.
+func (l *Link) paused() []string {
+	var names []string
+	for _, t := range l.Tables {
+		if t.Stage == stagePaused {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
 
 // Side is one store of a link.
 type Side struct {
@@ -159,6 +172,9 @@ type (
 		Link          string  `json:"link"`
 		Settled       bool    `json:"settled"`
 		WaitedSeconds float64 `json:"waited_seconds"`
+		// Parked rows and Paused tables were not waited for.
+		Parked int      `json:"parked"`
+		Paused []string `json:"paused,omitempty"`
 	}
 	healthBody struct {
 		Status string `json:"status"`

@@ -293,7 +293,11 @@ func (s *Server) barrier(w http.ResponseWriter, r *http.Request) {
 	err := s.instance.Barrier(ctx, l.Name)
 	switch {
 	case err == nil:
-		answer(w, http.StatusOK, barrierBody{Link: l.Name, Settled: true, WaitedSeconds: time.Since(began).Seconds()})
+		body := barrierBody{Link: l.Name, Settled: true, WaitedSeconds: time.Since(began).Seconds()}
+		if l, ok := s.find(w, r); ok {
+			body.Parked, body.Paused = l.Parked, l.paused()
+			answer(w, http.StatusOK, body)
+		}
 	case errors.Is(err, context.DeadlineExceeded):
 		refuse(w, http.StatusGatewayTimeout, "what was committed before the call is not in both stores after %s", wait)
 	default:

@@ -158,6 +158,11 @@ func TestBarrier(t *testing.T) {
 			t.Errorf("%q: waits for %s, want %s", target, left, want)
 		}
 	}
+	f.links[0].Parked = 2
+	f.links[0].Tables = append(f.links[0].Tables, Table{Name: "orders", Stage: "paused"})
+	if w := ask(t, f, "GET", "/v1/links/shop/barrier"); !strings.Contains(w.Body.String(), `"parked":2,"paused":["orders"]`) {
+		t.Errorf("what was not waited for is not said: %s", w.Body)
+	}
 	for _, wait := range []string{"x", "10", "-1s", "0s", "5m1s", "1e9s", "%00", "9999999999999h"} {
 		wantError(t, ask(t, f, "GET", "/v1/links/shop/barrier?wait="+wait), 400, "up to 5m0s")
 	}

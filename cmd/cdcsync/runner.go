@@ -226,24 +226,10 @@ func (r *runner) live(ctx context.Context, f func(*router.Link) error) error {
 	}
 }
 
-// contactEvery is how often a barrier asks whether first contact is over.
-const contactEvery = 20 * time.Millisecond
-
 // Barrier returns once everything committed in either store before the call is in the other.
-// The log does not show what was committed before the link was set up, so first contact has
-// to be over. See [router.Link.Barrier].
+// See [router.Link.Barrier].
 func (r *runner) Barrier(ctx context.Context) error {
-	return r.live(ctx, func(l *router.Link) error {
-		for l.Status().State != router.Running {
-			if l.Status().State == router.Stopped {
-				return router.ErrStopped
-			}
-			if !sleep(ctx, contactEvery) {
-				return ctx.Err()
-			}
-		}
-		return l.Barrier(ctx)
-	})
+	return r.live(ctx, func(l *router.Link) error { return l.Barrier(ctx) })
 }
 
 // Parked lists the rows that wait for a person or for a retry.
