@@ -199,7 +199,7 @@ func (d *demo) reportConflicts(b *strings.Builder) {
 	t = newTable("Table", "Key", "Left / right", "Left | right → both", "Winner")
 	for i := range list[:min(10, len(list))] {
 		c := &list[i]
-		t.AppendRow(table.Row{c.Pair, plain(c.Key), c.kind(), c.detail(), c.Winner})
+		t.AppendRow(table.Row{c.Pair, plain(c.Key), c.kind(), cut(c.detail(), 90), c.Winner})
 	}
 	printTable(b, t)
 }
