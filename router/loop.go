@@ -36,6 +36,7 @@ type sideLoop struct {
 	batches chan *sinks.Batch
 	results chan sinks.Result
 	looks   chan func() // work for the looker
+	settled chan change.Position
 	looking bool
 	kept    *change.Tx // read, but its batch is not answered yet
 	room    int
@@ -52,10 +53,12 @@ func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context)
 			side: change.Side(s), store: store, room: firstRoom,
 			txs: make(chan *change.Tx, 2), batches: make(chan *sinks.Batch, 1),
 			results: make(chan sinks.Result, 1), looks: make(chan func(), 4),
+			settled: make(chan change.Position, 1),
 		}
 		lp.sides[s] = d
 		if store.Source != nil {
 			group.Go(func() error { return lp.readLog(ctx, d, r.ends[s].read) })
+			group.Go(func() error { return lp.settle(ctx, d) })
 		}
 		if store.Sink != nil {
 			group.Go(func() error { return lp.applyBatches(ctx, d) })

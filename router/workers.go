@@ -60,7 +60,7 @@ func (lp *loop) post(ctx context.Context, f func()) {
 
 // applyBatches writes batches to d, until ctx ends. The order in it is what makes every
 // change arrive exactly once: the sink commits the rows together with the marker; only then
-// the source across may forget what the marker covers. Between batches it asks whether a
+// the source across is told that it may forget what the marker covers. Between batches it asks whether a
 // later instance of the link has taken over.
 func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 	op := "apply to the " + d.side.String() + " store"
@@ -87,9 +87,26 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 				return fmt.Errorf("%s: %w", op, err)
 			}
 			d.results <- result // has room: one batch is under way at a time
-			across := lp.sides[d.side.Other()].store.Source
-			if err := across.Settle(ctx, batch.Marker.Upto); err != nil && ctx.Err() == nil {
-				lp.link.cfg.Log.Warn("the log cannot be pruned now", "side", d.side.Other(), "error", err)
+			across := lp.sides[d.side.Other()]
+			select {
+			case <-across.settled: // not taken yet, and now outdated
+			default:
+			}
+			across.settled <- batch.Marker.Upto
+		}
+	}
+}
+
+// settle tells the source of d what it may forget, until ctx ends. It is beside the applier
+// because pruning a log takes its time.
+func (lp *loop) settle(ctx context.Context, d *sideLoop) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case upto := <-d.settled:
+			if err := d.store.Source.Settle(ctx, upto); err != nil && ctx.Err() == nil {
+				lp.link.cfg.Log.Warn("the log cannot be pruned now", "side", d.side, "error", err)
 			}
 		}
 	}
