@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -26,7 +27,9 @@ type Sink struct {
 	targets map[*change.Table]*target
 	have    map[string]*store.Table
 	rank    map[string]int
-	related bool // there are foreign keys
+	logged  *store.Link
+	muted   *bool // our capture triggers do nothing
+	related bool  // there are foreign keys
 	order   []int
 
 	marker *markerWriter
@@ -48,7 +51,7 @@ func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 	if err != nil {
 		return checkpoint.Marker{}, err
 	}
-	next := &Sink{store: s.store, link: s.link, conn: conn, pace: s.pace, schema: -1}
+	next := &Sink{store: s.store, link: s.link, conn: conn, pace: s.pace, schema: -1, muted: new(bool)}
 	m, err := next.takeOver(ctx)
 	if err != nil {
 		return m, errors.Join(store.Classify("open marker of link "+s.link, err), next.disconnect())
@@ -82,6 +85,10 @@ func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
 		return err
 	})
 	if err != nil {
+		return m, err
+	}
+	prefix := store.TriggerPrefix(s.link)
+	if err := s.conn.Mute(func(trigger string) bool { return *s.muted && strings.HasPrefix(trigger, prefix) }); err != nil {
 		return m, err
 	}
 	s.begin, err = s.conn.Prepare("UPDATE _cdcsync_link SET apply = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1")
@@ -141,6 +148,9 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, refused map[int]
 		return nil, err
 	}
 	began := time.Now()
+	for _, t := range s.targets {
+		t.echoes = t.echoes[:0]
+	}
 	if len(batch.Writes) == 0 {
 		if err := s.checkEpoch(ctx); err != nil {
 			return nil, err
@@ -155,12 +165,12 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, refused map[int]
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, len(batch.Writes)), careful: careful}
+	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, len(batch.Writes)), logged: make([]bool, len(batch.Writes)), careful: careful}
 	if err := w.run(ctx, refused); err != nil {
 		return nil, err
 	}
 	written := time.Now()
-	if err := s.finish(ctx, batch, w.outcomes); err != nil {
+	if err := s.finish(ctx, batch, w); err != nil {
 		return nil, err
 	}
 	s.pace.held(len(batch.Writes), written.Sub(began), time.Since(written))
@@ -186,7 +196,11 @@ func (s *Sink) claim(ctx context.Context, batch *sinks.Batch) (again bool, err e
 }
 
 // finish writes what goes with the rows, and commits.
-func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, outcomes []sinks.Outcome) error {
+func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, w *writer) error {
+	outcomes := w.outcomes
+	if err := s.writeEchoes(ctx, batch, w); err != nil {
+		return err
+	}
 	if err := s.marker.writeConflicts(ctx, batch, outcomes); err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ func (w *writer) exchange(ctx context.Context, some []failure, verdicts []sinks.
 		if err != nil {
 			return -1, err
 		}
+		*w.sink.muted = t.quiet
 		if rows[n] == nil {
 			verdicts[n], err = w.write(&w.batch.Writes[f.index])
 		} else {

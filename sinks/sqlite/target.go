@@ -22,8 +22,15 @@ type target struct {
 	isKey    []bool
 	affinity []store.Affinity
 	inexact  bool
-	stmts    map[string]*statement
-	name     []byte // of the statement at hand, see statement
+	// quiet: writing a row changes no other one, so the sink logs its echoes itself, in one
+	// entry, and the capture triggers do nothing. layout is that of the log, or nil.
+	quiet  bool
+	layout *store.Layout
+	// wrote tells whether the last write changed a row, and echoes is keys to be logged.
+	wrote  bool
+	echoes []byte
+	stmts  map[string]*statement
+	name   []byte // of the statement at hand, see statement
 }
 
 // statementsMax bounds the statements kept for a table: they differ by which columns
@@ -38,6 +45,9 @@ func (s *Sink) refresh(ctx context.Context) error {
 	}
 	have, err := s.conn.Catalogue(ctx)
 	if err != nil {
+		return err
+	}
+	if s.logged, err = s.conn.Link(ctx, s.link); err != nil {
 		return err
 	}
 	s.forget()
@@ -93,6 +103,10 @@ func (s *Sink) target(table *change.Table) (*target, error) {
 	}
 	t := &target{conn: s.conn, table: table, have: have, inexact: have.Inexact(), stmts: map[string]*statement{},
 		isKey: make([]bool, len(table.Columns)), affinity: make([]store.Affinity, len(table.Columns))}
+	if s.logged != nil && s.logged.Generation != "" {
+		t.layout = s.logged.Layout(table.Name)
+	}
+	t.quiet = t.layout != nil && !have.Cascades && len(have.Triggers) == 0
 	for i := range table.Columns {
 		j := have.Column(table.Columns[i].Name)
 		if j < 0 {

@@ -21,7 +21,9 @@ type writer struct {
 	// careful: a row that leaves a foreign key unresolved is taken back at once, as one
 	// whose constraint fails. Otherwise such rows are only seen at the end.
 	careful bool
-	aside   []failure
+	// logged says of each write whether triggers have logged it.
+	logged []bool
+	aside  []failure
 }
 
 // failure is a row that the store did not take, for now.
@@ -113,6 +115,13 @@ func (w *writer) order() []int {
 	return order
 }
 
+// done notes the verdict on the write that was executed last.
+func (w *writer) done(i int, verdict sinks.Verdict) {
+	w.outcomes[i] = sinks.Outcome{Verdict: verdict}
+	t := w.sink.targets[w.batch.Writes[i].Table]
+	w.logged[i] = t.wrote && !t.quiet
+}
+
 func (w *writer) refuse(i int, err error) {
 	if _, ok := errors.AsType[*change.Error](err); !ok {
 		err = &change.Error{Op: "write row", Table: w.batch.Writes[i].Table.Name, Err: err}
@@ -126,7 +135,7 @@ func (w *writer) try(ctx context.Context, i int) error {
 	verdict, err := w.attempt(ctx, i)
 	switch {
 	case err == nil:
-		w.outcomes[i] = sinks.Outcome{Verdict: verdict}
+		w.done(i, verdict)
 	case errors.Is(err, store.ErrUnsupported):
 		w.refuse(i, err)
 	case errors.Is(err, errKeyTaken), errors.Is(err, errIgnored), errors.Is(err, errUnresolved):
@@ -199,6 +208,7 @@ func (w *writer) write(write *sinks.Write) (sinks.Verdict, error) {
 	if err := t.keyFits(write.Key); err != nil {
 		return 0, fmt.Errorf("%w: %w", store.ErrUnsupported, err)
 	}
+	t.wrote, *w.sink.muted = false, t.quiet
 	known, absent := write.Expect.Known, write.Expect.Known && write.Expect.Row == nil
 	switch {
 	case !known && write.New == nil:
@@ -239,7 +249,9 @@ func (t *target) exec(verb byte, write *sinks.Write) (int64, error) {
 	if err := s.bind(write); err != nil {
 		return 0, err
 	}
-	return s.stmt.Exec()
+	n, err := s.stmt.Exec()
+	t.wrote = t.wrote || n > 0
+	return n, err
 }
 
 // verdict makes a verdict of the number of rows that a conditional write changed. None
@@ -377,7 +389,7 @@ func (w *writer) together(ctx context.Context) error {
 	case err == nil:
 		w.aside = rest
 		for n, f := range some {
-			w.outcomes[f.index] = sinks.Outcome{Verdict: verdicts[n]}
+			w.outcomes[f.index] = sinks.Outcome{Verdict: verdicts[n]} // logged twice does no harm
 		}
 		return nil
 	case errors.Is(err, errUnresolved), store.IsConstraint(err):

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql/driver"
 	"hash/maphash"
+	"strconv"
 
 	"github.com/cdcsync/cdcsync/change"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
@@ -19,6 +20,7 @@ type batch struct {
 	goesOn  bool
 	end     int64
 	bytes   int
+	listed  int // keys in entries that list them
 	schema  []change.SchemaChange
 	nulls   map[*captured]bool
 	scratch []byte // the table and the key of the entry at hand, encoded
@@ -45,6 +47,8 @@ type rowChange struct {
 	before, after change.Image
 	// updated: there were only updates so far; candidate: only candidates.
 	updated, candidate bool
+	// ahead: after is, or may be, of a later place in the log than the end of the run.
+	ahead bool
 }
 
 func newBatch() *batch { return &batch{} }
@@ -59,8 +63,9 @@ func (w *batch) begin(seq int64, apply uint64, op store.Op) {
 	w.end = seq
 }
 
-// row returns the row whose id is in scratch in the last run.
+// row returns the row with that key in the last run.
 func (w *batch) row(t *captured, key change.Row) (row *rowChange, isNew bool) {
+	w.scratch = change.AppendRow(strconv.AppendInt(w.scratch[:0], int64(t.number), 10), key)
 	r := w.runs[len(w.runs)-1]
 	if row := r.byID[string(w.scratch)]; row != nil {
 		return row, false
@@ -69,6 +74,19 @@ func (w *batch) row(t *captured, key change.Row) (row *rowChange, isNew bool) {
 	r.byID[row.id] = row
 	r.rows = append(r.rows, row)
 	return row, true
+}
+
+// echoes takes the keys that one entry lists.
+func (w *batch) echoes(t *captured, seq int64, at driver.Value, list driver.Value) error {
+	return store.EachKey([]byte(store.Decode(list).Str()), func(key change.Row) {
+		w.listed++
+		w.bytes += 200
+		row, isNew := w.row(t, key)
+		row.last, row.at, row.candidate = seq, at, false
+		if isNew {
+			row.first = seq
+		}
+	})
 }
 
 // next notes a further entry of the row. A trigger of the application may change a row in
@@ -110,16 +128,16 @@ func (w *batch) peek(raw []driver.Value) {
 	w.goesOn = w.runs[len(w.runs)-1].apply == uint64(integer(raw[3]))
 }
 
-// chain takes the state of a row after a run from what was there before the next one.
-func (w *batch) chain() {
-	if len(w.runs) < 2 {
-		return
-	}
+// chain takes the state of a row after a run from what was there before the next one. Where
+// that is not known, the row will be delivered as it is now, ahead of its place in the log,
+// which had come to newest.
+func (w *batch) chain(newest int64) {
 	latest := map[string]*rowChange{}
 	for _, run := range w.runs {
 		for id, row := range run.byID {
-			if before := latest[id]; before != nil && row.before.Known {
-				before.after = row.before
+			row.ahead = w.end < newest
+			if earlier := latest[id]; earlier != nil {
+				earlier.after, earlier.ahead = row.before, !row.before.Known
 			}
 			latest[id] = row
 		}
@@ -152,7 +170,7 @@ func (r *rowChange) change(echo bool) (change.Change, bool) {
 	switch {
 	case !echo:
 		c.Before, c.After = r.before, r.after
-		return c, !c.Before.Equal(c.After)
+		return c, r.ahead || !c.Before.Equal(c.After)
 	case !r.candidate:
 		return c, true
 	case r.before.Known:

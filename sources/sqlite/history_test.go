@@ -16,6 +16,9 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sinks"
+	sink "github.com/cdcsync/cdcsync/sinks/sqlite"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
 )
 
@@ -50,6 +53,7 @@ type history struct {
 	rows   bool
 	model  map[string]change.Image // by table and key
 	own    uint64
+	sink   *sink.Sink
 }
 
 func newHistory(t *testing.T, seed uint64, mode store.Capture) *history {
@@ -177,9 +181,13 @@ func (h *history) statement(tx *sql.Tx) {
 	}
 }
 
-// echo writes as the link's sink does.
+// echo writes through the link's sink, or as it would if every table had triggers.
 func (h *history) echo() {
 	h.own++
+	if h.rand.IntN(2) == 0 {
+		h.apply()
+		return
+	}
 	tx, err := h.app.Begin()
 	if err != nil {
 		h.t.Fatal(err)
@@ -195,6 +203,47 @@ func (h *history) echo() {
 		}
 	}
 	if err := tx.Commit(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// apply writes random rows through the sink.
+func (h *history) apply() {
+	h.t.Helper()
+	if h.sink == nil {
+		h.sink = sink.New(h.store, "l")
+		h.t.Cleanup(func() { h.sink.Close() })
+		if _, err := h.sink.Open(h.t.Context()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	batch := &sinks.Batch{Marker: checkpoint.Marker{Apply: h.own}}
+	seen := map[string]bool{}
+	for range 1 + h.rand.IntN(6) {
+		name := []string{"c", "e", "n", "t"}[h.rand.IntN(4)]
+		i := slices.IndexFunc(h.tables, func(t *change.Table) bool { return t.Name == name })
+		table := h.tables[i]
+		n := change.Int(int64(h.rand.IntN(40)))
+		row := change.Row{n, change.NullValue(), n, n, n}[:len(table.Columns)]
+		switch table.Name {
+		case "n":
+			row[0] = change.TextValue([]string{"a", "A", "b", "Ab", "aB"}[h.rand.IntN(5)])
+		case "e":
+			row[1] = change.TextValue(fmt.Sprint("own", h.rand.IntN(9)))
+		}
+		w := sinks.Write{Table: table, Key: change.Row{row[0]}, New: row}
+		if h.rand.IntN(3) == 0 {
+			w.New = nil
+		}
+		if h.rand.IntN(3) == 0 {
+			w.Expect = change.Is(nil)
+		}
+		if name := id(table, w.Key); !seen[name] {
+			seen[name] = true
+			batch.Writes = append(batch.Writes, w)
+		}
+	}
+	if _, err := h.sink.Apply(h.t.Context(), batch); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -49,8 +49,9 @@ type logReader struct {
 
 // captured is a table of the link and what is known of it.
 type captured struct {
-	table *change.Table
-	rows  *rowReader
+	number int
+	table  *change.Table
+	rows   *rowReader
 	// seen is the table as it was when the log was opened, or was last reported.
 	seen *store.Table
 	// broken: the rows of the table cannot be read; its entries are passed over.
@@ -86,7 +87,7 @@ func newLogReader(ctx context.Context, conn *store.Conn, name string, tables []*
 			if seen == nil {
 				seen = &store.Table{Table: t}
 			}
-			r.tables = append(r.tables, &captured{table: t, seen: seen, reported: map[string]bool{}})
+			r.tables = append(r.tables, &captured{number: len(r.tables), table: t, seen: seen, reported: map[string]bool{}})
 		}
 		return nil
 	})
@@ -262,7 +263,7 @@ func (r *logReader) window(ctx context.Context) (*batch, error) {
 	n := 0
 	err = r.entries.Query(func(raw []driver.Value) error {
 		n++
-		if full := n > r.limits.window || w.bytes > r.limits.bytes; full {
+		if full := n+w.listed > r.limits.window || w.bytes > r.limits.bytes; full {
 			w.peek(raw)
 			return errFull
 		}
@@ -271,7 +272,7 @@ func (r *logReader) window(ctx context.Context) (*batch, error) {
 	if err != nil && err != errFull {
 		return nil, err
 	}
-	w.chain()
+	w.chain(newest)
 	return w, r.readNow(w)
 }
 
@@ -290,6 +291,9 @@ func (r *logReader) add(w *batch, raw []driver.Value) error {
 		return nil
 	}
 	values := raw[5:]
+	if op == store.Echoes {
+		return w.echoes(l.table, seq, raw[4], values[0])
+	}
 	if op == store.Gap {
 		w.schema = append(w.schema, change.SchemaChange{Table: l.table.table, Reason: store.Decode(values[0]).Str()})
 		return nil
@@ -302,7 +306,6 @@ func (r *logReader) add(w *batch, raw []driver.Value) error {
 			return nil
 		}
 	}
-	w.scratch = change.AppendRow(strconv.AppendInt(w.scratch[:0], int64(slices.Index(r.tables, l.table)), 10), key)
 	row, isNew := w.row(l.table, key)
 	row.last, row.at = seq, raw[4]
 	if !isNew {
@@ -411,10 +414,10 @@ func (r *logReader) cut(w *batch) []*change.Tx {
 			} else if i == len(w.runs)-1 {
 				tx.Partial = w.goesOn
 			}
-			if i < len(w.runs)-1 && len(tx.Changes) == 0 && !(run.wrote && run.apply != 0) {
-				continue // there was nothing to say; a later position is behind it
-			}
-			if !run.wrote && len(tx.Changes) == 0 {
+			if len(tx.Changes) == 0 && (end < len(run.rows) || run.apply != 0 && !run.wrote) {
+				if i < len(w.runs)-1 || end < len(run.rows) {
+					continue // there is nothing to say; a later position is behind it
+				}
 				tx.Tag = change.Tag{}
 			}
 			if r.images && !w.whole {

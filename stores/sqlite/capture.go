@@ -39,7 +39,26 @@ const (
 	// Gap: changes of the table may have gone unlogged before this entry, for the reason in
 	// its first value.
 	Gap Op = 5
+	// Echoes: the link's sink wrote rows whose keys are in the first value ([AppendKeys]), and
+	// kept the triggers from logging them one by one.
+	Echoes Op = 6
 )
+
+// AppendKeys appends a key to the value of an Echoes entry.
+func AppendKeys(b []byte, key change.Row) []byte { return change.AppendRow(b, key) }
+
+// EachKey calls f for every key in the value of an Echoes entry.
+func EachKey(b []byte, f func(key change.Row)) error {
+	for len(b) > 0 {
+		key, rest, err := change.DecodeRow(b)
+		if err != nil {
+			return fmt.Errorf("read keys: %w", err)
+		}
+		f(key)
+		b = rest
+	}
+	return nil
+}
 
 // Layout is how the entries of one table lie in a link's log: the values of the key, in
 // key order, and then those of the old columns.
@@ -82,7 +101,8 @@ func LogTable(link string) string { return Prefix + "log_" + link }
 // ConflictTable returns the name of the table of link's conflicts.
 func ConflictTable(link string) string { return Prefix + "conflict_" + link }
 
-func triggerPrefix(link string) string { return Prefix + link + "." }
+// TriggerPrefix returns what the names of link's triggers begin with.
+func TriggerPrefix(link string) string { return Prefix + link + "." }
 
 // Trigger is a capture trigger as it has to be in sqlite_schema.
 type Trigger struct{ Name, SQL string }
@@ -132,9 +152,9 @@ func (w *triggerWriter) add(name, when, body string) {
 	if body == "" {
 		return
 	}
-	full := Quote(fmt.Sprintf("%s%d.%s", triggerPrefix(w.link), w.layout.ID, name))
+	full := Quote(fmt.Sprintf("%s%d.%s", TriggerPrefix(w.link), w.layout.ID, name))
 	w.out = append(w.out, Trigger{
-		Name: fmt.Sprintf("%s%d.%s", triggerPrefix(w.link), w.layout.ID, name),
+		Name: fmt.Sprintf("%s%d.%s", TriggerPrefix(w.link), w.layout.ID, name),
 		SQL:  fmt.Sprintf("CREATE TRIGGER %s %s ON %s BEGIN %sEND", full, when, Quote(w.table.Name), body),
 	})
 }

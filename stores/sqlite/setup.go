@@ -219,7 +219,7 @@ func (c *Conn) storeLayout(ctx context.Context, l *Link, layout *Layout) error {
 func (c *Conn) Installed(ctx context.Context, link string) ([]Trigger, error) {
 	var have []Trigger
 	err := c.Query(ctx, `SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'`, func(row []change.Value) error {
-		if strings.HasPrefix(row[0].Str(), triggerPrefix(link)) {
+		if strings.HasPrefix(row[0].Str(), TriggerPrefix(link)) {
 			have = append(have, Trigger{Name: row[0].Str(), SQL: row[1].Str()})
 		}
 		return nil

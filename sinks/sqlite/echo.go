@@ -1,0 +1,58 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sinks"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// echoesMax is how many keys one entry of the log lists.
+const echoesMax = 1000
+
+// writeEchoes logs the rows that the batch wrote and that no trigger has logged: those of
+// quiet tables, and those that were as they should be already. Every row that is Done has its
+// echo, because the router waits for it.
+func (s *Sink) writeEchoes(ctx context.Context, batch *sinks.Batch, w *writer) error {
+	if s.logged == nil || s.logged.Generation == "" {
+		return nil
+	}
+	listed := 0
+	for i := range batch.Writes {
+		if w.logged[i] || w.outcomes[i].Verdict != sinks.Done {
+			continue
+		}
+		t, err := s.target(batch.Writes[i].Table)
+		if err != nil {
+			return err
+		}
+		if t.layout == nil {
+			continue // what is not captured has no echo
+		}
+		t.echoes = store.AppendKeys(t.echoes, batch.Writes[i].Key)
+		if listed++; listed%echoesMax == 0 {
+			if err := s.flushEchoes(ctx, batch); err != nil {
+				return err
+			}
+		}
+	}
+	return s.flushEchoes(ctx, batch)
+}
+
+// flushEchoes writes what the targets have gathered.
+func (s *Sink) flushEchoes(ctx context.Context, batch *sinks.Batch) error {
+	for _, t := range s.targets {
+		if len(t.echoes) == 0 {
+			continue
+		}
+		_, err := s.conn.Exec(ctx, "INSERT INTO "+store.Quote(store.LogTable(s.link))+"(tbl, op, apply, c0) VALUES(?, ?, ?, ?)",
+			change.Int(t.layout.ID), change.Int(int64(store.Echoes)), change.Int(int64(batch.Marker.Apply)), change.BytesValue(t.echoes))
+		if err != nil {
+			return fmt.Errorf("log echoes: %w", err)
+		}
+		t.echoes = t.echoes[:0]
+	}
+	return nil
+}
