@@ -274,22 +274,40 @@ func (r *reconciler) unpark(w *row) {
 	}
 }
 
-// wake tries the parked rows again whose time has come.
+// wake tries the parked rows again whose time has come, and with each the others of its
+// table: rows that exchange a unique value go through together or not at all.
 func (r *reconciler) wake(now time.Time) {
 	r.now = now
 	if len(r.parkedRows) == 0 {
 		return
 	}
+	due := map[*pair]bool{}
+	for w := range r.parkedRows {
+		if w.retryable() && !w.parked.until.After(now) {
+			due[w.id.pair] = true
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
 	for _, w := range slices.SortedFunc(maps.Keys(r.parkedRows), byAge) {
-		if w.stage == held && !w.busy() && !w.parked.until.IsZero() && !w.parked.until.After(now) {
+		p := w.id.pair
+		if due[p] && w.retryable() && (p.parked <= maxTogether || !w.parked.until.After(now)) {
 			r.touch(w)
 		}
 	}
 }
 
-// backoff is how long to wait after a number of failed tries: 1 s, doubling to 5 minutes.
+// maxTogether is how many parked rows of a table are tried again together.
+const maxTogether = 500
+
+// retryable tells whether w is parked until some time, and waits for nothing else.
+func (w *row) retryable() bool { return w.stage == held && !w.busy() && !w.parked.until.IsZero() }
+
+// backoff is how long to wait after a number of failed tries: 50 ms, doubling to 5 minutes.
+// What a row clashes with is often in the next batch.
 func backoff(tries int) time.Duration {
-	d := time.Second << min(tries-1, 10)
+	d := 50 * time.Millisecond << min(tries-1, 13)
 	return min(d, 5*time.Minute)
 }
 

@@ -475,3 +475,27 @@ func TestRefusedRowDoesNotHoldFirstContact(t *testing.T) {
 	b.until(l, "settled", func(s Status) bool { return s.State == Running && s.Parked == 0 && s.Unsettled == 0 })
 	b.equal()
 }
+
+// Rows that exchange a unique value may be refused at different times, each because of the
+// other: they have to be tried again together.
+func TestParkedRowsOfATableAreTriedTogether(t *testing.T) {
+	b := newBench(t)
+	always := func(change.Position, change.Position) bool { return true }
+	r := newReconciler([]Pair{b.pair}, [2]order{always, always}, [2]bool{true, true})
+	start := time.Unix(1000, 0)
+	var rows []*row
+	for id, tries := range []int{1, 9} { // due after 50 ms, and after 12.8 s
+		w, _ := r.row(r.pairs[0], change.Row{change.Int(int64(id))})
+		r.now = start
+		for range tries {
+			r.park(w, "UNIQUE constraint failed", false)
+		}
+		rows = append(rows, w)
+	}
+	if r.wake(start.Add(49 * time.Millisecond)); len(r.ready) != 0 {
+		t.Fatalf("%d rows are tried again before their time", len(r.ready))
+	}
+	if r.wake(start.Add(51 * time.Millisecond)); len(r.ready) != 2 || r.ready[0] != rows[0] || r.ready[1] != rows[1] {
+		t.Fatalf("ready are %v", r.ready)
+	}
+}
