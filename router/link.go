@@ -38,7 +38,7 @@ type Limits struct {
 }
 
 // DefaultLimits hold a link well under 100 MB.
-var DefaultLimits = Limits{Rows: 20_000, Bytes: 32 << 20, Chunk: 500}
+var DefaultLimits = Limits{Rows: 10_000, Bytes: 16 << 20, Chunk: 500}
 
 // Config is what a link needs to run.
 type Config struct {
@@ -57,6 +57,7 @@ const (
 	stopWithin = 10 * time.Second
 	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes
 	firstRoom  = 256                    // rows of the first batch
+	maxWaiting = 20_000                 // rows that wait for their echo, see loop.heldBack
 )
 
 // Link keeps two stores the same. Run does the work; the other methods may be called from

@@ -166,7 +166,7 @@ func (lp *loop) answered(d *sideLoop, result sinks.Result) {
 
 // send gives the sink of d its next batch, if it has none.
 func (lp *loop) send(d *sideLoop, now time.Time) {
-	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil {
+	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil || lp.heldBack(d) {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
@@ -178,6 +178,13 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	}
 	d.marked = now
 	d.batches <- batch
+}
+
+// heldBack tells whether the right store is not to be written to now. What is written to a
+// store is echoed at the end of its log; while both logs are far behind, all that is written
+// to both would have to wait. So one log is read to its end first.
+func (lp *loop) heldBack(d *sideLoop) bool {
+	return d.side == change.Right && d.behind > 0 && lp.ends[d.side].waiting > maxWaiting
 }
 
 // ask hands out the looks and the scan that the reconciler wants.
