@@ -173,6 +173,8 @@ const (
 type statement struct {
 	stmt *store.Stmt
 	args []arg
+	// looks: it reads, and writes nothing.
+	looks bool
 }
 
 func (s *statement) bind(w *sinks.Write) error {
@@ -211,12 +213,18 @@ const (
 	equalsMask = 3 << 1
 )
 
-// statement returns the statement for a write: verb, whether its condition counts, and
-// which columns change.
+// statement returns the statement for a write. An update that changes nothing becomes a look
+// whether the row is as expected.
 func (t *target) statement(verb byte, w *sinks.Write) (*statement, error) {
 	t.name = append(t.name[:0], verb)
+	var all byte
 	for i := range t.table.Columns {
-		t.name = append(t.name, t.role(verb, w, i))
+		r := t.role(verb, w, i)
+		t.name = append(t.name, r)
+		all |= r
+	}
+	if verb == verbUpdate && all&sets == 0 {
+		verb, t.name[0] = verbMatch, verbMatch
 	}
 	if s := t.stmts[string(t.name)]; s != nil {
 		return s, nil
@@ -229,7 +237,7 @@ func (t *target) statement(verb byte, w *sinks.Write) (*statement, error) {
 	if err != nil {
 		return nil, &change.Error{Op: "prepare write", Table: t.table.Name, Err: err}
 	}
-	s := &statement{stmt: stmt, args: args}
+	s := &statement{stmt: stmt, args: args, looks: verb == verbMatch}
 	t.stmts[string(t.name)] = s
 	return s, nil
 }

@@ -229,19 +229,14 @@ func (w *writer) write(write *sinks.Write) (sinks.Verdict, error) {
 		n, err := t.exec(verbDelete, write)
 		return t.verdict(n, err, write)
 	default:
-		if !t.changes(write) {
-			found, err := t.match(write)
-			if found {
-				return sinks.Done, err
-			}
-			return sinks.Differs, err
-		}
 		n, err := t.exec(verbUpdate, write)
 		return t.verdict(n, err, write)
 	}
 }
 
-func (t *target) exec(verb byte, write *sinks.Write) (int64, error) {
+// exec runs the statement for a write and returns how many rows it changed, or found if
+// there is nothing to change.
+func (t *target) exec(verb byte, write *sinks.Write) (n int64, err error) {
 	s, err := t.statement(verb, write)
 	if err != nil {
 		return 0, err
@@ -249,7 +244,14 @@ func (t *target) exec(verb byte, write *sinks.Write) (int64, error) {
 	if err := s.bind(write); err != nil {
 		return 0, err
 	}
-	n, err := s.stmt.Exec()
+	if s.looks {
+		err := s.stmt.Query(func([]driver.Value) error {
+			n = 1
+			return nil
+		})
+		return n, err
+	}
+	n, err = s.stmt.Exec()
 	t.wrote = t.wrote || n > 0
 	return n, err
 }
@@ -281,40 +283,16 @@ func (t *target) verdict(n int64, err error, write *sinks.Write) (sinks.Verdict,
 
 // match tells whether there is a row with the key that is as expected; where none is
 // expected, whether there is any.
-func (t *target) match(write *sinks.Write) (found bool, err error) {
-	s, err := t.statement(verbMatch, write)
-	if err != nil {
-		return false, err
-	}
-	if err := s.bind(write); err != nil {
-		return false, err
-	}
-	err = s.stmt.Query(func([]driver.Value) error {
-		found = true
-		return nil
-	})
-	return found, err
-}
-
-// changes tells whether the new row differs from the expected one.
-func (t *target) changes(write *sinks.Write) bool {
-	for i := range write.New {
-		if t.role(verbUpdate, write, i)&sets != 0 {
-			return true
-		}
-	}
-	return false
+func (t *target) match(write *sinks.Write) (bool, error) {
+	n, err := t.exec(verbMatch, write)
+	return n > 0, err
 }
 
 // put writes a row whatever is there. Where columns are left as they are, the row may have
 // them or not, so it is updated, and inserted if there is none.
 func (t *target) put(write *sinks.Write) error {
 	if slices.ContainsFunc(write.New, change.Value.IsUnset) {
-		if !t.changes(write) {
-			if found, err := t.match(write); err != nil || found {
-				return err
-			}
-		} else if n, err := t.exec(verbUpdate, write); err != nil || n > 0 {
+		if n, err := t.exec(verbUpdate, write); err != nil || n > 0 {
 			return err
 		}
 	}
