@@ -154,7 +154,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	e.inFlight = nil
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
-	var done []rowID
+	done := 0
 	for i, w := range f.rows {
 		switch o := result.Outcomes[i]; {
 		case o.Verdict == sinks.Done:
@@ -163,7 +163,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 				r.count.Conflicts++
 			}
 			if r.written(w, s); w.sent != nil {
-				done = append(done, w.id)
+				done++
 				r.hush(w, s)
 			}
 		case o.Verdict == sinks.Differs:
@@ -176,8 +176,8 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 			r.park(w, "the "+s.String()+" store refuses the row: "+reason(o.Err), false)
 		}
 	}
-	if len(done) > 0 {
-		e.sent = append(e.sent, sentRows{apply: f.apply, rows: done})
+	if done > 0 {
+		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
 	}
 }
 
@@ -203,12 +203,12 @@ func (r *reconciler) written(w *row, s change.Side) {
 	}
 }
 
-// hush keeps only the key of a row that waits for its echo and for nothing else.
+// hush keeps only the fingerprint of a row that waits for its echo and for nothing else.
 func (r *reconciler) hush(w *row, s change.Side) {
 	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil {
 		return
 	}
-	r.ends[s].quiet[w.id] = w.sent.apply
+	r.ends[s].quiet[r.print(w.id.pair, []byte(w.id.key))] = w.sent.apply
 	r.forget(w)
 }
 

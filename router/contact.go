@@ -122,13 +122,10 @@ func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position,
 // compared tells whether the row was written and waits for its echo: the write compared it.
 func (r *reconciler) compared(p *pair, key change.Row) bool {
 	r.key = change.AppendRow(r.key[:0], key)
-	id := rowID{p, string(r.key)}
-	for s := range r.ends {
-		if _, ok := r.ends[s].quiet[id]; ok {
-			return true
-		}
-	}
-	return false
+	print := r.print(p, r.key)
+	_, left := r.ends[change.Left].quiet[print]
+	_, right := r.ends[change.Right].quiet[print]
+	return left || right
 }
 
 // plainlyEqual tells whether nothing is going on about a row and both sides show the same:

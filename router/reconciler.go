@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"hash/fnv"
+	"hash/maphash"
 	"strconv"
 	"time"
 
@@ -40,6 +41,7 @@ type Pair struct {
 // pair is a Pair with its state.
 type pair struct {
 	Pair
+	number  uint64 // among the pairs of the link
 	state   checkpoint.Table
 	chunk   *chunk // of first contact; nil between chunks
 	parked  int
@@ -70,23 +72,21 @@ type end struct {
 	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
 	window uint64
 
-	out      []*row     // rows to be written to this store
-	waiting  int        // rows written to this store whose echo was not read
-	inFlight *flight    // the batch that the sink has
-	sent     []sentRows // rows that wait for their echo, oldest first
-	// quiet is those of them that nothing else is known of: most. They are only a key, since
-	// there may be as many of them as changes wait in this log.
-	quiet map[rowID]uint64
-	echo  sentRows     // the batch that was echoed last
-	looks []*look      // open looks at this store
-	asked []*look      // of these, the ones nobody was asked for yet
-	count SideCounters // since the start
+	out      []*row       // rows to be written to this store
+	waiting  int          // rows written to this store whose echo was not read
+	inFlight *flight      // the batch that the sink has
+	sent     []sentBatch  // batches whose echo was not read to its end, oldest first
+	quiet    quietRows    // of their rows, those that nothing else is known of: most
+	looks    []*look      // open looks at this store
+	asked    []*look      // of these, the ones nobody was asked for yet
+	count    SideCounters // since the start
 }
 
-// sentRows is the rows of one batch.
-type sentRows struct {
+// sentBatch is a batch that was written: its number, and how many of its rows wait for
+// their echo.
+type sentBatch struct {
 	apply uint64
-	rows  []rowID
+	rows  int
 }
 
 // reconciler decides. It is stepped by one goroutine.
@@ -108,7 +108,8 @@ type reconciler struct {
 	tablesNew  bool // the state of the tables changed since the last marker on home
 	parkedRows map[*row]struct{}
 	now        time.Time
-	key        []byte // scratch
+	key        []byte          // scratch
+	seeds      [2]maphash.Seed // of fingerprints
 	count      Counters
 	broken     breakage
 }
@@ -124,6 +125,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	r := &reconciler{
 		rows: map[rowID]*row{}, byName: map[string]*pair{}, home: change.Right,
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	if !writes[change.Right] {
 		r.home = change.Left
@@ -132,11 +134,11 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		r.ends[s].reached = reached[s]
 		r.ends[s].writes = writes[s]
 		r.ends[s].reads = writes[1-s]
-		r.ends[s].quiet = map[rowID]uint64{}
+		r.ends[s].quiet = quietRows{}
 		r.byTable[s] = map[*change.Table]*pair{}
 	}
 	for _, p := range pairs {
-		q := &pair{Pair: p}
+		q := &pair{Pair: p, number: uint64(len(r.pairs))}
 		q.enter(checkpoint.Contact, "")
 		r.pairs = append(r.pairs, q)
 		r.byName[p.Name] = q
@@ -210,17 +212,6 @@ func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
 	r.rows[w.id] = w
 	r.rouse(w)
 	return w, true
-}
-
-// rouse makes w wait for its echo, if it was written and quiet since. What was written is
-// not kept: the before-image of the change that roused it tells, or a look.
-func (r *reconciler) rouse(w *row) {
-	for s := range r.ends {
-		if apply, ok := r.ends[s].quiet[w.id]; ok {
-			delete(r.ends[s].quiet, w.id)
-			w.sent = &sent{side: change.Side(s), apply: apply}
-		}
-	}
 }
 
 // localChange takes a change that an application made.
@@ -299,97 +290,6 @@ func (p *pair) canonImage(s change.Side, i change.Image) change.Image {
 func (p *pair) version(s change.Side, native change.Row, at time.Time) version {
 	canon, err := p.Canon(s, native)
 	return version{known: true, canon: canon, native: native, hasNative: true, bad: err, time: at}
-}
-
-// readEcho takes a transaction that the link wrote.
-func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
-	e := &r.ends[s]
-	e.seen = max(e.seen, tx.Tag.Apply)
-	e.count.Echoed += uint64(len(tx.Changes))
-	for len(e.sent) > 0 && e.sent[0].apply <= tx.Tag.Apply {
-		for _, id := range e.sent[0].rows {
-			r.settled(s, id)
-		}
-		e.echo = e.sent[0]
-		e.sent = e.sent[1:]
-	}
-	r.countEffects(e, tx)
-	if len(r.recovering) > 0 {
-		for i := range tx.Changes {
-			r.oldEcho(s, tx.Position, &tx.Changes[i])
-		}
-	}
-	if e.window != 0 && tx.Tag.Apply >= e.window {
-		e.window = 0
-	}
-}
-
-// countEffects counts the rows of an echo that the link did not send: the application's
-// triggers wrote them, inside the link's transaction.
-func (r *reconciler) countEffects(e *end, tx *change.Tx) {
-	if e.echo.apply != tx.Tag.Apply {
-		return // written before the start
-	}
-	sent := min(len(tx.Changes), len(e.echo.rows)) // an echo may come in parts
-	e.echo.rows = e.echo.rows[sent:]
-	e.count.Effects += uint64(len(tx.Changes) - sent)
-}
-
-// settled takes the echo of one row that was written to side s.
-func (r *reconciler) settled(s change.Side, id rowID) {
-	e := &r.ends[s]
-	if _, ok := e.quiet[id]; ok {
-		delete(e.quiet, id)
-		e.waiting--
-		return
-	}
-	if w := r.rows[id]; w != nil {
-		r.settleEcho(s, w)
-	}
-}
-
-// settleEcho: local changes read since the write was sent netted to nothing, or the compare
-// would have failed. They are forgotten.
-func (r *reconciler) settleEcho(s change.Side, w *row) {
-	t := w.sent
-	if t == nil || t.side != s {
-		return
-	}
-	w.sent = nil
-	r.ends[s].waiting--
-	w.now[s], w.dirty[s], w.before[s] = t.value, t.dirty, t.before
-	if o := s.Other(); !t.value.known { // it was quiet: both had what o has, or had before it changed
-		if !w.dirty[o] {
-			r.forget(w) // what roused it netted to nothing
-			return
-		}
-		w.base = w.before[o]
-		w.now[s] = version{known: w.base.Known, canon: w.base.Row}
-	}
-	r.touch(w)
-}
-
-// oldEcho takes a row that was written before the start, with what s had before it taken
-// into account. The other side may not have it yet: s counts as changed, from what the
-// other side had.
-func (r *reconciler) oldEcho(s change.Side, at change.Position, c *change.Change) {
-	p := r.byTable[s][c.Table]
-	if p == nil {
-		return
-	}
-	key, err := p.CanonKey(s, c.Key)
-	if err != nil {
-		return // the link cannot have written it
-	}
-	r.key = change.AppendRow(r.key[:0], key)
-	w := r.rows[rowID{p, string(r.key)}]
-	if w == nil || !w.recovering {
-		return
-	}
-	w.met = true
-	w.now[s] = version{} // the look tells
-	w.at[s], w.since[s], w.dirty[s], w.before[s] = at, at, true, change.Image{}
-	w.base, w.pushing, w.pushed = change.Image{}, int8(s)+1, at
 }
 
 // touch has w evaluated again.

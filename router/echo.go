@@ -1,0 +1,189 @@
+package router
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// readEcho takes a transaction that the link wrote.
+func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
+	e := &r.ends[s]
+	e.seen = max(e.seen, tx.Tag.Apply)
+	e.count.Echoed += uint64(len(tx.Changes))
+	for i := range tx.Changes {
+		r.echoed(s, tx.Tag.Apply, &tx.Changes[i])
+	}
+	r.finishEchoes(s, tx)
+	if len(r.recovering) > 0 {
+		for i := range tx.Changes {
+			r.oldEcho(s, tx.Position, &tx.Changes[i])
+		}
+	}
+	if e.window != 0 && tx.Tag.Apply >= e.window {
+		e.window = 0
+	}
+}
+
+// settleEcho: local changes read since the write was sent netted to nothing, or the compare
+// would have failed. They are forgotten.
+func (r *reconciler) settleEcho(s change.Side, w *row) {
+	t := w.sent
+	if t == nil || t.side != s {
+		return
+	}
+	w.sent = nil
+	r.ends[s].waiting--
+	w.now[s], w.dirty[s], w.before[s] = t.value, t.dirty, t.before
+	if o := s.Other(); !t.value.known { // it was quiet: both had what o has, or had before it changed
+		if !w.dirty[o] {
+			r.forget(w) // what roused it netted to nothing
+			return
+		}
+		w.base = w.before[o]
+		w.now[s] = version{known: w.base.Known, canon: w.base.Row}
+	}
+	r.touch(w)
+}
+
+// oldEcho takes a row that was written before the start, with what s had before it taken
+// into account. The other side may not have it yet: s counts as changed, from what the
+// other side had.
+func (r *reconciler) oldEcho(s change.Side, at change.Position, c *change.Change) {
+	p := r.byTable[s][c.Table]
+	if p == nil {
+		return
+	}
+	key, err := p.CanonKey(s, c.Key)
+	if err != nil {
+		return // the link cannot have written it
+	}
+	r.key = change.AppendRow(r.key[:0], key)
+	w := r.rows[rowID{p, string(r.key)}]
+	if w == nil || !w.recovering {
+		return
+	}
+	w.met = true
+	w.now[s] = version{} // the look tells
+	w.at[s], w.since[s], w.dirty[s], w.before[s] = at, at, true, change.Image{}
+	w.base, w.pushing, w.pushed = change.Image{}, int8(s)+1, at
+}
+
+// echoed takes one row of an echo. What the link did not send was written by the
+// application's triggers, inside the link's transaction: it is counted.
+func (r *reconciler) echoed(s change.Side, apply uint64, c *change.Change) {
+	e := &r.ends[s]
+	if len(e.sent) == 0 || e.sent[0].apply > apply {
+		return // written before the start
+	}
+	p := r.byTable[s][c.Table]
+	if p == nil {
+		return
+	}
+	key, err := p.CanonKey(s, c.Key)
+	if err != nil {
+		e.count.Effects++
+		return
+	}
+	r.key = change.AppendRow(r.key[:0], key)
+	w := r.rows[rowID{p, string(r.key)}]
+	switch {
+	case w != nil && w.sent != nil && w.sent.side == s && w.sent.apply == apply:
+		e.arrived(apply)
+		r.settleEcho(s, w)
+	case w == nil && e.quiet.has(r.print(p, r.key), apply):
+		e.arrived(apply)
+		e.quiet.take(r.print(p, r.key))
+		e.waiting--
+	default:
+		e.count.Effects++
+	}
+}
+
+// arrived counts a row of a batch whose echo was read.
+func (e *end) arrived(apply uint64) {
+	for i := range e.sent {
+		if e.sent[i].apply == apply {
+			e.sent[i].rows--
+			return
+		}
+	}
+}
+
+// finishEchoes ends the batches whose echo was read to its end. Rows that it did not show are
+// settled all the same: the store found nothing to change, or did not say so.
+func (r *reconciler) finishEchoes(s change.Side, tx *change.Tx) {
+	e := &r.ends[s]
+	for len(e.sent) > 0 && (e.sent[0].apply < tx.Tag.Apply || e.sent[0].apply == tx.Tag.Apply && !tx.Partial) {
+		if b := e.sent[0]; b.rows > 0 {
+			r.settleRest(s, b.apply)
+		}
+		e.sent = e.sent[1:]
+	}
+}
+
+// settleRest settles what is left of a batch.
+func (r *reconciler) settleRest(s change.Side, apply uint64) {
+	e := &r.ends[s]
+	e.waiting -= e.quiet.drop(apply)
+	var rest []*row
+	for _, w := range r.rows {
+		if w.sent != nil && w.sent.side == s && !w.sent.inFlight && w.sent.apply <= apply {
+			rest = append(rest, w)
+		}
+	}
+	slices.SortFunc(rest, byAge)
+	for _, w := range rest {
+		r.settleEcho(s, w)
+	}
+}
+
+// rouse makes w wait for its echo, if it was written and quiet since. What was written is
+// not kept: the before-image of the change that roused it tells, or a look.
+func (r *reconciler) rouse(w *row) {
+	for s := range r.ends {
+		if apply, ok := r.ends[s].quiet.take(r.print(w.id.pair, []byte(w.id.key))); ok {
+			w.sent = &sent{side: change.Side(s), apply: apply}
+		}
+	}
+}
+
+// quietRows are rows that were written and wait for nothing but their echo, with the number
+// of the batch. There may be as many as changes wait in a log, so of each only a fingerprint
+// is kept, in a map without pointers.
+type quietRows map[fingerprint]uint64
+
+// fingerprint is 128 bits of a row's pair and key: two rows have the same one as good as never.
+type fingerprint [2]uint64
+
+// print returns the fingerprint of the row of p with this encoded key.
+func (r *reconciler) print(p *pair, key []byte) fingerprint {
+	return fingerprint{maphash.Bytes(r.seeds[0], key) ^ p.number, maphash.Bytes(r.seeds[1], key) + p.number}
+}
+
+// has tells whether the row was written in that batch.
+func (q quietRows) has(f fingerprint, apply uint64) bool {
+	a, ok := q[f]
+	return ok && a == apply
+}
+
+// take forgets a row, and returns the batch that it was written in.
+func (q quietRows) take(f fingerprint) (apply uint64, ok bool) {
+	if apply, ok = q[f]; ok {
+		delete(q, f)
+	}
+	return apply, ok
+}
+
+// drop forgets the rows of all batches up to apply, and returns how many there were.
+func (q quietRows) drop(apply uint64) int {
+	n := 0
+	for f, a := range q {
+		if a <= apply {
+			delete(q, f)
+			n++
+		}
+	}
+	return n
+}
