@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -39,8 +41,26 @@ Of two instances with the same link, the later one takes over.`,
 	return cmd
 }
 
+// How much Go may hold before it collects more eagerly, in bytes, for the program and for
+// each link. cdcsync is a guest on machines that have other work.
+const (
+	memoryProgram = 32 << 20
+	memoryLink    = 32 << 20
+)
+
+// boundMemory sets the limit, unless the environment says another.
+func boundMemory(links int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryProgram + int64(links)*memoryLink)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 // runInstance runs an instance until ctx ends.
 func runInstance(ctx context.Context, in *instance) error {
+	boundMemory(len(in.runners))
 	in.log.Info("starting", "version", versionText(), "links", len(in.runners))
 	if err := in.Run(ctx); err != nil {
 		return err
