@@ -1,0 +1,70 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestMemory lets a million changes wait on one side and expects the program to carry them
+// with less than 100 MB of resident memory.
+func TestMemory(t *testing.T) {
+	const limit = 100 << 20
+	rows := 1_000_000
+	if testing.Short() {
+		rows = 100_000
+	}
+	s := newShop(t)
+	p := start(t, "run", s.config)
+	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	db := s.open(0)
+	if _, err := db.Exec(fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		INSERT INTO tbl_item SELECT i, 'a value of about thirty letters ' || i FROM n`, rows)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "run", s.config)
+	for done := false; !done; {
+		p.await(s.address, "/readyz")
+		status, err := get(s.address, "/v1/links/shop/barrier?wait=2m", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = status == 200
+	}
+	peak := peakBytes(t, p.cmd.Process.Pid)
+	items, _ := s.rows(1)
+	if len(items) != rows {
+		t.Errorf("%d rows came over, of %d", len(items), rows)
+	}
+	t.Logf("%d changes, at most %d MiB resident", rows, peak>>20)
+	if peak > limit {
+		t.Errorf("%d MiB were resident, more than %d", peak>>20, limit>>20)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// peakBytes returns the largest resident memory that a process has had.
+func peakBytes(t *testing.T, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skipf("this machine does not tell how much memory a process holds: %v", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kb int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kb); err == nil {
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM in /proc")
+	return 0
+}
