@@ -26,7 +26,8 @@ type Sink struct {
 	schema  int64
 	targets map[*change.Table]*target
 	have    map[string]*store.Table
-	rank    map[string]int
+	rank    map[string]int    // see ranks
+	family  map[string]string // the same for tables that are related by foreign keys
 	logged  *store.Link
 	muted   *bool // our capture triggers do nothing
 	related bool  // there are foreign keys
@@ -186,6 +187,9 @@ func (s *Sink) claim(ctx context.Context, batch *sinks.Batch) (again bool, err e
 		}
 	}
 	n, err := s.begin.Exec()
+	if store.Code(err) == sqlError {
+		return false, s.gone()
+	}
 	if err != nil {
 		return false, fmt.Errorf("check epoch: %w", err)
 	}
@@ -233,18 +237,25 @@ func (s *Sink) Check(ctx context.Context) error {
 func (s *Sink) checkEpoch(ctx context.Context) error {
 	epoch, err := s.conn.Int(ctx, fmt.Sprintf("SELECT epoch FROM _cdcsync_link WHERE id = %d", s.number))
 	switch {
-	case err != nil && store.Code(err) == 1: // no such table
-		return &change.Error{Op: "check epoch", Err: errors.New("the marker of the link is gone"), Hint: "was the link torn down? run setup for link " + s.link}
+	case store.Code(err) == sqlError || err == nil && epoch == 0:
+		return s.gone()
 	case err != nil:
 		return fmt.Errorf("check epoch: %w", err)
-	case epoch == 0:
-		return &change.Error{Op: "check epoch", Err: errors.New("the marker of the link is gone"), Hint: "was the link torn down? run setup for link " + s.link}
 	case uint64(epoch) != s.epoch:
 		return &change.Error{Op: "check epoch", Class: change.Fenced,
 			Err:  fmt.Errorf("another instance of link %s has taken over (epoch %d, ours is %d)", s.link, epoch, s.epoch),
 			Hint: "run one instance of a link"}
 	}
 	return nil
+}
+
+// sqlError is SQLite's code for a statement that it does not understand: of a fixed statement
+// on a table of ours, that the table is not there.
+const sqlError = 1
+
+func (s *Sink) gone() error {
+	return &change.Error{Op: "check epoch", Err: errors.New("the marker of the link is gone"),
+		Hint: "was the link torn down? run setup for link " + s.link}
 }
 
 // ready returns an error if the sink cannot write.

@@ -52,6 +52,7 @@ func (s *Sink) refresh(ctx context.Context) error {
 	}
 	s.forget()
 	s.have, s.rank, s.schema = have, ranks(have), version
+	s.family = families(have)
 	s.related = false
 	for _, t := range have {
 		s.related = s.related || len(t.References) > 0
@@ -88,6 +89,25 @@ func ranks(have map[string]*store.Table) map[string]int {
 		visit(name, []string{name})
 	}
 	return rank
+}
+
+// families gives tables that are related by foreign keys, however far, the same name.
+func families(have map[string]*store.Table) map[string]string {
+	family := map[string]string{}
+	for name := range have {
+		family[name] = name
+	}
+	for name, t := range have {
+		for _, fk := range t.References {
+			from, to := family[fk.Table], family[name]
+			for other := range family {
+				if family[other] == from {
+					family[other] = to
+				}
+			}
+		}
+	}
+	return family
 }
 
 func (s *Sink) target(table *change.Table) (*target, error) {
@@ -251,11 +271,13 @@ func (t *target) role(verb byte, w *sinks.Write, i int) byte {
 	conditional := w.Expect.Known && w.Expect.Row != nil && verb != verbInsert && verb != verbPut
 	if conditional && !w.Expect.Row[i].IsUnset() {
 		r = equals
-		if t.affinity[i] == store.BlobAffinity { // 1 and 1.0 are two values there
-			switch w.Expect.Row[i].Kind() {
-			case change.Int64, change.Bool:
+		switch w.Expect.Row[i].Kind() { // 1 IS 1.0 in SQL; most columns hold one of the two only
+		case change.Int64, change.Bool:
+			if t.affinity[i] == store.BlobAffinity || t.affinity[i] == store.RealAffinity {
 				r = equalsInt
-			case change.Float64:
+			}
+		case change.Float64:
+			if t.affinity[i] != store.RealAffinity {
 				r = equalsReal
 			}
 		}

@@ -325,22 +325,40 @@ func (w *writer) retry(ctx context.Context) error {
 	}
 }
 
-// together writes the rows that fail on a foreign key as one: they may need each other.
+// together writes rows that fail on a foreign key as one, because they may need each other:
+// those of tables that are related.
 func (w *writer) together(ctx context.Context) error {
-	var some, rest []failure
+	groups := map[string][]failure{}
+	var rest []failure
 	for _, f := range w.aside {
 		if store.IsForeignKey(f.err) || errors.Is(f.err, errUnresolved) {
-			some = append(some, f)
+			name := w.sink.family[w.batch.Writes[f.index].Table.Name]
+			groups[name] = append(groups[name], f)
 		} else {
 			rest = append(rest, f)
 		}
 	}
-	if len(some) < 2 {
-		return nil
+	for _, group := range groups {
+		ok := false
+		if len(group) > 1 {
+			var err error
+			if ok, err = w.deferred(ctx, group); err != nil {
+				return err
+			}
+		}
+		if !ok {
+			rest = append(rest, group...)
+		}
 	}
+	w.aside = rest
+	return nil
+}
+
+// deferred writes rows with foreign keys checked after the last of them, or none of them.
+func (w *writer) deferred(ctx context.Context, some []failure) (ok bool, err error) {
 	verdicts := make([]sinks.Verdict, len(some))
 	last := 0
-	err := w.savepoint(ctx, func() error {
+	err = w.savepoint(ctx, func() error {
 		if _, err := w.sink.conn.Exec(ctx, "PRAGMA defer_foreign_keys=ON"); err != nil {
 			return err
 		}
@@ -358,21 +376,20 @@ func (w *writer) together(ctx context.Context) error {
 		return err
 	})
 	if store.IsRaised(err) && w.ended() {
-		return &endedError{last, err}
+		return false, &endedError{last, err}
 	}
 	if _, e := w.sink.conn.Exec(ctx, "PRAGMA defer_foreign_keys=OFF"); e != nil {
-		return e
+		return false, e
 	}
 	switch {
 	case err == nil:
-		w.aside = rest
 		for n, f := range some {
 			w.outcomes[f.index] = sinks.Outcome{Verdict: verdicts[n]} // logged twice does no harm
 		}
-		return nil
+		return true, nil
 	case errors.Is(err, errUnresolved), store.IsConstraint(err):
-		return nil
+		return false, nil
 	default:
-		return err
+		return false, err
 	}
 }
