@@ -7,7 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"github.com/cdcsync/cdcsync/router"
 )
@@ -137,13 +138,13 @@ func (p *progress) draw(ctx context.Context) {
 	p.paint(b.String())
 }
 
-// paint writes text over what was drawn before, each line cut to the width.
-func (p *progress) paint(text string) {
+// paint writes view over what was drawn before, each line cut to the width.
+func (p *progress) paint(view string) {
 	var b strings.Builder
 	if p.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", p.drawn)
 	}
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(view, "\n"), "\n")
 	for _, l := range lines {
 		b.WriteString("\r\x1b[K" + cut(l, p.d.Columns-1) + "\n")
 	}
@@ -151,10 +152,11 @@ func (p *progress) paint(text string) {
 	_, _ = io.WriteString(p.out, b.String()) // a terminal that is gone needs no view
 }
 
-// cut returns s, or its beginning if it has more than n characters.
+// cut returns s, or its beginning if it takes more than n columns of a terminal, in which
+// some characters take two.
 func cut(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n || n < 1 {
+	if n < 1 {
 		return s
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	return runewidth.Truncate(s, n, "…")
 }

@@ -199,9 +199,18 @@ func (d *demo) reportConflicts(b *strings.Builder) {
 	t = newTable("Table", "Key", "Left / right", "Left | right → both", "Winner")
 	for i := range list[:min(10, len(list))] {
 		c := &list[i]
-		t.AppendRow(table.Row{c.Pair, plain(c.Key), c.kind(), cut(c.detail(), 90), c.Winner})
+		t.AppendRow(table.Row{c.Pair, plain(c.Key), c.kind(), cut(c.detail(), d.detailWidth()), c.Winner})
 	}
 	printTable(b, t)
+}
+
+// detailWidth is how wide the changes of a conflict may be printed, so that the table fits.
+func (d *demo) detailWidth() int {
+	const others = 58 // the columns beside it
+	if d.Columns == 0 {
+		return 90
+	}
+	return max(20, d.Columns-others)
 }
 
 func (d *demo) reportParked(b *strings.Builder) {
