@@ -18,18 +18,21 @@ type wake struct {
 	files   *fsnotify.Watcher // nil where the system has no more of them
 	version int64             // of the database, as last seen
 	pause   time.Duration
+	idle    time.Duration // the longest pause
 }
 
 const (
-	// eager is the first interval after a file event without a new version, tick the first
-	// one after activity, and idle the longest.
+	// eager is the first interval after a file event without a new version, and tick the
+	// first one after activity.
 	eager = 50 * time.Microsecond
 	tick  = 5 * time.Millisecond
-	idle  = 50 * time.Millisecond
+	// idle is the longest interval, where the file system speaks and where it does not.
+	idle      = 250 * time.Millisecond
+	idleAlone = 50 * time.Millisecond
 )
 
 func newWake(path string) *wake {
-	w := &wake{base: filepath.Base(path), pause: tick}
+	w := &wake{base: filepath.Base(path), pause: tick, idle: idleAlone}
 	files, err := fsnotify.NewWatcher()
 	if err != nil {
 		return w // looking at the version is enough, only slower
@@ -38,13 +41,13 @@ func newWake(path string) *wake {
 		_ = files.Close()
 		return w
 	}
-	w.files = files
+	w.files, w.idle = files, idle
 	return w
 }
 
 // wait returns once changed says that the database has a new version.
 func (w *wake) wait(ctx context.Context, closed <-chan struct{}, changed func(context.Context) (bool, error)) error {
-	w.pause = min(max(w.pause, tick), idle)
+	w.pause = min(max(w.pause, tick), w.idle)
 	timer := time.NewTimer(w.pause)
 	defer timer.Stop()
 	var events <-chan fsnotify.Event
@@ -74,7 +77,7 @@ func (w *wake) wait(ctx context.Context, closed <-chan struct{}, changed func(co
 			}
 			w.pause = eager
 		case <-timer.C:
-			w.pause = min(2*w.pause, idle)
+			w.pause = min(2*w.pause, w.idle)
 		}
 		ok, err := changed(ctx)
 		if err != nil {
