@@ -242,3 +242,30 @@ func TestOldValuesAreExact(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+func TestPreflight(t *testing.T) {
+	db, s := newApp(t, setupSchema+`; CREATE TABLE nulls(k TEXT, l INT, PRIMARY KEY(k, l)); INSERT INTO nulls VALUES('a', 1); CREATE TABLE keyless(a)`)
+	all := tables(t, s)
+	if got, err := s.Preflight(t.Context(), all); err != nil || len(got) > 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	exec(t, db, "INSERT INTO nulls VALUES('b', NULL)")
+	exec(t, db, "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql='CREATE TABLE w(k TEXT COLLATE ours PRIMARY KEY, a, b, c) WITHOUT ROWID' WHERE name='w'; PRAGMA writable_schema=RESET")
+	got, err := s.Preflight(t.Context(), append(all, &change.Table{Name: "none"}, &change.Table{Name: "keyless"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, p := range got {
+		lines = append(lines, p.Error())
+	}
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"table nulls: there are rows with NULL", "table w: its key cannot be read", "table none: there is no such table", "table keyless: it has no primary key"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("got %s\nwant %s", text, want)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("got %s", text)
+	}
+}
