@@ -178,9 +178,31 @@ func (r *logReader) addLayout(l store.Layout) {
 // drain returns what the log holds behind the position, in one snapshot: nothing if there
 // is nothing, and not everything if it is much.
 func (r *logReader) drain(ctx context.Context) ([]*change.Tx, error) {
-	var w *batch
-	var renew bool
-	err := r.conn.Snapshot(ctx, func() (err error) {
+	for range 3 {
+		w, err := r.look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if w == nil { // then look again: what renewing them noticed is in the log
+			if err := r.renew(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		var txs []*change.Tx
+		if found := append(r.found, w.schema...); len(found) > 0 {
+			r.found = nil
+			txs = append(txs, &change.Tx{Position: r.at.public(), Schema: found, Behind: r.newest - r.at.seq})
+		}
+		return append(txs, r.cut(w)...), nil
+	}
+	return nil, &change.Error{Op: "renew triggers", Err: errors.New("they are not as they were made"),
+		Hint: "is another version of cdcsync running on this link? run setup for link " + r.link.Name}
+}
+
+// look reads the next batch in one snapshot; nil if triggers have to be made anew first.
+func (r *logReader) look(ctx context.Context) (w *batch, err error) {
+	err = r.conn.Snapshot(ctx, func() error {
 		version, err := r.conn.Int(ctx, "PRAGMA schema_version")
 		if err != nil {
 			return err
@@ -190,32 +212,16 @@ func (r *logReader) drain(ctx context.Context) ([]*change.Tx, error) {
 			if err != nil {
 				return err
 			}
-			r.found, renew = append(r.found, found...), stale
-			if !stale {
-				r.schema = version
+			r.found = append(r.found, found...)
+			if stale {
+				return nil
 			}
-		}
-		if renew {
-			return nil
+			r.schema = version
 		}
 		w, err = r.window(ctx)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if renew { // then look again: what that noticed is in the log
-		if err := r.renew(ctx); err != nil {
-			return nil, err
-		}
-		return r.drain(ctx)
-	}
-	var txs []*change.Tx
-	if found := append(r.found, w.schema...); len(found) > 0 {
-		r.found = nil
-		txs = append(txs, &change.Tx{Position: r.at.public(), Schema: found, Behind: r.newest - r.at.seq})
-	}
-	return append(txs, r.cut(w)...), nil
+	return w, err
 }
 
 // renew makes triggers fit the tables as they are.

@@ -35,7 +35,9 @@ func logged(t *testing.T, db *sql.DB, link string) []string {
 }
 
 func TestSetupAgainChangesNothing(t *testing.T) {
-	db, s := newApp(t, setupSchema)
+	db, s := newApp(t, setupSchema+`; CREATE TABLE "we""ird; 'name' -- x"("a b" TEXT, "c""d" COLLATE NOCASE, [e f], PRIMARY KEY("c""d", "a b"));
+		CREATE UNIQUE INDEX wi ON "we""ird; 'name' -- x"(lower("a b") /* y */, [e f] || "c""d" -- z
+		)`)
 	for _, mode := range []Capture{Keys, Rows} {
 		setup(t, s, "l", tables(t, s), mode)
 		exec(t, db, "INSERT INTO t(v) VALUES(1)")
