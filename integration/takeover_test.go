@@ -45,7 +45,9 @@ func TestTakeover(t *testing.T) {
 	<-written
 	second.await(other.address, "/readyz")
 	second.await(other.address, "/v1/links/shop/barrier?wait=60s")
-	other.account(l, second)
+	if writes, _ := other.account(l, second); writes < 50 {
+		t.Errorf("the test did too little: %d writes", writes)
+	}
 	if err := second.stop(); err != nil {
 		t.Fatalf("stop: %v\n%s", err, second.output)
 	}
