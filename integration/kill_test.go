@@ -321,7 +321,7 @@ func TestKill(t *testing.T) {
 	p = start(t, "run", s.config)
 	p.await(s.address, "/readyz")
 	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
-	if writes, conflicts := s.account(l, p); writes < 500 || conflicts == 0 {
+	if writes, conflicts := s.account(l, p); writes < 10*kills(t) || conflicts == 0 {
 		t.Errorf("the test did too little: %d writes, %d conflicts", writes, conflicts)
 	}
 	if err := p.stop(); err != nil {
