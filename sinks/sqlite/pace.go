@@ -14,8 +14,8 @@ const (
 	politePause = 3
 	// freeHold is the same with nobody else writing; freePause, a part of the hold,
 	// leaves somebody who begins to a chance.
-	freeHold  = 20 * time.Millisecond
-	freePause = 4
+	freeHold  = 50 * time.Millisecond
+	freePause = 10
 	// pauseMax bounds a pause, whatever was held.
 	pauseMax = 250 * time.Millisecond
 	// company is how long after a write of somebody else there may be another.
