@@ -123,6 +123,13 @@ func (s *sqliteStore) preflight(ctx context.Context, n needs) (problems []proble
 		problems = append(problems, problem{Summary: "the journal mode is " + mode + ", in which whoever reads keeps others from writing",
 			Remedy: "write-ahead logging lets the application go on while the link reads", Statement: "PRAGMA journal_mode = WAL"})
 	}
+	if err != nil {
+		return problems, err
+	}
+	found, err := s.db.Preflight(ctx, n.tables)
+	for i := range found {
+		problems = append(problems, sqliteProblem(&found[i]))
+	}
 	return problems, err
 }
 

@@ -52,7 +52,7 @@ func TestPause(t *testing.T) {
 			t.Errorf("waited %v before the first", d)
 		}
 		p.held(10, 3*time.Millisecond, time.Millisecond)
-		if d := waited(); d != time.Millisecond {
+		if d := waited(); d != 4*time.Millisecond/freePause {
 			t.Errorf("alone: waited %v", d)
 		}
 		p.held(10, 3*time.Millisecond, time.Millisecond)
