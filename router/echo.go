@@ -98,6 +98,9 @@ func (r *reconciler) echoed(s change.Side, apply uint64, c *change.Change) {
 		e.waiting--
 	default:
 		e.count.Effects++
+		if w != nil && w.sent == nil && !w.recovering {
+			r.look(w, s) // it is not what this log last said of it
+		}
 	}
 }
 

@@ -499,3 +499,30 @@ func TestParkedRowsOfATableAreTriedTogether(t *testing.T) {
 		t.Fatalf("ready are %v", r.ready)
 	}
 }
+
+// A trigger of the application deletes, inside the link's transaction, a row that is parked:
+// both sides agree then that it is not there.
+func TestTriggerOnAParkedRow(t *testing.T) {
+	b := newBench(t)
+	b.stores[0].Refuse = func(_ *change.Table, row change.Row) error {
+		if row[0] == change.Int(9) {
+			return errors.New("FOREIGN KEY constraint failed")
+		}
+		return nil
+	}
+	right := b.pair.Tables[1].Name
+	b.stores[1].Trigger = func(tx *mem.Tx, c change.Change) {
+		if c.Key[0] == change.Int(1) && c.After.Row == nil {
+			_ = tx.Delete(right, change.Row{change.Int(9)})
+		}
+	}
+	l := b.link()
+	b.run(l)
+	b.put(change.Left, 1, 1, 0)
+	b.barrier(l)
+	b.put(change.Right, 9, 1, 0)
+	b.until(l, "parked", func(s Status) bool { return s.Parked == 1 })
+	b.delete(change.Left, 1)
+	b.until(l, "settled", func(s Status) bool { return s.Parked == 0 && s.Unsettled == 0 && s.Sides[1].Effects == 1 })
+	b.equal()
+}
