@@ -43,6 +43,8 @@ var rooms = []room{
 	{"sources/sourcetest", []string{"change", "checkpoint", "sources", "sinks"}, []string{"go.uber.org/goleak"}},
 	{"sinks/sinktest", []string{"change", "checkpoint", "sources", "sinks", "sources/sourcetest"}, nil},
 	{"stores/*", []string{"change"}, []string{"**"}},
+	// What the tests of an engine's source and sink share.
+	{"stores/*/*", []string{"**"}, everything},
 	{"sources/*", []string{"change", "sources", "stores/="}, []string{"**"}},
 	{"sinks/*", []string{"change", "checkpoint", "sinks", "stores/="}, []string{"**"}},
 	{

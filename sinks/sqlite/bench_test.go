@@ -12,6 +12,7 @@ import (
 	"github.com/cdcsync/cdcsync/sinks"
 	sink "github.com/cdcsync/cdcsync/sinks/sqlite"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
+	"github.com/cdcsync/cdcsync/stores/sqlite/sqlitetest"
 )
 
 const benchSchema = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c REAL)"
@@ -90,9 +91,9 @@ func BenchmarkSink(b *testing.B) {
 		b.Run(mode, func(b *testing.B) {
 			const n = 20_000
 			path := filepath.Join(b.TempDir(), "t.db")
-			app := openApp(b, path, "wal")
+			app := sqlitetest.OpenApp(b, path, "wal")
 			other := filepath.Join(b.TempDir(), "o.db")
-			bare := openApp(b, other, "wal")
+			bare := sqlitetest.OpenApp(b, other, "wal")
 			if _, err := app.Exec(benchSchema); err != nil {
 				b.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/cdcsync/cdcsync/sinks"
 	sink "github.com/cdcsync/cdcsync/sinks/sqlite"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
+	"github.com/cdcsync/cdcsync/stores/sqlite/sqlitetest"
 )
 
 // fixture is one database with an open sink.
@@ -33,7 +34,7 @@ type fixture struct {
 func newFixture(t *testing.T, schema string) *fixture {
 	t.Helper()
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "f.db"), tables: map[string]*change.Table{}}
-	f.app = openApp(t, f.path, "wal")
+	f.app = sqlitetest.OpenApp(t, f.path, "wal")
 	f.exec(schema)
 	var err error
 	if f.store, err = store.Open(f.path); err != nil {

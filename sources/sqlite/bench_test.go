@@ -9,6 +9,7 @@ import (
 
 	source "github.com/cdcsync/cdcsync/sources/sqlite"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
+	"github.com/cdcsync/cdcsync/stores/sqlite/sqlitetest"
 )
 
 const benchSchema = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, c REAL); CREATE INDEX tb ON t(b);" +
@@ -19,7 +20,7 @@ func BenchmarkSource(b *testing.B) {
 	for _, mode := range []store.Capture{store.Keys, store.Rows} {
 		b.Run(mode.String(), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "t.db")
-			app := openApp(b, path, "wal")
+			app := sqlitetest.OpenApp(b, path, "wal")
 			if _, err := app.Exec(benchSchema); err != nil {
 				b.Fatal(err)
 			}
@@ -91,7 +92,7 @@ func program(b *testing.B, mode int, kind string, per int) time.Duration {
 		b.Fatal(err)
 	}
 	path := filepath.Join(dir, "t.db")
-	app := openApp(b, path, "wal")
+	app := sqlitetest.OpenApp(b, path, "wal")
 	if _, err := app.Exec("PRAGMA synchronous=1;" + benchSchema); err != nil {
 		b.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	source "github.com/cdcsync/cdcsync/sources/sqlite"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
+	"github.com/cdcsync/cdcsync/stores/sqlite/sqlitetest"
 )
 
 // fixture is one database with a link that is set up and read.
@@ -32,7 +33,7 @@ type fixture struct {
 func newFixture(t *testing.T, mode store.Capture, schema string) *fixture {
 	t.Helper()
 	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "f.db")}
-	f.app = openApp(t, f.path, "wal")
+	f.app = sqlitetest.OpenApp(t, f.path, "wal")
 	f.exec(schema)
 	var err error
 	if f.store, err = store.Open(f.path); err != nil {
@@ -316,7 +317,7 @@ func TestFileReplaced(t *testing.T) {
 	if err := os.Rename(copied, f.path); err != nil {
 		t.Fatal(err)
 	}
-	app := openApp(t, f.path, "wal")
+	app := sqlitetest.OpenApp(t, f.path, "wal")
 	if _, err := app.Exec("CREATE TABLE unrelated(x)"); err != nil { // wakes nobody up but the path
 		t.Fatal(err)
 	}
