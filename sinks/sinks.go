@@ -23,7 +23,8 @@ type Sink interface {
 	// compare-and-set, write the marker, commit. The outcomes are in the order of the
 	// writes. It is idempotent by Marker.Apply: a batch whose COMMIT went through although
 	// its answer was lost is not written again, and gets the outcomes it had. A batch of which
-	// nothing was done may be written again, to no effect.
+	// nothing was done may be written again, to no effect. This holds for one instance: a new
+	// one opens the store, and goes by the marker.
 	// An error of class Fenced means that a later instance has opened the store.
 	Apply(ctx context.Context, batch *Batch) (Result, error)
 
@@ -40,7 +41,7 @@ type Journal interface {
 	Conflicts(ctx context.Context, limit int) ([]checkpoint.Conflict, error)
 }
 
-// Batch is what is written to a store in one transaction.
+// Batch is what is written to a store in one transaction. No row is in it twice.
 type Batch struct {
 	Writes []Write
 	// Marker is as it is to be stored if every write is Done; [Batch.Settled] says how it
@@ -70,7 +71,7 @@ type Write struct {
 type Result struct {
 	Outcomes []Outcome
 	// Room is how many rows the sink wants in the next batch at the most, by what
-	// holding its locks costs the application.
+	// holding its locks costs the application; at least 1.
 	Room int
 }
 

@@ -55,7 +55,8 @@ type Looker interface {
 	Look(ctx context.Context, table *change.Table, keys []change.Row) (Look, error)
 
 	// Scan reads the first limit rows behind the key after, in the store's key order;
-	// after nil is the start of the table. Fewer than limit rows: the table ends there.
+	// after nil is the start of the table. Fewer than limit rows: the table ends there. The
+	// limit is at least 1.
 	Scan(ctx context.Context, table *change.Table, after change.Row, limit int) (Look, error)
 
 	// Close releases what the looker holds.
