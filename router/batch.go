@@ -16,10 +16,6 @@ type flight struct {
 	batch *sinks.Batch
 	rows  []*row
 	apply uint64
-	// read is how far the other log was read when the batch was formed.
-	read      change.Position
-	tables    bool
-	otherRead int
 }
 
 // form takes everything that waits to be written to side s, up to the limits, as one batch,
@@ -81,9 +77,8 @@ func (r *reconciler) finishForm(s change.Side, f *flight) {
 	}
 	if s == r.home {
 		f.batch.Marker.Tables = r.tables()
-		f.tables, r.tablesNew = r.tablesNew, false
+		r.tablesNew = false
 	}
-	f.read, f.otherRead = other.read, other.unmarked
 	other.unmarked = 0
 	e.inFlight = f
 }
@@ -133,7 +128,7 @@ func (r *reconciler) conflict(w *row, c *decided) *checkpoint.Conflict {
 func (r *reconciler) advance(w *row, s change.Side, apply uint64) {
 	o := s.Other()
 	w.sent = &sent{side: s, apply: apply, inFlight: true,
-		undo: undo{base: w.base, dirty: w.dirty, before: w.before, since: w.since, at: w.at[s]}}
+		undo: undo{base: w.base, dirty: w.dirty, before: w.before, since: w.since}}
 	w.sent.value = version{known: true, canon: w.target.row, time: w.target.time}
 	r.ends[s].waiting++
 	w.dirty[o] = false

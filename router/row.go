@@ -103,7 +103,6 @@ type undo struct {
 	dirty  [2]bool
 	before [2]change.Image
 	since  [2]change.Position
-	at     change.Position // of the side written to
 }
 
 // parked is why a row waits for a person or for a retry.
