@@ -368,6 +368,27 @@ func (r *reconciler) recover(w *row) {
 	r.recovering[w] = struct{}{}
 }
 
+// readWindow reads the log of side s, from where the markers say, to the end of the link's own
+// last write before the start, to learn which rows it wrote that no marker covers.
+func (r *reconciler) readWindow(s change.Side, next func() (*change.Tx, error)) error {
+	for e := &r.ends[s]; e.window != 0; {
+		tx, err := next()
+		if err != nil {
+			return err
+		}
+		if !tx.Tag.Echo() {
+			continue
+		}
+		for i := range tx.Changes {
+			r.wrote(s, tx.Changes[i].Table, tx.Changes[i].Key)
+		}
+		if tx.Tag.Apply >= e.window && !tx.Partial {
+			return nil
+		}
+	}
+	return nil
+}
+
 // wrote tells that the link wrote a row of side s before the start, with the key that s has:
 // found in the log's recovery window.
 func (r *reconciler) wrote(s change.Side, table *change.Table, native change.Row) {

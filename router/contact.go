@@ -131,8 +131,7 @@ func (r *reconciler) compared(p *pair, key change.Row) bool {
 // plainlyEqual tells whether nothing is going on about a row and both sides show the same:
 // what most rows of two stores are.
 func (r *reconciler) plainlyEqual(p *pair, key change.Row, native [2]change.Row, at [2]change.Position) bool {
-	r.key = change.AppendRow(r.key[:0], key)
-	if r.rows[rowID{p, string(r.key)}] != nil {
+	if r.find(p, key) != nil {
 		return false
 	}
 	var w row

@@ -21,7 +21,7 @@ func (r *reconciler) readEcho(s change.Side, tx *change.Tx) {
 			r.oldEcho(s, tx.Position, &tx.Changes[i])
 		}
 	}
-	if e.window != 0 && tx.Tag.Apply >= e.window {
+	if e.window != 0 && tx.Tag.Apply >= e.window && !tx.Partial {
 		e.window = 0
 	}
 }
@@ -59,8 +59,7 @@ func (r *reconciler) oldEcho(s change.Side, at change.Position, c *change.Change
 	if err != nil {
 		return // the link cannot have written it
 	}
-	r.key = change.AppendRow(r.key[:0], key)
-	w := r.rows[rowID{p, string(r.key)}]
+	w := r.find(p, key)
 	if w == nil || !w.recovering {
 		return
 	}
@@ -86,8 +85,7 @@ func (r *reconciler) echoed(s change.Side, apply uint64, c *change.Change) {
 		e.count.Effects++
 		return
 	}
-	r.key = change.AppendRow(r.key[:0], key)
-	w := r.rows[rowID{p, string(r.key)}]
+	w := r.find(p, key)
 	switch {
 	case w != nil && w.sent != nil && w.sent.side == s && w.sent.apply == apply:
 		e.arrived(apply)

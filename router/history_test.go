@@ -161,20 +161,12 @@ func (w *world) start() {
 	for s := range w.r.ends {
 		e := &w.r.ends[s]
 		w.must(w.sources[s].Start(ctx, e.read))
-		for e.window != 0 {
-			tx, ok := w.sources[s].TryNext()
-			if !ok {
-				w.t.Fatalf("the log of %d has no echo of apply %d", s, e.window)
+		w.must(w.r.readWindow(change.Side(s), func() (*change.Tx, error) {
+			if tx, ok := w.sources[s].TryNext(); ok {
+				return tx, nil
 			}
-			if tx.Tag.Echo() {
-				for _, c := range tx.Changes {
-					w.r.wrote(change.Side(s), c.Table, c.Key)
-				}
-				if tx.Tag.Apply >= e.window && !tx.Partial {
-					break
-				}
-			}
-		}
+			return nil, fmt.Errorf("the log of %d has no echo of apply %d", s, e.window)
+		}))
 		w.must(w.sources[s].Start(ctx, e.read))
 	}
 	w.r.finishWindow()

@@ -182,21 +182,11 @@ func (l *Link) start(ctx context.Context, r *reconciler, s change.Side) error {
 			return nil
 		}
 		l.cfg.Log.Info("recovering", "side", s, "from", e.read, "apply", e.window)
-		for {
-			tx, err := nextWithin(ctx, source, time.Minute)
-			if err != nil {
-				return fmt.Errorf("look for the link's last write in the log of the %s store: %w", s, err)
-			}
-			if !tx.Tag.Echo() {
-				continue
-			}
-			for i := range tx.Changes {
-				r.wrote(s, tx.Changes[i].Table, tx.Changes[i].Key)
-			}
-			if tx.Tag.Apply >= e.window {
-				return source.Start(ctx, e.read)
-			}
+		err := r.readWindow(s, func() (*change.Tx, error) { return nextWithin(ctx, source, time.Minute) })
+		if err != nil {
+			return fmt.Errorf("look for the link's last write in the log of the %s store: %w", s, err)
 		}
+		return source.Start(ctx, e.read)
 	})
 }
 

@@ -526,3 +526,30 @@ func TestTriggerOnAParkedRow(t *testing.T) {
 	b.until(l, "settled", func(s Status) bool { return s.Parked == 0 && s.Unsettled == 0 && s.Sides[1].Effects == 1 })
 	b.equal()
 }
+
+// The link's last write before the start may come in parts; the rows of all parts are held.
+func TestWindowEndsWithTheLastPart(t *testing.T) {
+	b := newBench(t)
+	always := func(change.Position, change.Position) bool { return true }
+	r := newReconciler([]Pair{b.pair}, [2]order{always, always}, [2]bool{true, true})
+	r.ends[0].window = 5
+	table := b.pair.Tables[0]
+	echo := func(apply uint64, partial bool, id int64) *change.Tx {
+		return &change.Tx{Tag: change.Tag{Apply: apply}, Partial: partial,
+			Changes: []change.Change{{Table: table, Key: change.Row{change.Int(id)}}}}
+	}
+	txs := []*change.Tx{echo(4, false, 1), echo(0, false, 2), echo(5, true, 3), echo(5, false, 4), echo(0, false, 5)}
+	err := r.readWindow(change.Left, func() (*change.Tx, error) {
+		tx := txs[0]
+		txs = txs[1:]
+		return tx, nil
+	})
+	if err != nil || len(txs) != 1 {
+		t.Fatalf("%v, %d transactions are left", err, len(txs))
+	}
+	for id, held := range map[int64]bool{1: true, 2: false, 3: true, 4: true, 5: false} {
+		if w := r.find(r.pairs[0], change.Row{change.Int(id)}); (w != nil && w.recovering) != held {
+			t.Errorf("row %d: held is %v, want %v", id, !held, held)
+		}
+	}
+}

@@ -201,10 +201,16 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 	return true
 }
 
+// find returns the row of pair p with this key, nil if nothing is known of it. It leaves the
+// encoded key in r.key.
+func (r *reconciler) find(p *pair, key change.Row) *row {
+	r.key = change.AppendRow(r.key[:0], key)
+	return r.rows[rowID{p, string(r.key)}]
+}
+
 // row returns the row of pair p with this key, and whether it is new.
 func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
-	r.key = change.AppendRow(r.key[:0], key)
-	if w, ok := r.rows[rowID{p, string(r.key)}]; ok {
+	if w := r.find(p, key); w != nil {
 		return w, false
 	}
 	r.born++
