@@ -162,7 +162,7 @@ func sqliteFootprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footpri
 		return f, err
 	}
 	for _, t := range n.tables {
-		layout := sqliteLayout(link, t, sqliteCaptures[n.capture])
+		layout := link.LayoutFor(t, sqliteCaptures[n.capture])
 		missing := 0
 		want := sqlite.Triggers(n.link, linkNumber(link), &layout, all[t.Name])
 		for _, trigger := range want {
@@ -180,27 +180,6 @@ func linkNumber(l *sqlite.Link) int64 {
 		return 0
 	}
 	return l.Number
-}
-
-// sqliteLayout returns the layout that setup would give a table: the one that it has if that
-// fits, or a new one, which has no number yet.
-func sqliteLayout(link *sqlite.Link, t *change.Table, mode sqlite.Capture) sqlite.Layout {
-	want := sqlite.Layout{Table: t.Name, Mode: mode}
-	for i := range t.Columns {
-		if mode == sqlite.Rows && !slices.Contains(t.Key, i) {
-			want.Old = append(want.Old, t.Columns[i].Name)
-		}
-	}
-	for _, k := range t.Key {
-		want.Key = append(want.Key, t.Columns[k].Name)
-	}
-	if link == nil {
-		return want
-	}
-	if now := link.Layout(t.Name); now != nil && now.Mode == mode && slices.Equal(now.Key, want.Key) && slices.Equal(now.Old, want.Old) {
-		return *now
-	}
-	return want
 }
 
 func (f *footprint) add(there bool, what string) {

@@ -37,6 +37,18 @@ func (l *Link) Layout(table string) *Layout {
 	return nil
 }
 
+// LayoutFor returns the layout in which Setup has t logged: the one that t has if that fits,
+// or a new one, which has no number yet. A nil l has none.
+func (l *Link) LayoutFor(t *change.Table, mode Capture) Layout {
+	want := layoutOf(t, mode)
+	if l != nil {
+		if now := l.Layout(want.Table); now != nil && now.same(&want) {
+			return *now
+		}
+	}
+	return want
+}
+
 // Setup makes in the database what a link needs there, in one short transaction: its
 // marker, and if the store is read (logged) the log and the triggers of the tables. It
 // may be called again at any time, with more or fewer tables or another capture mode;
@@ -153,7 +165,7 @@ func (c *Conn) setupLog(ctx context.Context, link string, tables []*change.Table
 		case have.Refused != nil:
 			return have.Refused
 		}
-		layout := layoutOf(t, mode)
+		layout := l.LayoutFor(t, mode)
 		if err := c.storeLayout(ctx, l, &layout); err != nil {
 			return err
 		}
@@ -185,9 +197,8 @@ func (c *Conn) createLog(ctx context.Context, link string) error {
 // storeLayout makes layout the current one of its table and gives it its number. A layout
 // is never changed, because the log may hold entries of it.
 func (c *Conn) storeLayout(ctx context.Context, l *Link, layout *Layout) error {
-	if now := l.Layout(layout.Table); now != nil && now.same(layout) {
-		layout.ID = now.ID
-		return nil
+	if layout.ID != 0 {
+		return nil // it is there
 	}
 	keys, err := json.Marshal(layout.Key)
 	if err != nil {
