@@ -1,0 +1,231 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// Table is a table of the catalogue.
+type Table struct {
+	// Table has all columns that can be read and written. Generated columns are not among
+	// them: the log does not show them, and nobody can write them.
+	*change.Table
+	OID              uint32
+	Schema, Relation string
+	// Columns are those of Table, in its order.
+	Columns []Column
+	// Identity is what the log shows of a row before a change: d (the primary key), f (the
+	// whole row), i (the columns of an index), n (nothing).
+	Identity byte
+	// IdentityKey says that the columns of the identity are the key of Table.
+	IdentityKey bool
+	Partitioned bool
+	// References are the tables that foreign keys refer to.
+	References []string
+	// Refused is why the table cannot be synchronized; nil if it can.
+	Refused *Problem
+	// Unlogged and Deferrable (the key's constraint) stand in the way of reading and of
+	// writing.
+	Unlogged, Deferrable bool
+	// Owned: the role owns the table, or is a member of its owner.
+	Owned bool
+}
+
+// Column is what the catalogue knows of a column beyond [change.Column].
+type Column struct {
+	Type
+	// Always: GENERATED ALWAYS AS IDENTITY. Such a column takes a value when a row is
+	// inserted and never again.
+	Always bool
+}
+
+// Problem is something that stands in the way of a link, or may.
+type Problem struct {
+	Table   string
+	Summary string
+	Remedy  string
+	// Statement is SQL that mends it.
+	Statement string
+	// Blocker: the link cannot run. Otherwise it is a warning.
+	Blocker bool
+}
+
+// Error prints p in one line.
+func (p *Problem) Error() string {
+	s := p.Summary
+	if p.Table != "" {
+		s = "table " + p.Table + ": " + s
+	}
+	for _, more := range []string{p.Remedy, p.Statement} {
+		if more != "" {
+			s += " (" + more + ")"
+		}
+	}
+	return s
+}
+
+// Qualified is the table as SQL, independent of the search path.
+func (t *Table) Qualified() string { return Quote(t.Schema) + "." + Quote(t.Relation) }
+
+// Type returns the type of the column called name, nil if there is none.
+func (t *Table) Type(name string) *Type {
+	if i := t.Column(name); i >= 0 {
+		return &t.Columns[i].Type
+	}
+	return nil
+}
+
+// Catalogue reads the tables of the database by their names, also those that cannot be
+// synchronized. Leave it to the caller to be in a transaction.
+func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
+	tables := map[string]*Table{}
+	byOID := map[string]*Table{}
+	err := c.Query(ctx, tablesQuery, func(v [][]byte) error {
+		t := &Table{
+			Table:  &change.Table{Name: tableName(string(v[1]), string(v[2]))},
+			Schema: string(v[1]), Relation: string(v[2]), Identity: v[3][0],
+			Partitioned: v[4][0] == 'p', Unlogged: v[5][0] == 'u', Owned: v[6][0] == 't',
+		}
+		oid, err := strconv.ParseUint(string(v[0]), 10, 32)
+		if err != nil {
+			return fmt.Errorf("read table: %w", err)
+		}
+		t.OID = uint32(oid)
+		tables[t.Name], byOID[string(v[0])] = t, t
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read tables: %w", err)
+	}
+	numbers := map[*Table]map[string]int{} // attnum to the index in Columns
+	err = c.Query(ctx, columnsQuery, func(v [][]byte) error {
+		t := byOID[string(v[0])]
+		if t == nil {
+			return nil // made meanwhile
+		}
+		if numbers[t] == nil {
+			numbers[t] = map[string]int{}
+		}
+		numbers[t][string(v[1])] = len(t.Columns)
+		return t.addColumn(v[2:])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read columns: %w", err)
+	}
+	if err := c.readKeys(ctx, byOID, numbers); err != nil {
+		return nil, err
+	}
+	err = c.Query(ctx, referencesQuery, func(v [][]byte) error {
+		if t, parent := byOID[string(v[0])], byOID[string(v[1])]; t != nil && parent != nil {
+			t.References = append(t.References, parent.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read foreign keys: %w", err)
+	}
+	return tables, nil
+}
+
+// addColumn adds a column from name, type, base type, modifier, cast, declared type, is array,
+// is enum, is loose, is not null, is always.
+func (t *Table) addColumn(v [][]byte) error {
+	var numbers [3]int64
+	for i := range numbers {
+		n, err := strconv.ParseInt(string(v[1+i]), 10, 64)
+		if err != nil {
+			return fmt.Errorf("read column of %s: %w", t.Name, err)
+		}
+		numbers[i] = n
+	}
+	is := func(i int) bool { return len(v[i]) == 1 && v[i][0] == 't' }
+	column := Column{
+		Type: Type{OID: uint32(numbers[0]), Base: uint32(numbers[1]), Mod: int32(numbers[2]), Cast: string(v[4]),
+			Array: is(6), Enum: is(7), Loose: is(8)},
+		Always: is(10),
+	}
+	t.Columns = append(t.Columns, column)
+	t.Table.Columns = append(t.Table.Columns, change.Column{
+		Name: string(v[0]), Type: string(v[5]), Kind: column.Kind(), Nullable: !is(9),
+	})
+	return nil
+}
+
+// readKeys reads what identifies a row of each table: its primary key, or else the index that
+// is its replica identity.
+func (c *Conn) readKeys(ctx context.Context, byOID map[string]*Table, numbers map[*Table]map[string]int) error {
+	identities := map[*Table]string{}
+	keys := map[*Table]string{}
+	err := c.Query(ctx, keysQuery, func(v [][]byte) error {
+		t := byOID[string(v[0])]
+		if t == nil {
+			return nil
+		}
+		primary, identity := v[2][0] == 't', v[3][0] == 't'
+		if primary || identity && keys[t] == "" {
+			keys[t] = string(v[1])
+			t.Deferrable = v[4][0] == 't'
+			t.Key = nil
+			for number := range strings.FieldsSeq(string(v[1])) {
+				i, ok := numbers[t][number]
+				if !ok {
+					t.Key = nil // a generated column
+					break
+				}
+				t.Key = append(t.Key, i)
+			}
+		}
+		if identity || primary && t.Identity == 'd' {
+			identities[t] = string(v[1])
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	for _, t := range byOID {
+		t.IdentityKey = identities[t] != "" && identities[t] == keys[t]
+		if t.Key == nil {
+			t.Refused = &Problem{Table: t.Name, Blocker: true,
+				Summary: "it has no primary key over stored columns, so its rows cannot be told apart",
+				Remedy:  "add a primary key, or make a unique index over NOT NULL columns its replica identity",
+				Statement: "ALTER TABLE " + t.Qualified() + " ADD PRIMARY KEY (…)"}
+		}
+	}
+	return nil
+}
+
+// Partitions are not listed: a partitioned table is one table.
+const tablesQuery = `
+SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname <> 'cdcsync' AND n.nspname NOT LIKE 'pg\_%'
+ORDER BY 2, 3`
+
+const columnsQuery = `
+SELECT a.attrelid, a.attnum, a.attname, a.atttypid, b.oid, a.atttypmod, format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
+  b.typcategory = 'A' AND b.typelem <> 0, b.typtype = 'e', coalesce(NOT l.collisdeterministic, false),
+  a.attnotnull, a.attidentity = 'a'
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN LATERAL (
+  WITH RECURSIVE d AS (
+    SELECT t.* FROM pg_type t WHERE t.oid = a.atttypid
+    UNION ALL SELECT t.* FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
+  SELECT d.oid, d.typcategory, d.typelem, d.typtype FROM d WHERE d.typtype <> 'd') b ON true
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace
+ORDER BY a.attrelid, a.attnum`
+
+const keysQuery = `
+SELECT i.indrelid, array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' '), i.indisprimary, i.indisreplident, NOT i.indimmediate
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+WHERE (i.indisprimary OR i.indisreplident) AND i.indisvalid AND c.relkind IN ('r', 'p')
+ORDER BY i.indrelid, NOT i.indisprimary`
+
+const referencesQuery = `
+SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`

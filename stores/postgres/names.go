@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// schema is where a link keeps what it needs.
+const schema = "cdcsync"
+
+// MessagePrefix is the prefix of logical messages that tag a transaction as a link's own.
+// Their content is what [TagContent] returns.
+const MessagePrefix = "cdcsync"
+
+// TagContent is the content of the message that tags batch apply of link.
+func TagContent(link string, apply uint64) string { return fmt.Sprintf("%d %s", apply, link) }
+
+// ParseTag reads what TagContent wrote; ok is false for anything else.
+func ParseTag(content string) (link string, apply uint64, ok bool) {
+	number, link, ok := strings.Cut(content, " ")
+	if !ok {
+		return "", 0, false
+	}
+	for _, c := range number {
+		if c < '0' || c > '9' || apply > (1<<64-1)/10-1 {
+			return "", 0, false
+		}
+		apply = 10*apply + uint64(c-'0')
+	}
+	return link, apply, apply > 0
+}
+
+// Publication returns the name of a link's publication.
+func Publication(link string) string { return fit("cdcsync_"+link, link) }
+
+// Slot returns the name of a link's replication slot and of its replication origin, both of
+// which belong to the server and not to one of its databases.
+func Slot(link, database string) string {
+	plain := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '_'
+	}
+	name := "cdcsync_" + link + "_" + database
+	safe := strings.Map(plain, strings.ToLower(name))
+	if safe == name {
+		return fit(safe, name)
+	}
+	return fit(safe+"_"+digest(name), name)
+}
+
+// nameMost is NAMEDATALEN - 1.
+const nameMost = 63
+
+// fit cuts a name that is too long for the server and makes it distinct again.
+func fit(name, whole string) string {
+	if len(name) <= nameMost {
+		return name
+	}
+	return name[:nameMost-9] + "_" + digest(whole)
+}
+
+func digest(text string) string {
+	h := fnv.New32a()
+	h.Write([]byte(text))
+	return fmt.Sprintf("%08x", h.Sum32())
+}

@@ -1,0 +1,133 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Teardown removes whatever the link keeps in the store: its slot, its publication and its
+// origin, its marker and conflicts, and with the last link the schema. Tables get the replica
+// identity back that they had.
+func (s *Store) Teardown(ctx context.Context, link string) (err error) {
+	conn, err := s.Connect(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return Classify("take down link "+link, conn.teardown(ctx, link))
+}
+
+func (c *Conn) teardown(ctx context.Context, link string) error {
+	database, err := c.Text(ctx, "SELECT current_database()")
+	if err != nil {
+		return err
+	}
+	name := Slot(link, database)
+	// The marker goes first: an instance that still runs stops, and lets go of the slot.
+	if err := c.Atomic(ctx, func() error { return c.removeMarker(ctx, link) }); err != nil {
+		return err
+	}
+	if err := c.dropSlot(ctx, name); err != nil {
+		return fmt.Errorf("drop slot %s: %w", name, err)
+	}
+	if err := c.dropPublication(ctx, Publication(link)); err != nil {
+		return err
+	}
+	if err := c.dropOrigin(ctx, name); err != nil {
+		return fmt.Errorf("drop origin %s: %w", name, err)
+	}
+	return nil
+}
+
+// dropOrigin drops a replication origin, where the role may.
+func (c *Conn) dropOrigin(ctx context.Context, name string) error {
+	ok, err := c.Bool(ctx, `SELECT has_function_privilege('pg_replication_origin_drop(text)', 'EXECUTE')
+		AND EXISTS (SELECT FROM pg_replication_origin WHERE roname = $1)`, name)
+	if err != nil || !ok {
+		return err
+	}
+	_, err = c.Exec(ctx, "SELECT pg_replication_origin_drop($1)", name)
+	return err
+}
+
+// removeMarker removes what the link has in the schema, and the schema with the last link.
+func (c *Conn) removeMarker(ctx context.Context, link string) error {
+	there, err := c.Bool(ctx, "SELECT to_regclass('cdcsync.link') IS NOT NULL")
+	if err != nil || !there {
+		return err
+	}
+	if err := c.Do(ctx, setupLock); err != nil {
+		return err
+	}
+	type restore struct{ relation, was string }
+	var all []restore
+	err = c.Query(ctx, `DELETE FROM cdcsync.identity i WHERE link = $1 RETURNING relation, was,
+		EXISTS (SELECT FROM cdcsync.identity o WHERE o.relation = i.relation AND o.link <> i.link), to_regclass(relation) IS NOT NULL`,
+		func(v [][]byte) error {
+			if v[2][0] == 'f' && v[3][0] == 't' {
+				all = append(all, restore{string(v[0]), string(v[1])})
+			}
+			return nil
+		}, link)
+	if err != nil {
+		return fmt.Errorf("read replica identities: %w", err)
+	}
+	for _, r := range all {
+		if err := c.Do(ctx, "ALTER TABLE "+r.relation+" REPLICA IDENTITY "+r.was); err != nil {
+			return fmt.Errorf("restore replica identity of %s: %w", r.relation, err)
+		}
+	}
+	for _, table := range []string{"link", "conflict"} {
+		if _, err := c.Exec(ctx, "DELETE FROM cdcsync."+table+" WHERE link = $1", link); err != nil {
+			return fmt.Errorf("remove marker: %w", err)
+		}
+	}
+	if left, err := c.Int(ctx, "SELECT count(*) FROM cdcsync.link"); err != nil || left > 0 {
+		return err
+	}
+	if err := c.Do(ctx, "DROP TABLE cdcsync.link, cdcsync.conflict, cdcsync.identity"); err != nil {
+		return fmt.Errorf("drop the tables of schema cdcsync: %w", err)
+	}
+	// Others may keep something of their own in it, or it may have been made by somebody else.
+	others, err := c.Bool(ctx, `SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'cdcsync'::regnamespace)
+		OR NOT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'cdcsync'`)
+	if err != nil || others {
+		return err
+	}
+	return c.Do(ctx, "DROP SCHEMA cdcsync")
+}
+
+// dropSlot drops a slot, once nobody reads from it any more. Whoever still does after a few
+// seconds is disconnected.
+func (c *Conn) dropSlot(ctx context.Context, name string) error {
+	for tries := 0; ; tries++ {
+		_, err := c.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1", name)
+		if Code(err) != ObjectInUse || tries == 200 {
+			return err
+		}
+		if tries == 100 {
+			if _, err := c.Exec(ctx, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1", name); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// dropPublication drops a publication, unless it belongs to somebody else.
+func (c *Conn) dropPublication(ctx context.Context, name string) error {
+	owned, err := c.Bool(ctx, "SELECT pg_has_role(pubowner, 'USAGE') FROM pg_publication WHERE pubname = $1", name)
+	if err != nil || !owned {
+		return err
+	}
+	if err := c.Do(ctx, "DROP PUBLICATION "+Quote(name)); err != nil {
+		return fmt.Errorf("drop publication: %w", err)
+	}
+	return nil
+}
