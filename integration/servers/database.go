@@ -1,0 +1,78 @@
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Database is an empty database of one test.
+type Database struct {
+	Name, DSN string
+
+	server *Server
+}
+
+// Database makes a database, and drops it at the end of the test, with all that holds on to
+// it: connections, replication slots, prepared transactions. If the server is down by then,
+// the database goes with the server.
+func (s *Server) Database(t testing.TB) *Database {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())[:12]
+	if _, err := s.SQL(t.Context(), "", "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("create database: %v\n%s", err, s.Log())
+	}
+	t.Cleanup(func() {
+		if s.given == "" && !s.running() {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := s.drop(ctx, name); err != nil {
+			t.Errorf("drop database %s: %v\n%s", name, err, s.Log())
+		}
+	})
+	return &Database{Name: name, DSN: s.DSN(name), server: s}
+}
+
+func (s *Server) running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process != nil && s.process.alive()
+}
+
+// drop drops a database. A slot can be dropped once its reader is gone, which may come back,
+// so this is tried until it works.
+func (s *Server) drop(ctx context.Context, name string) error {
+	prepared := "SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts WHERE database = current_database() \\gexec"
+	if _, err := s.SQL(ctx, name, prepared); err != nil {
+		return err
+	}
+	script := strings.ReplaceAll(`
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'NAME';
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'NAME';
+DROP DATABASE NAME WITH (FORCE);`, "NAME", name)
+	for {
+		_, err := s.SQL(ctx, "", script)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// SQL runs statements as Server.SQL does. The test fails if one of them does.
+func (d *Database) SQL(t testing.TB, statements string) string {
+	t.Helper()
+	out, err := d.server.SQL(t.Context(), d.Name, statements)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

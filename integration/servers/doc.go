@@ -1,0 +1,29 @@
+// Package servers runs real database servers for tests: it finds their programs on this
+// machine or fetches them, and starts private instances that nobody else uses and that end
+// with the test process. A package of tests has one pool:
+//
+//	var pool servers.Pool
+//
+//	func TestMain(m *testing.M) { os.Exit(pool.Main(m)) }
+//
+//	func TestX(t *testing.T) {
+//		for _, version := range servers.Versions() {
+//			db := pool.Postgres(t, version).Database(t)
+//			// db.DSN
+//		}
+//	}
+//
+// A test that stops or kills a server takes one of its own with Pool.Private.
+//
+// Programs that are not installed are Debian's: its packages, with all that they need, are
+// downloaded with apt-get from the mirror that this machine uses, verified as apt does, and
+// unpacked in a folder of this package. No root is needed and nothing is installed. Fetched
+// programs run on the C library that came with them.
+//
+// The environment:
+//
+//	CDCSYNC_TEST_POSTGRES           a server to use instead, as a connection string of a superuser
+//	CDCSYNC_TEST_POSTGRES_VERSIONS  what Versions says, such as 15,17,18
+//	CDCSYNC_TEST_DIR                where everything is kept, instead of /var/tmp/cdcsync-test-UID;
+//	                                it may be removed whenever no test runs
+package servers

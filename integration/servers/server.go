@@ -1,0 +1,315 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrGiven says that something cannot be done to a server that was given by the environment.
+var ErrGiven = errors.New("the server was given by " + givenVariable + " and is not ours to stop")
+
+// Options say how a private server differs from the usual.
+type Options struct {
+	// NoSync lets the server not wait for the disk. It is faster, and still survives a kill,
+	// but not a power cut.
+	NoSync bool
+	// Settings are set in the configuration, above all others.
+	Settings map[string]string
+}
+
+// Server is a server that tests may use: one of ours, or the one that was given.
+type Server struct {
+	installation *Installation
+	given        string // the connection string of a given server; nothing below is set
+	dir          string
+	port         int
+	locks        []*lock
+
+	mu      sync.Mutex
+	process *process // nil while it is down
+}
+
+// Start runs a new server with an empty data directory. It ends at the latest when this
+// process does, however that ends; what it leaves on disk then is removed by a later Start.
+func (i *Installation) Start(ctx context.Context, o Options) (*Server, error) {
+	s, err := i.prepare(ctx, o)
+	if err == nil {
+		err = s.start(ctx)
+	}
+	if err != nil {
+		err = fmt.Errorf("start PostgreSQL %s: %w", i.version, err)
+		if s != nil {
+			err = errors.Join(err, s.Remove())
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes a server that only has to be started.
+func (i *Installation) prepare(ctx context.Context, o Options) (*Server, error) {
+	dir, owned, err := i.folder.newInstance(ctx, "postgres-"+i.version)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{installation: i, dir: dir, locks: []*lock{owned}}
+	port, reserved, err := i.folder.reservePort()
+	if err != nil {
+		return s, err
+	}
+	s.port, s.locks = port, append(s.locks, reserved)
+	if err := i.account.give(dir); err != nil { // for the socket
+		return s, err
+	}
+	if err := i.dataDirectory(ctx, s.data()); err != nil {
+		return s, fmt.Errorf("make data directory: %w", err)
+	}
+	config, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return s, fmt.Errorf("configure: %w", err)
+	}
+	settings := s.settings(o)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if _, err := fmt.Fprintf(config, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''")); err != nil {
+			_ = config.Close()
+			return s, fmt.Errorf("configure: %w", err)
+		}
+	}
+	return s, config.Close()
+}
+
+// socketLimit is how long the path of a Unix socket may be.
+const socketLimit = 107
+
+func (s *Server) settings(o Options) map[string]string {
+	settings := map[string]string{
+		"autovacuum":                "on",
+		"fsync":                     "on",
+		"listen_addresses":          "127.0.0.1",
+		"log_line_prefix":           "%m [%p] %q%a %d ",
+		"log_timezone":              "UTC",
+		"logging_collector":         "off",
+		"max_connections":           "100",
+		"max_prepared_transactions": "16",
+		"max_replication_slots":     "32",
+		"max_wal_senders":           "32",
+		"port":                      strconv.Itoa(s.port),
+		"shared_buffers":            "128MB",
+		"timezone":                  "UTC",
+		"unix_socket_directories":   s.dir,
+		"wal_level":                 "logical",
+		// In files of the data directory, so that nothing is left elsewhere after a kill.
+		"dynamic_shared_memory_type": "mmap",
+	}
+	if len(s.dir)+len("/.s.PGSQL.65535") > socketLimit {
+		settings["unix_socket_directories"] = ""
+	}
+	if major, err := strconv.Atoi(s.installation.version); err == nil && major >= 18 {
+		settings["max_active_replication_origins"] = "32"
+	}
+	if o.NoSync {
+		settings["fsync"] = "off"
+	}
+	maps.Copy(settings, o.Settings)
+	return settings
+}
+
+func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
+func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+
+// startTime is how long a server may take until it answers, the recovery after a kill
+// included.
+const startTime = 2 * time.Minute
+
+// start runs the server and waits until it answers. The caller holds mu, or is alone.
+func (s *Server) start(ctx context.Context) error {
+	log, err := os.OpenFile(s.logFile(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	// The server outlives ctx.
+	cmd := s.installation.Command(context.WithoutCancel(ctx), "postgres", "-D", s.data())
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+	// At the signal quit it ends at once and takes its children along.
+	s.process, err = spawn(cmd, s.installation.account, quit)
+	if err != nil {
+		s.process = nil
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("no answer within %s", startTime))
+	defer cancel()
+	for !s.answers() {
+		select {
+		case <-s.process.ended:
+			err := s.process.err
+			s.process = nil
+			return fmt.Errorf("the server ended: %w\n%s", err, s.Log())
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("wait for the server: %w\n%s", context.Cause(ctx), s.Log()), s.kill())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// answers tells whether the server that was started takes connections. It says so on a line
+// of the file with its process number on the first.
+func (s *Server) answers() bool {
+	b, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return false
+	}
+	lines := strings.Split(string(b), "\n")
+	return len(lines) >= 8 && lines[0] == strconv.Itoa(s.process.cmd.Process.Pid) && strings.TrimSpace(lines[7]) == "ready"
+}
+
+// stopTime is how long a server may take to stop: one whose reader of its log is stuck waits
+// a minute for it.
+const stopTime = 90 * time.Second
+
+// Stop ends the server in an orderly way: transactions are rolled back, readers of its log
+// get all of it. Nothing happens if it is down.
+func (s *Server) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stop()
+}
+
+func (s *Server) stop() error {
+	if s.given != "" {
+		return fmt.Errorf("stop server: %w", ErrGiven)
+	}
+	if s.process == nil {
+		return nil
+	}
+	if err := s.process.signal(interrupt); err != nil {
+		return fmt.Errorf("stop server: %w", err)
+	}
+	if !s.process.wait(stopTime) {
+		return errors.Join(fmt.Errorf("stop server: it did not end within %s and was killed\n%s", stopTime, s.Log()), s.kill())
+	}
+	s.process = nil
+	return nil
+}
+
+// Kill ends the server and all its processes as kill -9 does, and returns when they are gone
+// and its port is free.
+func (s *Server) Kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.given != "" {
+		return fmt.Errorf("kill server: %w", ErrGiven)
+	}
+	return s.kill()
+}
+
+func (s *Server) kill() error {
+	if s.process == nil {
+		return nil
+	}
+	if err := s.process.kill(); err != nil {
+		return fmt.Errorf("kill server: %w", err)
+	}
+	s.process = nil
+	for range 1000 {
+		if isFree(s.port) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("kill server: port %d is not free although its processes are gone", s.port)
+}
+
+// Restart stops the server if it runs, and starts it on the same data and the same port.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.stop(); err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return fmt.Errorf("restart server: %w", err)
+	}
+	return nil
+}
+
+// Remove ends the server at once and removes all that it had. A given server stays.
+func (s *Server) Remove() error {
+	if s.given != "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		if err := s.process.signal(quit); err == nil && s.process.wait(10*time.Second) {
+			s.process = nil
+		}
+	}
+	err := s.kill()
+	if err == nil {
+		err = os.RemoveAll(s.dir)
+	}
+	for _, l := range s.locks {
+		l.release()
+	}
+	s.locks = nil
+	if err != nil {
+		return fmt.Errorf("remove server: %w", err)
+	}
+	return nil
+}
+
+// DSN is the connection string of a database for the superuser postgres, or whoever a given
+// server was given with.
+func (s *Server) DSN(database string) string {
+	if s.given != "" {
+		return withDatabase(s.given, database)
+	}
+	if database == "" {
+		database = "postgres"
+	}
+	return fmt.Sprintf("postgres://postgres@%s/%s", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), database)
+}
+
+// Installation is the programs of the server. Those of a given server are found on this
+// machine and may be of another version.
+func (s *Server) Installation() *Installation { return s.installation }
+
+// Log is the end of what the server logged. What a given server logs is not known.
+func (s *Server) Log() string {
+	file, err := os.Open(s.logFile())
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	const most = 16 << 10
+	if info, err := file.Stat(); err == nil && info.Size() > most {
+		_, _ = file.Seek(-most, io.SeekEnd)
+	}
+	b, err := io.ReadAll(file)
+	if err != nil {
+		return err.Error()
+	}
+	return tail(string(b), most-1)
+}
+
+// SQL runs statements with psql, stops at the first that fails, and returns what was selected:
+// rows as lines, values apart by "|".
+func (s *Server) SQL(ctx context.Context, database, statements string) (string, error) {
+	cmd := s.installation.Command(ctx, "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database))
+	cmd.Stdin = strings.NewReader(statements)
+	out, err := run(cmd, nil)
+	return strings.TrimSuffix(out, "\n"), err
+}
