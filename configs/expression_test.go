@@ -126,6 +126,8 @@ func TestExpressionErrors(t *testing.T) {
 		{`floor(left.a)`, change.TextValue("1e999999999"), "range"},
 		{`jsonencode(jsondecode(left.a))`, change.TextValue("[1e999999999]"), "range"},
 		{`format(left.a, 1)`, change.TextValue("%999999999d"), "three digits"},
+		{`indent(left.a, "x\ny")`, change.Int(-1), "from 0 to 999"},
+		{`indent(left.a, "x\ny")`, change.Int(999999999), "from 0 to 999"},
 		{`format("%*d", left.a, 1)`, change.Int(999999999), "unrecognized"},
 		{`1 / left.a`, change.Int(0), "zero"},
 		{`regex("^b", left.a)`, change.TextValue(row), "match"},

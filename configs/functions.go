@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"math/big"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
@@ -44,7 +45,8 @@ func pureFunctions() map[string]function.Function {
 }
 
 // guard refuses what a row could use to ask for more memory than there is: numbers out of
-// range, which are short as numbers and gigabytes as texts, and wide formats.
+// range, which are short as numbers and gigabytes as texts, wide formats, and deep indents
+// (of which a negative one panics).
 func guard(name string, f function.Function) function.Function {
 	formats := name == "format" || name == "formatlist"
 	return function.New(&function.Spec{
@@ -59,6 +61,9 @@ func guard(name string, f function.Function) function.Function {
 			}
 			if formats && args[0].IsKnown() && wideFormat(args[0].AsString()) {
 				return cty.NilVal, function.NewArgErrorf(0, "a width of more than three digits is refused")
+			}
+			if name == "indent" && args[0].IsKnown() && !indentable(args[0].AsBigFloat()) {
+				return cty.NilVal, function.NewArgErrorf(0, "an indent is a number from 0 to 999")
 			}
 			v, err := f.Call(args)
 			if err != nil {
@@ -77,6 +82,11 @@ func bounded(v cty.Value) error {
 		}
 		return true, nil
 	})
+}
+
+// indentable tells whether n is a number of spaces that a line may be indented by.
+func indentable(n *big.Float) bool {
+	return n.Sign() >= 0 && n.Cmp(big.NewFloat(999)) <= 0
 }
 
 // wideFormat tells whether a number of four digits or more follows a percent sign.
