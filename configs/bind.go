@@ -87,8 +87,11 @@ func (b *binder) missing(at hcl.Range, side change.Side, name string) {
 	for _, t := range b.catalogues[side] {
 		names = append(names, t.Name)
 	}
-	b.errorf(at, "Unknown table", "The %s store %q has no table %q.%s",
-		side, b.link.Stores[side].Name, name, knownNames(name, "tables", names))
+	hint := b.link.Stores[side].otherSchema(name, names)
+	if hint == "" {
+		hint = knownNames(name, "tables", names)
+	}
+	b.errorf(at, "Unknown table", "The %s store %q has no table %q.%s", side, b.link.Stores[side].Name, name, hint)
 }
 
 // table binds a table block.
@@ -109,10 +112,11 @@ func (b *binder) table(t *Table) {
 // entry has is left to that.
 func (b *binder) include(p Pattern) {
 	if !isGlob(p.Text) {
+		name := b.link.commonName(p.Text)
 		var tables [2]*change.Table
 		for side := range tables {
-			if tables[side] = b.find(change.Side(side), p.Text); tables[side] == nil {
-				b.missing(p.at, change.Side(side), p.Text)
+			if tables[side] = b.find(change.Side(side), name); tables[side] == nil {
+				b.missing(p.at, change.Side(side), name)
 			}
 		}
 		if tables[0] != nil && tables[1] != nil {
@@ -121,22 +125,16 @@ func (b *binder) include(p Pattern) {
 		return
 	}
 	matched := false
-	var alone []string
-	for side := change.Left; side <= change.Right; side++ {
-		for _, t := range b.catalogues[side] {
-			if !globMatch(p.Text, t.Name) || matchAny(b.link.Exclude, t.Name) >= 0 || b.explicit(side, t.Name) {
-				continue
-			}
-			other := b.find(side.Other(), t.Name)
-			switch {
-			case other == nil || b.explicit(side.Other(), t.Name):
-				alone = append(alone, t.Name+" ("+side.String()+")")
-			case side == change.Left:
-				matched = true
-				b.same([2]*change.Table{t, other}, p)
-			}
+	for _, t := range b.catalogues[change.Left] {
+		other := b.find(change.Right, t.Name)
+		if other == nil || !b.link.matchesPair(p, t.Name) || b.link.excludesPair(t.Name) != nil ||
+			b.explicit(change.Left, t.Name) || b.explicit(change.Right, t.Name) {
+			continue
 		}
+		matched = true
+		b.same([2]*change.Table{t, other}, p)
 	}
+	alone := b.alone(p)
 	if !matched {
 		b.errorf(p.at, "Pattern without tables", "No table that both stores have matches %q, apart from those that are excluded or have a table block.", p.Text)
 	}
@@ -144,6 +142,23 @@ func (b *binder) include(p Pattern) {
 		b.warnf(p.at, "Tables on one side only",
 			"%q also matches tables that the other store has not, and they are left out: %s. Exclude them to make that clear.", p.Text, strings.Join(alone, ", "))
 	}
+}
+
+// alone lists the tables that match p on their side and have no partner on the other.
+func (b *binder) alone(p Pattern) []string {
+	var names []string
+	for side := change.Left; side <= change.Right; side++ {
+		for _, t := range b.catalogues[side] {
+			store := b.link.Stores[side]
+			if !store.matches(p, t.Name) || store.firstMatch(b.link.Exclude, t.Name) != nil || b.explicit(side, t.Name) {
+				continue
+			}
+			if b.find(side.Other(), t.Name) == nil || b.explicit(side.Other(), t.Name) {
+				names = append(names, t.Name+" ("+side.String()+")")
+			}
+		}
+	}
+	return names
 }
 
 // explicit tells whether a table block has the table called name of side.
@@ -173,14 +188,14 @@ func (b *binder) exclude() {
 	for _, p := range b.link.Exclude {
 		var names []string
 		found := false
-		for _, catalogue := range b.catalogues {
+		for side, catalogue := range b.catalogues {
 			for _, t := range catalogue {
 				names = append(names, t.Name)
-				found = found || globMatch(p.Text, t.Name)
+				found = found || b.link.Stores[side].matches(p, t.Name)
 			}
 		}
 		if !found {
-			b.warnf(p.at, "Excludes nothing", "Neither store has a table %q.%s", p.Text, didYouMean(p.Text, names))
+			b.warnf(p.at, "Excludes nothing", "Neither store has a table %q.%s", p.Text, didYouMean(b.link.commonName(p.Text), names))
 		}
 	}
 }

@@ -144,6 +144,15 @@ link "two" {
 	}
 }
 
+// rowOf returns a row of side of a pair. Values are by column.
+func rowOf(p *BoundPair, side change.Side, values map[string]change.Value) change.Row {
+	row := make(change.Row, len(p.Pair.Tables[side].Columns))
+	for i, c := range p.Pair.Tables[side].Columns {
+		row[i] = values[c.Name]
+	}
+	return row
+}
+
 // TestExampleBinds binds the example to the schemas that it is about, and carries a row
 // there and back.
 func TestExampleBinds(t *testing.T) {
@@ -160,13 +169,9 @@ func TestExampleBinds(t *testing.T) {
 	if products.Pair.Name != "products" || products.Policy.Rule != resolver.TakeRight {
 		t.Fatalf("second pair: %+v", products)
 	}
-	values := map[string]change.Value{
+	row := rowOf(products, change.Left, map[string]change.Value{
 		"prod_id": change.Int(7), "name": change.TextValue("bolt"), "price_cents": change.Int(1999), "stock": change.Int(3),
-	}
-	row := make(change.Row, len(products.Pair.Tables[change.Left].Columns))
-	for i, c := range products.Pair.Tables[change.Left].Columns {
-		row[i] = values[c.Name]
-	}
+	})
 	canon, err := products.Pair.Canon(change.Left, row)
 	if err != nil {
 		t.Fatal(err)

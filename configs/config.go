@@ -42,20 +42,33 @@ func (c *Config) Link(name string) *Link {
 // Store is one database and how to reach it.
 type Store struct {
 	Name string
-	// Engine is "sqlite".
+	// Engine is "sqlite" or "postgres".
 	Engine string
 	DSN    Secret
-	// Capture is how changes are captured (SQLite).
+	// Insecure allows connections that are not encrypted, or to a server that is not
+	// verified; the sslmode of the DSN then says which. Without it the server is always
+	// verified. It is never set for SQLite.
+	Insecure bool
+	// Capture is how changes are captured.
 	Capture Capture
 
 	at    hcl.Range            // the header of the block
 	attrs map[string]hcl.Range // the values of its attributes
 }
 
-// Capture is how the changes of a SQLite store are captured.
+// The engines.
+const (
+	engineSQLite   = "sqlite"
+	enginePostgres = "postgres"
+)
+
+// Capture is how the changes of a store are captured: what its log says of a row that is
+// changed. In SQLite triggers write it, in PostgreSQL it is the replica identity.
 type Capture string
 
-// The ways to capture. Auto takes rows where the link needs the row as it was before a
+// The ways to capture. Keys is the key of the row, which in PostgreSQL leaves the replica
+// identity as it is. Rows is also the row as it was before the change, in PostgreSQL by
+// REPLICA IDENTITY FULL. Auto takes rows where the link needs the row as it was before a
 // change (see [BoundPair.NeedsBase]), and keys elsewhere.
 const (
 	CaptureAuto Capture = "auto"
@@ -73,8 +86,8 @@ type Link struct {
 	Conflict  Conflict
 	// Tables are the table blocks.
 	Tables []*Table
-	// Include and Exclude are the lists of the tables block: names, or patterns in which *
-	// is any text and ? any character.
+	// Include and Exclude are the lists of the tables block, as they are written: names, or
+	// patterns in which * is any text and ? any character.
 	Include, Exclude []Pattern
 
 	at    hcl.Range
@@ -124,7 +137,7 @@ type Conflict struct {
 type Table struct {
 	// Name is the label of the block, and the name of the pair.
 	Name string
-	// Names are the names of the tables, by [change.Side].
+	// Names are the names of the tables, by [change.Side], as the catalogues have them.
 	Names   [2]string
 	Columns []*Column
 	// Ignore lists columns that are neither read nor written.

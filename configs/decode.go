@@ -144,6 +144,16 @@ func (d *decoder) text(expr hclsyntax.Expression) (string, bool) {
 	return v.AsString(), true
 }
 
+// truth evaluates an attribute that is true or false. Ok is false after a mistake.
+func (d *decoder) truth(attr *hclsyntax.Attribute) (value, ok bool) {
+	v, diags := attr.Expr.Value(nil)
+	if diags.HasErrors() || v.IsNull() || v.Type() != cty.Bool {
+		d.errorf(attr.Expr.Range(), "True or false expected", "Write %s = true or %s = false, without quotes.", attr.Name, attr.Name)
+		return false, false
+	}
+	return v.True(), true
+}
+
 // name evaluates an attribute that is the name of a table or column; "" if it is missing
 // or wrong.
 func (d *decoder) name(attr *hclsyntax.Attribute) string {

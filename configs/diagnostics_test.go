@@ -25,6 +25,7 @@ func environment(t *testing.T) {
 	t.Helper()
 	t.Setenv("CDCSYNC_TEST_SECRET", canary+"-env")
 	t.Setenv("CDCSYNC_TEST_EMPTY", "")
+	exampleEnvironment(t)
 	t.Setenv("CDCSYNC_TEST_UNSET", "")
 	if err := os.Unsetenv("CDCSYNC_TEST_UNSET"); err != nil {
 		t.Fatal(err)
@@ -33,6 +34,14 @@ func environment(t *testing.T) {
 	if err := os.Chmod("empty.secret", 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// exampleEnvironment sets what the examples refer to.
+func exampleEnvironment(t *testing.T) {
+	t.Helper()
+	t.Setenv("EAST_DSN", "postgres://cdcsync:"+canary+"@east.example.org/shop")
+	t.Setenv("WEST_DSN", "host=west.example.org dbname=shop password="+canary)
+	t.Setenv("HUB_PASSWORD", canary)
 }
 
 // files lists what matches patterns below testdata.

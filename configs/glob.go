@@ -32,13 +32,3 @@ func globMatch(pattern, name string) bool {
 	}
 	return i == len(p)
 }
-
-// matchAny returns the index of the first of patterns that name matches, or -1.
-func matchAny(patterns []Pattern, name string) int {
-	for i, p := range patterns {
-		if globMatch(p.Text, name) {
-			return i
-		}
-	}
-	return -1
-}

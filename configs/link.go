@@ -154,8 +154,11 @@ func (d *decoder) tables(b *hclsyntax.Block, l *Link) {
 		}
 	}
 	for _, p := range l.Include {
-		if i := matchAny(l.Exclude, p.Text); i >= 0 && !isGlob(p.Text) {
-			d.errorf(p.at, "Included and excluded", "Table %q is excluded again by %q.", p.Text, l.Exclude[i].Text)
+		if isGlob(p.Text) {
+			continue
+		}
+		if out := l.excludesPair(l.commonName(p.Text)); out != nil {
+			d.errorf(p.at, "Included and excluded", "Table %q is excluded again by %q.", p.Text, out.Text)
 		}
 	}
 }
@@ -195,6 +198,9 @@ func (d *decoder) table(b *hclsyntax.Block, l *Link) {
 	}
 	if right != "" {
 		t.Names[change.Right] = right
+	}
+	for side, s := range l.Stores {
+		t.Names[side] = s.tableName(t.Names[side])
 	}
 	l.Tables = append(l.Tables, t)
 }

@@ -13,9 +13,10 @@ import (
 // bring it to light. It masks rather too much than too little:
 //
 //   - from a line that opens a store block to the one that ends it (or opens another
-//     block), all text but the values of engine and capture, and calls of env and file;
+//     block), all text but the values of engine, capture and insecure, and calls of env and
+//     file;
 //   - anywhere, the values of attributes whose name tells of a secret;
-//   - anywhere, what looks like a URL.
+//   - anywhere, what looks like a URL, up to the quote that ends it where it has spaces.
 
 // masker holds the patterns of one run of mask.
 type masker struct {
@@ -27,9 +28,9 @@ func newMasker() *masker {
 		opensStore: regexp.MustCompile(`(^|[^.\w-])store\s*["{]|^\s*store\b`),
 		header:     regexp.MustCompile(`^\s*[A-Za-z_][\w-]*(\s+"[\w.*?-]*")*\s*\{\s*\}?\s*$`),
 		attribute:  regexp.MustCompile(`^\s*"?[\w-]+"?\s*=`),
-		plain:      regexp.MustCompile(`^\s*(engine|capture)\s*=\s*("[\w-]*"|[\w-]*)`),
+		plain:      regexp.MustCompile(`^\s*(engine|capture|insecure)\s*=\s*("[\w-]*"|[\w-]*)`),
 		secretName: regexp.MustCompile(`(?i)\b\w*(dsn|dns|passw|pwd|secret|token|credential|api_?key)\w*"?\s*=($|[^=>])`),
-		url:        regexp.MustCompile(`\S*://\S*`),
+		url:        regexp.MustCompile(`\S*://(\S*"\S*|[^"]*)`),
 		// What env and file are called with is no secret if it looks like a name or a path.
 		call: regexp.MustCompile(`\$\{\s*(env|file)\(\s*"[\w./ -]*"\s*\)\s*\}|(env|file)\(\s*"[\w./ -]*"\s*\)`),
 	}

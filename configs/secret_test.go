@@ -59,7 +59,12 @@ func TestSecretNeverPrints(t *testing.T) {
 // TestBrokenFileKeepsSecrets breaks a config at every byte, in every way that unbalances
 // it, and looks for the secret in what is printed.
 func TestBrokenFileKeepsSecrets(t *testing.T) {
-	src := `# The stores.
+	for name, src := range map[string]string{"sqlite": brokenSQLite, "postgres": brokenPostgres} {
+		t.Run(name, func(t *testing.T) { breakFile(t, src) })
+	}
+}
+
+const brokenSQLite = `# The stores.
 store "a" {
   engine = "sqlite"
   dsn    = "user:CANARY@host/x"
@@ -78,6 +83,36 @@ link "l" {
   tables { include = ["t"] }
 }
 `
+
+// brokenPostgres has the forms of a PostgreSQL dsn, in the places where one may stand.
+const brokenPostgres = `# The stores.
+store "a" {
+  engine   = "postgres"
+  dsn      = "postgres://user:CANARY@h1,h2:5432/db?password=CANARY&sslmode=disable"
+  insecure = true # not in public
+  capture  = "rows"
+}
+
+store "b" {
+  engine   = "postgres"
+  dsn      = "host=h user=u password='it is CANARY' sslmode=require"
+  insecure = false
+}
+
+store "c" {
+  insecure = true
+  dsn      = "host=h password=${env("CDCSYNC_TEST_UNSET")} sslpassword=CANARY"
+  engine   = "postgres"
+}
+
+link "l" {
+  left  = store.a
+  right = store.b
+  tables { include = ["public.t"] }
+}
+`
+
+func breakFile(t *testing.T, src string) {
 	check := func(broken string) {
 		config, diags := Parse("x.hcl", []byte(broken))
 		out := render(t, config, diags)
@@ -107,6 +142,17 @@ func TestMaskKeepsLength(t *testing.T) {
 			t.Errorf("mask(%q) = %q", src, got)
 		}
 		if bytes.Contains(got, []byte(canary)) {
+			t.Errorf("mask(%q) = %q", src, got)
+		}
+	}
+	for _, src := range []string{
+		"left = \"host=h user=u password = 'my CANARY' dbname=x\"\n",
+		"left = \"postgres://user:my CANARY is@host/db\" # x\n",
+		"left = postgresql://user:my CANARY@host/db\n",
+		"left = \"postgres://user:my\"CANARY@host/db\"\n",
+		"store \"a\" {\n  insecure = true, dsn = \"host=h PGPASSWORD=CANARY\"\n}\n",
+	} {
+		if got := mask([]byte(src)); bytes.Contains(got, []byte(canary)) {
 			t.Errorf("mask(%q) = %q", src, got)
 		}
 	}

@@ -11,8 +11,7 @@ import (
 // store decodes a store block.
 func (d *decoder) store(b *hclsyntax.Block) {
 	d.check(b.Body, "a store block", schema{
-		attrs: []string{"engine", "dsn", "capture"},
-		later: []string{"insecure"},
+		attrs: []string{"engine", "dsn", "insecure", "capture"},
 	})
 	s := &Store{Capture: CaptureAuto, at: b.DefRange(), attrs: ranges(b.Body)}
 	if attr := d.required(b, "engine", `"sqlite"`); attr != nil {
@@ -21,9 +20,8 @@ func (d *decoder) store(b *hclsyntax.Block) {
 	if attr := d.required(b, "dsn", `env("NAME_DSN")`); attr != nil {
 		s.DSN = d.secret(attr.Expr)
 	}
-	if word := d.choice(b.Body.Attributes["capture"], []string{"auto", "keys", "rows"}, []string{"wal"}); word != "" {
-		s.Capture = Capture(word)
-	}
+	d.capture(b.Body.Attributes["capture"], s)
+	d.insecure(b.Body.Attributes["insecure"], s)
 	name, ok := d.identifier(b)
 	if !ok {
 		return
@@ -38,7 +36,36 @@ func (d *decoder) store(b *hclsyntax.Block) {
 
 // engine decodes the engine of a store.
 func (d *decoder) engine(attr *hclsyntax.Attribute) string {
-	return d.choice(attr, []string{"sqlite"}, []string{"postgres", "postgresql", "mysql", "mariadb"})
+	return d.choice(attr, []string{engineSQLite, enginePostgres}, []string{"mysql", "mariadb"})
+}
+
+// capture decodes how the changes of a store are captured. Reading the write-ahead log is
+// what a later version adds for SQLite; PostgreSQL has no other way.
+func (d *decoder) capture(attr *hclsyntax.Attribute, s *Store) {
+	var later []string
+	if s.Engine != enginePostgres {
+		later = []string{"wal"}
+	}
+	if word := d.choice(attr, []string{"auto", "keys", "rows"}, later); word != "" {
+		s.Capture = Capture(word)
+	}
+}
+
+// insecure decodes whether a server may be reached without being verified, and then checks
+// the dsn, which may ask for that.
+func (d *decoder) insecure(attr *hclsyntax.Attribute, s *Store) {
+	ok := true
+	if attr != nil {
+		s.Insecure, ok = d.truth(attr)
+	}
+	switch {
+	case s.Engine == enginePostgres:
+		d.postgresDSN(s, ok && !s.Insecure)
+	case attr != nil && s.Engine == engineSQLite:
+		d.errorf(attr.NameRange, "Insecure without a server",
+			"A SQLite store is a file, to which there is no connection to secure. Take insecure out.")
+		s.Insecure = false
+	}
 }
 
 // admin decodes the admin block.

@@ -125,7 +125,8 @@ func (l *Link) edges() []edge {
 	}
 	for _, p := range l.Include {
 		if !isGlob(p.Text) {
-			edges = append(edges, l.edge([2]string{p.Text, p.Text}, p.at))
+			name := l.commonName(p.Text)
+			edges = append(edges, l.edge([2]string{name, name}, p.at))
 		}
 	}
 	return edges

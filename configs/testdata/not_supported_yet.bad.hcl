@@ -11,9 +11,8 @@ store "b" {
 }
 
 store "c" {
-  engine   = "postgres"
-  dsn      = "postgres://user:CANARY@host/db"
-  insecure = true
+  engine = "mariadb"
+  dsn    = "mariadb://user:CANARY@host/db"
 }
 
 store "d" {

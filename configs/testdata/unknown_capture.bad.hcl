@@ -3,3 +3,9 @@ store "a" {
   dsn     = "x.db"
   capture = "row"
 }
+
+store "b" {
+  engine  = "postgres"
+  dsn     = "host=h password=CANARY"
+  capture = "wal"
+}

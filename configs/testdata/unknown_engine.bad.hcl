@@ -12,3 +12,8 @@ store "c" {
   engine = 3
   dsn    = "z.db"
 }
+
+store "d" {
+  engine = "postgresql"
+  dsn    = "postgresql://user:CANARY@host/db"
+}
