@@ -2,11 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,46 +15,67 @@ import (
 // Store is one database. It holds no connection and is safe for concurrent use.
 type Store struct {
 	config *pgconn.Config
+	// slotWithin is how long making a slot waits for transactions that are open.
+	slotWithin time.Duration
 }
 
 // connectWithin bounds one attempt to connect.
 const connectWithin = 15 * time.Second
 
-// sslmode finds what a dsn says of TLS, as a URL or in words.
-var sslmode = regexp.MustCompile(`sslmode\s*=\s*'?([a-z-]+)`)
-
 // Open returns the store that dsn describes, a URL or words as libpq takes them. It connects
-// to nothing. Without insecure the server has to show a certificate that is verified
-// (sslmode=verify-full, or verify-ca if the dsn says so), except through a unix socket.
-// Errors do not show the dsn.
+// to nothing. Without insecure the server has to show a certificate that is verified, as with
+// sslmode=verify-full, or verify-ca if the dsn says so, except through a unix socket. Errors do
+// not show the dsn.
 func Open(dsn string, insecure bool) (*Store, error) {
-	found := sslmode.FindStringSubmatch(dsn)
-	switch {
-	case insecure || strings.Contains(dsn, "verify-ca") || strings.Contains(dsn, "verify-full"):
-	case found != nil:
-		return nil, fmt.Errorf("sslmode=%s does not verify the server: use sslmode=verify-full, or write insecure = true in the store block", found[1])
-	default:
-		dsn = withVerification(dsn)
-	}
 	config, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the dsn is neither a postgres:// URL nor words such as host=… dbname=…, or it names files that cannot be read")
+	}
+	if !insecure {
+		if err := verify(config); err != nil {
+			return nil, err
+		}
 	}
 	config.ConnectTimeout = connectWithin
 	maps.Copy(config.RuntimeParams, session)
 	return &Store{config: config}, nil
 }
 
-// withVerification adds sslmode=verify-full. It has no effect on unix sockets.
-func withVerification(dsn string) string {
-	switch {
-	case !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://"):
-		return dsn + " sslmode=verify-full"
-	case strings.Contains(dsn, "?"):
-		return dsn + "&sslmode=verify-full"
-	default:
-		return dsn + "?sslmode=verify-full"
+// verify makes every way to the server verify it. A dsn that says nothing of TLS tries it
+// without verification and then goes without it: that becomes verify-full. What a dsn says
+// itself is an error if it does not verify.
+func verify(config *pgconn.Config) error {
+	ways := append([]*pgconn.FallbackConfig{{Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig}}, config.Fallbacks...)
+	var kept []*pgconn.FallbackConfig
+	for _, w := range ways {
+		network, _ := pgconn.NetworkAddress(w.Host, w.Port)
+		switch {
+		case network == "unix", verifies(w.TLSConfig):
+			kept = append(kept, w)
+		case w.TLSConfig != nil && hasPlain(ways, w):
+			full := w.TLSConfig.Clone()
+			full.InsecureSkipVerify, full.ServerName = false, w.Host
+			kept = append(kept, &pgconn.FallbackConfig{Host: w.Host, Port: w.Port, TLSConfig: full})
+		case w.TLSConfig != nil:
+			return errors.New("sslmode=require does not verify the server: use sslmode=verify-full, or write insecure = true in the store block")
+		}
 	}
+	if len(kept) == 0 {
+		return errors.New("sslmode=disable does not verify the server: use sslmode=verify-full, or write insecure = true in the store block")
+	}
+	config.Host, config.Port, config.TLSConfig, config.Fallbacks = kept[0].Host, kept[0].Port, kept[0].TLSConfig, kept[1:]
+	return nil
+}
+
+func verifies(c *tls.Config) bool {
+	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil)
+}
+
+// hasPlain tells whether one of the ways to the same server goes without TLS.
+func hasPlain(ways []*pgconn.FallbackConfig, to *pgconn.FallbackConfig) bool {
+	return slices.ContainsFunc(ways, func(w *pgconn.FallbackConfig) bool {
+		return w.Host == to.Host && w.Port == to.Port && w.TLSConfig == nil
+	})
 }
 
 // session is how every session prints values and reads them: whatever the database, the role
