@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,8 @@ type Problem struct {
 	Statement string
 	// Blocker: the link cannot run. Otherwise it is a warning.
 	Blocker bool
+	// Class says whether a blocker passes by itself.
+	Class change.Class
 }
 
 // Error prints p in one line.
@@ -78,6 +81,9 @@ func (t *Table) Type(name string) *Type {
 	}
 	return nil
 }
+
+// isKey tells whether column i is one of the key; -1 is none.
+func (t *Table) isKey(i int) bool { return slices.Contains(t.Key, i) }
 
 // Catalogue reads the tables of the database by their names, also those that cannot be
 // synchronized. Leave it to the caller to be in a transaction.
@@ -156,30 +162,38 @@ func (t *Table) addColumn(v [][]byte) error {
 }
 
 // readKeys reads what identifies a row of each table: its primary key, or else the index that
-// is its replica identity.
+// is its replica identity, or was before a link made that FULL, or could be.
 func (c *Conn) readKeys(ctx context.Context, byOID map[string]*Table, numbers map[*Table]map[string]int) error {
+	before, err := c.identitiesBefore(ctx)
+	if err != nil {
+		return err
+	}
 	identities := map[*Table]string{}
 	keys := map[*Table]string{}
-	err := c.Query(ctx, keysQuery, func(v [][]byte) error {
+	ranks := map[*Table]int{}
+	err = c.Query(ctx, keysQuery, func(v [][]byte) error {
 		t := byOID[string(v[0])]
 		if t == nil {
 			return nil
 		}
-		primary, identity := v[2][0] == 't', v[3][0] == 't'
-		if primary || identity && keys[t] == "" {
-			keys[t] = string(v[1])
-			t.Deferrable = v[4][0] == 't'
-			t.Key = nil
-			for number := range strings.FieldsSeq(string(v[1])) {
-				i, ok := numbers[t][number]
-				if !ok {
-					t.Key = nil // a generated column
-					break
-				}
-				t.Key = append(t.Key, i)
-			}
+		primary, identity, deferrable := v[2][0] == 't', v[3][0] == 't', v[4][0] == 't'
+		rank := 1
+		switch {
+		case primary:
+			rank = 4
+		case identity:
+			rank = 3
+		case before[t.Qualified()] == usingIndex(string(v[5])):
+			rank = 2
+		case t.Identity != 'f':
+			return nil
 		}
-		if identity || primary && t.Identity == 'd' {
+		if rank > ranks[t] {
+			ranks[t], keys[t], t.Deferrable = rank, string(v[1]), deferrable
+			t.Key = numbered(string(v[1]), numbers[t])
+		}
+		// A key that is checked late is not what the log shows.
+		if identity || primary && t.Identity == 'd' && !deferrable {
 			identities[t] = string(v[1])
 		}
 		return nil
@@ -188,15 +202,51 @@ func (c *Conn) readKeys(ctx context.Context, byOID map[string]*Table, numbers ma
 		return fmt.Errorf("read keys: %w", err)
 	}
 	for _, t := range byOID {
-		t.IdentityKey = identities[t] != "" && identities[t] == keys[t]
+		t.IdentityKey = identities[t] != "" && sameNumbers(identities[t], keys[t])
 		if t.Key == nil {
 			t.Refused = &Problem{Table: t.Name, Blocker: true,
-				Summary: "it has no primary key over stored columns, so its rows cannot be told apart",
-				Remedy:  "add a primary key, or make a unique index over NOT NULL columns its replica identity",
+				Summary:   "it has no primary key over stored columns, so its rows cannot be told apart",
+				Remedy:    "add a primary key, or make a unique index over NOT NULL columns its replica identity",
 				Statement: "ALTER TABLE " + t.Qualified() + " ADD PRIMARY KEY (…)"}
 		}
 	}
 	return nil
+}
+
+// numbered returns the columns with these numbers, nil if one of them is not stored.
+func numbered(list string, numbers map[string]int) []int {
+	var key []int
+	for number := range strings.FieldsSeq(list) {
+		i, ok := numbers[number]
+		if !ok {
+			return nil
+		}
+		key = append(key, i)
+	}
+	return key
+}
+
+// identitiesBefore returns the replica identities that tables had before links changed them.
+func (c *Conn) identitiesBefore(ctx context.Context) (map[string]string, error) {
+	readable, err := c.Bool(ctx, `SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
+		FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE n.nspname = 'cdcsync' AND r.relname = 'identity'`)
+	if err != nil || !readable {
+		return nil, err
+	}
+	before := map[string]string{}
+	err = c.Query(ctx, "SELECT relation, was FROM cdcsync.identity", func(v [][]byte) error {
+		before[string(v[0])] = string(v[1])
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read earlier replica identities: %w", err)
+	}
+	return before, nil
+}
+
+// sameNumbers tells whether two lists of columns have the same ones, in any order.
+func sameNumbers(a, b string) bool {
+	return slices.Equal(slices.Sorted(strings.FieldsSeq(a)), slices.Sorted(strings.FieldsSeq(b)))
 }
 
 // Partitions are not listed: a partitioned table is one table.
@@ -221,11 +271,15 @@ LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace
 ORDER BY a.attrelid, a.attnum`
 
+// An index that can be a replica identity is unique, whole, checked at once, and over columns
+// that are not NULL.
 const keysQuery = `
-SELECT i.indrelid, array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' '), i.indisprimary, i.indisreplident, NOT i.indimmediate
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-WHERE (i.indisprimary OR i.indisreplident) AND i.indisvalid AND c.relkind IN ('r', 'p')
-ORDER BY i.indrelid, NOT i.indisprimary`
+SELECT i.indrelid, array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' '), i.indisprimary, i.indisreplident, NOT i.indimmediate, x.relname
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid
+WHERE i.indisvalid AND c.relkind IN ('r', 'p') AND (i.indisprimary OR i.indisreplident
+  OR i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT EXISTS (
+    SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attnotnull AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
+ORDER BY i.indrelid, i.indexrelid`
 
 const referencesQuery = `
 SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`

@@ -103,7 +103,17 @@ func (c *Conn) Bool(ctx context.Context, sql string, args ...string) (bool, erro
 
 // Atomic runs f in a transaction, and rolls it back if f fails.
 func (c *Conn) Atomic(ctx context.Context, f func() error) error {
-	if err := c.Do(ctx, "BEGIN"); err != nil {
+	return c.within(ctx, "BEGIN", f)
+}
+
+// Snapshot runs f in a transaction that sees the database as it is at one moment and writes
+// nothing.
+func (c *Conn) Snapshot(ctx context.Context, f func() error) error {
+	return c.within(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", f)
+}
+
+func (c *Conn) within(ctx context.Context, begin string, f func() error) error {
+	if err := c.Do(ctx, begin); err != nil {
 		return err
 	}
 	if err := f(); err != nil {

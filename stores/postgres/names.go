@@ -45,10 +45,11 @@ func Slot(link, database string) string {
 	}
 	name := "cdcsync_" + link + "_" + database
 	safe := strings.Map(plain, strings.ToLower(name))
-	if safe == name {
-		return fit(safe, name)
+	whole := link + "\x00" + database
+	if safe == name && strings.Count(name, "_") == 2 { // it can be taken apart again
+		return fit(name, whole)
 	}
-	return fit(safe+"_"+digest(name), name)
+	return fit(safe+"_"+digest(whole), whole)
 }
 
 // nameMost is NAMEDATALEN - 1.

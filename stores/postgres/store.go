@@ -110,6 +110,28 @@ func (s *Store) Place() string {
 // Role returns the role that the store is reached with.
 func (s *Store) Role() string { return s.config.User }
 
+// Identity returns what tells the database apart from every other that is up now, however its
+// dsn is written: also from copies of its files, which run since another moment.
+func (s *Store) Identity(ctx context.Context) (identity string, err error) {
+	conn, err := s.Connect(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	identity, err = conn.Text(ctx, `SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid, current_setting('port'),
+		current_setting('server_version_num')) FROM pg_database WHERE datname = current_database()`)
+	if err != nil {
+		return "", Classify("find out which database it is", err)
+	}
+	ok, err := conn.Bool(ctx, "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
+	if err == nil && ok {
+		var system string
+		system, err = conn.Text(ctx, "SELECT system_identifier FROM pg_control_system()")
+		identity += " " + system
+	}
+	return identity, Classify("find out which database it is", err)
+}
+
 // Connect opens a session. Further settings override those that every session has.
 func (s *Store) Connect(ctx context.Context, settings map[string]string) (*Conn, error) {
 	config := s.config.Copy()

@@ -48,13 +48,15 @@ func (c *Conn) dropOrigin(ctx context.Context, name string) error {
 	if err != nil || !ok {
 		return err
 	}
-	_, err = c.Exec(ctx, "SELECT pg_replication_origin_drop($1)", name)
-	return err
+	return c.whenFree(ctx, func(bool) error {
+		_, err := c.Exec(ctx, "SELECT pg_replication_origin_drop($1)", name)
+		return err
+	})
 }
 
 // removeMarker removes what the link has in the schema, and the schema with the last link.
 func (c *Conn) removeMarker(ctx context.Context, link string) error {
-	there, err := c.Bool(ctx, "SELECT to_regclass('cdcsync.link') IS NOT NULL")
+	there, err := c.Bool(ctx, layoutThere)
 	if err != nil || !there {
 		return err
 	}
@@ -64,7 +66,8 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	type restore struct{ relation, was string }
 	var all []restore
 	err = c.Query(ctx, `DELETE FROM cdcsync.identity i WHERE link = $1 RETURNING relation, was,
-		EXISTS (SELECT FROM cdcsync.identity o WHERE o.relation = i.relation AND o.link <> i.link), to_regclass(relation) IS NOT NULL`,
+		EXISTS (SELECT FROM cdcsync.identity o WHERE o.relation = i.relation AND o.link <> i.link),
+		EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(relation) AND relreplident = 'f')`,
 		func(v [][]byte) error {
 			if v[2][0] == 'f' && v[3][0] == 't' {
 				all = append(all, restore{string(v[0]), string(v[1])})
@@ -102,20 +105,31 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 // dropSlot drops a slot, once nobody reads from it any more. Whoever still does after a few
 // seconds is disconnected.
 func (c *Conn) dropSlot(ctx context.Context, name string) error {
-	for tries := 0; ; tries++ {
-		_, err := c.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1", name)
-		if Code(err) != ObjectInUse || tries == 200 {
-			return err
-		}
-		if tries == 100 {
-			if _, err := c.Exec(ctx, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1", name); err != nil {
+	const slot = " FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()"
+	return c.whenFree(ctx, func(late bool) error {
+		if late {
+			if _, err := c.Exec(ctx, "SELECT pg_terminate_backend(active_pid)"+slot, name); err != nil {
 				return err
 			}
+		}
+		_, err := c.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name)"+slot, name)
+		return err
+	})
+}
+
+// whenFree tries to drop something for ten seconds while another session uses it. After half
+// of them, once, late is true.
+func (c *Conn) whenFree(ctx context.Context, drop func(late bool) error) error {
+	const most, pause = 200, 50 * time.Millisecond
+	for tries := 0; ; tries++ {
+		err := drop(tries == most/2)
+		if Code(err) != ObjectInUse || tries == most {
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
