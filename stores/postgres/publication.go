@@ -71,28 +71,18 @@ func (n *Need) wanted(t *change.Table, have *Table, version int) []string {
 	return columns
 }
 
-// covered tells whether p shows all that is wanted of each table, and no table's rows in
-// part. exactly: it may not show more columns, or tables, either.
+// covered tells whether p shows all that is wanted. exactly: it may not show more columns, or
+// tables, either.
 func (n *Need) covered(p publication, tables map[string]*Table, version int, exactly bool) bool {
-	if !p.there || !p.whole {
-		return false
-	}
-	if p.forAll {
-		return true
-	}
 	for _, t := range n.Tables {
-		shows, ok := p.tables[t.Name]
-		want := n.wanted(t, tables[t.Name], version)
-		all := shows.columns == nil && (want == nil || !exactly)
-		if shows.columns != nil {
-			all = !slices.ContainsFunc(t.Columns, func(c change.Column) bool { return !slices.Contains(shows.columns, c.Name) })
-			all = all && (!exactly || len(want) == len(shows.columns))
+		if !p.shows(t) {
+			return false
 		}
-		if !ok || shows.filtered || !all {
+		if exactly && !p.forAll && len(n.wanted(t, tables[t.Name], version)) != len(p.tables[t.Name].columns) {
 			return false
 		}
 	}
-	return !exactly || len(p.tables) == len(n.names())
+	return p.there && p.whole && (!exactly || p.forAll || len(p.tables) == len(n.names()))
 }
 
 // names are the names of the tables, each once.

@@ -38,7 +38,7 @@ func Open(dsn string, insecure bool) (*Store, error) {
 	}
 	config.ConnectTimeout = connectWithin
 	maps.Copy(config.RuntimeParams, session)
-	return &Store{config: config}, nil
+	return &Store{config: config, slotWithin: time.Minute}, nil
 }
 
 // verify makes every way to the server verify it. A dsn that says nothing of TLS tries it
