@@ -42,13 +42,13 @@ func givenServer(ctx context.Context) (*Server, error) {
 // clients returns the newest installation with programs that talk to a server.
 func clients(ctx context.Context) (*Installation, error) {
 	if psql, err := exec.LookPath("psql"); err == nil {
-		return &Installation{bin: filepath.Dir(psql)}, nil
+		return &Installation{bin: filepath.Dir(psql), given: true}, nil
 	}
 	newest, err := Postgres(ctx, "18")
 	if err != nil {
 		return nil, err
 	}
-	return &Installation{bin: newest.bin}, nil
+	return &Installation{bin: newest.bin, given: true}, nil
 }
 
 // withDatabase returns a connection string, in either of the two forms, with another database.

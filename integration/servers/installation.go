@@ -21,6 +21,8 @@ type Installation struct {
 	bin     string
 	folder  folder
 	account *account
+	// given means that only programs that talk to a server are used, with a given one.
+	given bool
 }
 
 // Postgres finds the programs of a major version of PostgreSQL, such as "17", or fetches
@@ -29,7 +31,7 @@ type Installation struct {
 func Postgres(ctx context.Context, version string) (*Installation, error) {
 	i, err := findPostgres(ctx, version)
 	if err != nil {
-		return nil, fmt.Errorf("find PostgreSQL %s: %w\ninstall the package postgresql-%s, or set %s to a server to use", version, err, version, givenVariable)
+		return nil, fmt.Errorf("find PostgreSQL %s: %w", version, err)
 	}
 	return i, nil
 }
@@ -52,12 +54,13 @@ func findPostgres(ctx context.Context, version string) (*Installation, error) {
 	bin := filepath.Join("/usr/lib/postgresql", version, "bin")
 	programs := []string{"postgres", "initdb", "pg_resetwal", "psql", "pgbench", "pg_dump"}
 	if hasAll(bin, programs) {
-		return &Installation{version, bin, f, who}, nil
+		return &Installation{version: version, bin: bin, folder: f, account: who}, nil
 	}
+	remedy := fmt.Sprintf("install the package postgresql-%s, or set %s to a server to use", version, givenVariable)
 	suite, ok := suites[version]
 	if !ok {
-		return nil, fmt.Errorf("%s has no server, and of what Debian packages only the versions %s are known here",
-			bin, strings.Join(slices.Sorted(maps.Keys(suites)), ", "))
+		return nil, fmt.Errorf("%s has no server, and of what Debian packages only the versions %s are known here\n%s",
+			bin, strings.Join(slices.Sorted(maps.Keys(suites)), ", "), remedy)
 	}
 	bin, err = bundle{
 		name:     "postgresql-" + version,
@@ -67,9 +70,9 @@ func findPostgres(ctx context.Context, version string) (*Installation, error) {
 		programs: programs,
 	}.fetch(ctx, f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w\n%s", err, remedy)
 	}
-	return &Installation{version, bin, f, who}, nil
+	return &Installation{version: version, bin: bin, folder: f, account: who}, nil
 }
 
 func hasAll(dir string, programs []string) bool {
@@ -83,10 +86,13 @@ func hasAll(dir string, programs []string) bool {
 func (i *Installation) Version() string { return i.version }
 
 // Command is one of the programs, such as psql, pgbench or pg_dump, to be run as whoever runs
-// the tests. Settings for PostgreSQL in the environment of the tests are not passed on.
+// the tests. Settings for PostgreSQL in the environment, such as PGHOST, count for a given
+// server only.
 func (i *Installation) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(i.bin, name), args...)
-	// PGHOST and the like would make it talk to another server, in another language.
+	if i.given {
+		return cmd
+	}
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "LC_") || strings.HasPrefix(v, "LANG")
 	})

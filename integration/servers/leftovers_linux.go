@@ -50,7 +50,7 @@ func (f folder) removeLeftovers() error {
 		}
 		err = endLeftover(dir)
 		if err == nil {
-			err = os.RemoveAll(dir)
+			err = removeData(dir)
 		}
 		dead.release()
 		if err != nil {

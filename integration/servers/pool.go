@@ -17,6 +17,8 @@ type Pool struct {
 	shared  map[string]*shared
 	private map[*Server]bool
 	closed  bool
+	ctx     context.Context // made at first use; ended by Close
+	cancel  context.CancelFunc
 }
 
 // shared is a server that is started when the first test asks for it.
@@ -29,19 +31,22 @@ type shared struct {
 // Main runs the tests, removes all servers, and returns the exit code. It does that as well
 // when the process is interrupted or told to end. If it ends in any other way its servers end
 // with it, and what they leave on disk is removed by the next test process.
-func (p *Pool) Main(m *testing.M) int {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(told)
-	go func() {
-		s := <-told
-		fmt.Fprintf(os.Stderr, "%s: removing the test servers\n", s)
+func (p *Pool) Main(m *testing.M) int { return p.run(m.Run) }
+
+func (p *Pool) run(tests func() int) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	interrupted := context.AfterFunc(ctx, func() {
+		fmt.Fprintf(os.Stderr, "%v: removing the test servers\n", context.Cause(ctx))
 		if err := p.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(1)
-	}()
-	code := m.Run()
+	})
+	code := tests()
+	if !interrupted() {
+		select {} // the other one ends the process
+	}
+	stop()
 	if err := p.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
@@ -53,6 +58,9 @@ func (p *Pool) Main(m *testing.M) int {
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.closed = true
+	if p.cancel != nil {
+		p.cancel()
+	}
 	all := make([]*Server, 0, len(p.private))
 	for s := range p.private {
 		all = append(all, s)
@@ -60,7 +68,7 @@ func (p *Pool) Close() error {
 	starting := p.shared
 	p.mu.Unlock()
 	for _, s := range starting {
-		s.mu.Lock() // wait for one that is being started
+		s.mu.Lock() // one that is being started gives up
 		if s.server != nil {
 			all = append(all, s.server)
 		}
@@ -87,6 +95,7 @@ func (p *Pool) Postgres(t testing.TB, version string) *Server {
 	}
 	if p.shared == nil {
 		p.shared = map[string]*shared{}
+		p.ctx, p.cancel = context.WithCancel(context.Background())
 	}
 	if p.shared[version] == nil {
 		p.shared[version] = &shared{}
@@ -96,8 +105,8 @@ func (p *Pool) Postgres(t testing.TB, version string) *Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server == nil && s.err == nil {
-		// The server outlives this test, and so does the reason why there is none.
-		s.server, s.err = startShared(context.WithoutCancel(t.Context()), version)
+		// Neither the server nor the reason why there is none ends with this test.
+		s.server, s.err = startShared(p.ctx, version)
 	}
 	if s.err != nil {
 		t.Fatal(s.err)

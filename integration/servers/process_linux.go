@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 const (
 	interrupt = syscall.SIGINT
 	quit      = syscall.SIGQUIT
+	kill      = syscall.SIGKILL
 )
 
 // process is a running program that ends when this one does, even if this one is killed.
@@ -49,26 +49,6 @@ func spawn(cmd *exec.Cmd, who *account, parting syscall.Signal) (*process, error
 		}
 	}()
 	return p, <-started
-}
-
-// run runs a program to its end and returns what it printed.
-func run(cmd *exec.Cmd, who *account) (string, error) {
-	var out bytes.Buffer
-	if cmd.Stdout == nil {
-		cmd.Stdout = &out
-	}
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	p, err := spawn(cmd, who, syscall.SIGKILL)
-	if err == nil {
-		<-p.ended
-		err = p.err
-	}
-	if err != nil {
-		said := tail(strings.TrimSpace(out.String()+complaints.String()), 2000)
-		return out.String(), fmt.Errorf("run %s: %w\n%s", filepath.Base(cmd.Path), err, said)
-	}
-	return out.String(), nil
 }
 
 // alive tells whether the process has not ended.
@@ -109,6 +89,9 @@ func (p *process) kill() error {
 	if err != nil {
 		return err
 	}
+	if !p.alive() {
+		return nil // and its number may be somebody else's
+	}
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
@@ -119,7 +102,7 @@ func (p *process) kill() error {
 // killAll ends processes at once, and waits until they are gone.
 func killAll(relatives []relative) error {
 	for _, r := range relatives {
-		if now, err := readRelative(r.pid); err != nil || now != r {
+		if now, err := readRelative(r.pid); err != nil || now.born != r.born {
 			continue // it ended by itself
 		}
 		if err := syscall.Kill(r.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -143,7 +126,7 @@ func killAll(relatives []relative) error {
 }
 
 // relative is a process as /proc shows it. When it was born tells it from a later one that
-// has its number.
+// has its number; its parent changes when that ends.
 type relative struct {
 	pid, parent int
 	born        string
@@ -194,16 +177,4 @@ func descendants(pid int) ([]relative, error) {
 		}
 	}
 	return found, nil
-}
-
-// tail returns the end of a text, from the beginning of a line.
-func tail(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	text = text[len(text)-most:]
-	if _, rest, ok := strings.Cut(text, "\n"); ok {
-		return rest
-	}
-	return text
 }

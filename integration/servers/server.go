@@ -259,7 +259,7 @@ func (s *Server) Remove() error {
 	}
 	err := s.kill()
 	if err == nil {
-		err = os.RemoveAll(s.dir)
+		err = removeData(s.dir)
 	}
 	for _, l := range s.locks {
 		l.release()
@@ -269,6 +269,14 @@ func (s *Server) Remove() error {
 		return fmt.Errorf("remove server: %w", err)
 	}
 	return nil
+}
+
+// removeData removes all that a server had whose processes are gone.
+func removeData(dir string) error {
+	if err := removeMemory(filepath.Join(dir, "data")); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 // DSN is the connection string of a database for the superuser postgres, or whoever a given

@@ -28,7 +28,7 @@ func (i *Installation) dataDirectory(ctx context.Context, dir string) error {
 		return err
 	}
 	// "/." is what is in it. Run as the server's user, the copy belongs to it.
-	cp := exec.CommandContext(ctx, "cp", "-R", "--preserve=mode,timestamps", "--reflink=auto", template+"/.", dir)
+	cp := exec.CommandContext(ctx, "cp", "-Rp", template+"/.", dir)
 	cp.Dir = string(i.folder)
 	if _, err := run(cp, i.account); err != nil {
 		return err
@@ -48,7 +48,12 @@ func (i *Installation) template(ctx context.Context) (string, error) {
 		// of bytes for granted finds out here.
 		args = append(args, "--locale-provider=icu", "--icu-locale=en-US")
 	}
-	made := sha256.Sum256(fmt.Appendf(nil, "%q %q", i.bin, args))
+	server, err := os.Stat(filepath.Join(i.bin, "postgres"))
+	if err != nil {
+		return "", err
+	}
+	// After an upgrade of the programs a new one is made.
+	made := sha256.Sum256(fmt.Appendf(nil, "%q %q %s", i.bin, args, server.ModTime().UTC()))
 	name := fmt.Sprintf("postgres-%s-%x", i.version, made[:4])
 	final := filepath.Join(i.folder.templates(), name)
 	if isFolder(final) {
