@@ -20,6 +20,16 @@ func (r Row) Equal(o Row) bool {
 	return true
 }
 
+// Partial tells whether some value of r is not known.
+func (r Row) Partial() bool {
+	for i := range r {
+		if r[i].IsUnset() {
+			return true
+		}
+	}
+	return false
+}
+
 // Size returns the bytes that r holds in memory.
 func (r Row) Size() int {
 	size := 24

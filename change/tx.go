@@ -43,9 +43,15 @@ type Tx struct {
 	// Schema lists the tables of the link that are no longer as they were when the
 	// source was opened, as noticed at this place in the log.
 	Schema []SchemaChange
+	// Emptied lists the tables of the link that were emptied by one statement, which a log
+	// does not tell row by row. It happened behind Changes.
+	Emptied []*Table
 	// Partial says that the store's transaction goes on in the next Tx: it was too
 	// large for one, or its end cannot be seen in this log.
 	Partial bool
+	// Mark says that this position should be remembered soon although there is no change up to
+	// it: the store keeps its log for it.
+	Mark bool
 	// Behind is how many changes are known to wait in the log after this one.
 	Behind int64
 }

@@ -58,10 +58,24 @@ const (
 	Live
 	// Paused: the table's changes are not applied; it has to be compared again.
 	Paused
+	// EmptiedLeft and EmptiedRight: that side's table was emptied by one statement. Its rows
+	// are being compared as in Contact, and those that only the other side has are deleted.
+	EmptiedLeft
+	EmptiedRight
 )
 
+// Comparing tells whether the rows of both sides are being compared.
+func (s Stage) Comparing() bool { return s != Live && s != Paused }
+
+// Emptied tells whether the table of a side was emptied.
+func (s Stage) Emptied(side change.Side) bool {
+	return s == EmptiedLeft && side == change.Left || s == EmptiedRight && side == change.Right
+}
+
 // String returns the name of s as status shows it.
-func (s Stage) String() string { return [...]string{"contact", "live", "paused"}[s] }
+func (s Stage) String() string {
+	return [...]string{"contact", "live", "paused", "emptied left", "emptied right"}[s]
+}
 
 // Table is the state of one table pair.
 type Table struct {

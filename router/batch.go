@@ -49,6 +49,9 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 			f.batch = &sinks.Batch{}
 		}
 		f.batch.Writes = append(f.batch.Writes, write)
+		if w.target.time.After(f.batch.Time) {
+			f.batch.Time = w.target.time
+		}
 		f.rows = append(f.rows, w)
 	}
 	clear(e.out[:taken])
@@ -101,6 +104,11 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 		return sinks.Write{}, fmt.Errorf("map the row to the %s: %w", s, err)
 	}
 	out := sinks.Write{Table: p.Tables[s], Key: key, New: native, Debt: r.debt(w, s.Other())}
+	if !r.twoWay() && native.Partial() && w.now[s.Other()].native.Partial() {
+		// What the log left out is there already, unless the whole row is not: then it is
+		// looked at.
+		out.Expect = change.Is(make(change.Row, len(native)))
+	}
 	if r.twoWay() && !r.broken.noCompare {
 		expect := w.now[s].native
 		if !w.now[s].hasNative {
@@ -230,6 +238,8 @@ func (r *reconciler) differs(w *row, s change.Side) {
 		r.park(w, fmt.Sprintf("the %s store shows the row but does not find it again by its content", s), false)
 	case r.broken.noLook:
 		r.touch(w)
+	case !r.twoWay():
+		r.look(w, s.Other()) // the row is not there, and the log did not show all of it
 	default:
 		r.look(w, s)
 	}

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"slices"
+
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sources"
@@ -29,12 +31,24 @@ type scan struct {
 	pair  *pair
 	pass  change.Side
 	after change.Row
+	// touched are the encoded keys of rows that were changed while the scan was under way: it
+	// may show them as they were before.
+	touched map[string]bool
+	// void: comparing began again meanwhile.
+	void bool
+}
+
+// touch notes that the row of p with this encoded key is changed.
+func (q *scan) touch(p *pair, key []byte) {
+	if q != nil && q.pair == p {
+		q.touched[string(key)] = true
+	}
 }
 
 // nextScan returns the chunk that first contact needs next, or nil if there is none now.
 func (r *reconciler) nextScan() *scan {
 	for _, p := range r.pairs {
-		if p.state.Stage != checkpoint.Contact {
+		if !p.state.Stage.Comparing() {
 			continue
 		}
 		if p.chunk != nil {
@@ -44,11 +58,11 @@ func (r *reconciler) nextScan() *scan {
 			r.finishChunk(p)
 			return r.nextScan()
 		}
-		if p.Initial == InitialNone {
+		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
 			r.nextPass(p)
 			return r.nextScan()
 		}
-		return &scan{pair: p, pass: p.state.Pass, after: p.state.After}
+		return &scan{pair: p, pass: p.state.Pass, after: p.state.After, touched: map[string]bool{}}
 	}
 	return nil
 }
@@ -79,8 +93,9 @@ func (r *reconciler) finishChunk(p *pair) {
 // side has under the same keys. limit is how many rows the scan asked for.
 func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 	p := q.pair
-	if p.state.Stage != checkpoint.Contact {
-		return // paused meanwhile
+	r.scan = nil
+	if q.void || !p.state.Stage.Comparing() {
+		return
 	}
 	c := &chunk{pair: p, pass: q.pass, last: len(pass.Rows) < limit, rows: len(pass.Rows)}
 	p.chunk = c
@@ -88,20 +103,27 @@ func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 	looks[q.pass], looks[q.pass.Other()] = pass, across
 	for i := range pass.Rows {
 		c.after = p.Tables[q.pass].KeyOf(pass.Rows[i])
-		r.meet(c, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, [2]change.Position{looks[0].At, looks[1].At}, c.after)
+		r.meet(c, q, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, [2]change.Position{looks[0].At, looks[1].At})
 	}
 }
 
-// meet takes one row of a chunk, as a look at both sides showed it.
-func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position, key change.Row) {
-	p := c.pair
+// meet takes one row of a chunk, the one at its end, as a look at both sides showed it.
+func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.Position) {
+	p, key := c.pair, c.after
 	canonKey, err := p.CanonKey(c.pass, key)
 	if err != nil {
 		r.strand(p, c.pass, r.ends[c.pass].read, &change.Change{Table: p.Tables[c.pass], Key: key,
 			After: change.Is(native[c.pass])}, err)
 		return
 	}
-	if r.compared(p, canonKey) || r.plainlyEqual(p, canonKey, native, at) {
+	if r.find(p, canonKey) == nil && q.touched[string(r.key)] {
+		return // it was changed meanwhile, decided, and is settled
+	}
+	if r.compared(p, canonKey) {
+		r.goneWith(p, canonKey, native)
+		return
+	}
+	if r.plainlyEqual(p, canonKey, native, at) {
 		return
 	}
 	w, fresh := r.row(p, canonKey)
@@ -116,6 +138,58 @@ func (r *reconciler) meet(c *chunk, native [2]change.Row, at [2]change.Position,
 	if w.chunk == nil {
 		w.chunk = c
 		c.open++
+	}
+}
+
+// emptied takes that the table of side s was emptied by one statement: what is known of its
+// rows is a change of each, and the others are found by comparing.
+func (r *reconciler) emptied(s change.Side, at change.Position, table *change.Table) {
+	p := r.byTable[s][table]
+	if p == nil || p.paused() {
+		return
+	}
+	p.enter([2]checkpoint.Stage{checkpoint.EmptiedLeft, checkpoint.EmptiedRight}[s], "")
+	p.chunk = nil
+	if r.scan != nil && r.scan.pair == p {
+		r.scan.void = true
+	}
+	r.tablesNew = true
+	r.count.Emptied++
+	var rows []*row
+	for _, w := range r.rows {
+		if w.id.pair == p {
+			rows = append(rows, w)
+		}
+	}
+	slices.SortFunc(rows, byAge)
+	for _, w := range rows {
+		r.gone(w, s, at)
+	}
+}
+
+// gone takes that the row of side s was deleted, together with all others.
+func (r *reconciler) gone(w *row, s change.Side, at change.Position) {
+	if !w.dirty[s] {
+		w.before[s], w.since[s] = w.now[s].image(), at
+	}
+	w.now[s] = version{known: true, hasNative: true, time: r.now}
+	w.dirty[s], w.at[s], w.verify, w.met = true, at, true, true
+	w.chunk = nil
+	r.weigh(w)
+	r.touch(w)
+}
+
+// goneWith takes a row that was written and waits for its echo: if the table of one side was
+// emptied since, it is gone with it.
+func (r *reconciler) goneWith(p *pair, key change.Row, native [2]change.Row) {
+	for s := range native {
+		if side := change.Side(s); p.state.Stage.Emptied(side) && native[s] == nil {
+			native := change.Change{Table: p.Tables[s], After: change.Is(nil), Time: r.now}
+			var err error
+			if native.Key, err = p.NativeKey(side, key); err == nil {
+				r.localChange(side, r.ends[s].read, &native)
+			}
+		}
 	}
 }
 

@@ -22,4 +22,6 @@ type Counters struct {
 	Conflicts uint64
 	// Contacted rows were compared in first contact.
 	Contacted uint64
+	// Emptied counts tables that were emptied by one statement.
+	Emptied uint64
 }

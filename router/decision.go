@@ -52,7 +52,7 @@ func (r *reconciler) evaluate(w *row) {
 		r.agree(w)
 		return
 	}
-	if w.untouched() && p.Initial == InitialNone {
+	if w.untouched() && p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
 		p.differ++
 		r.forget(w)
 		return
@@ -193,10 +193,13 @@ func later(left, right resolver.Version, v resolver.Verdict) time.Time {
 }
 
 // first is decide for a row that is met in first contact and that nobody changed since. A row
-// that only one side has is copied: first contact never deletes.
+// that only one side has is copied: first contact never deletes, unless the other side's table
+// was emptied.
 func (p *pair) first(w *row) (t target, park bool) {
 	left, right := w.now[0].canon, w.now[1].canon
 	switch {
+	case left == nil && p.state.Stage == checkpoint.EmptiedLeft, right == nil && p.state.Stage == checkpoint.EmptiedRight:
+		return target{}, false
 	case left == nil:
 		return target{row: right}, false
 	case right == nil:

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cdcsync/cdcsync/change"
-	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sinks"
 )
 
@@ -20,7 +19,6 @@ type loop struct {
 	*reconciler
 	sides    [2]*sideLoop
 	events   chan func() // what came of looks, scans and heads
-	scanning bool
 	barriers []*barrier
 	shown    time.Time
 	// shownState is what the status says.
@@ -198,11 +196,11 @@ func (lp *loop) ask(ctx context.Context) {
 			d.looks <- func() { lp.doLooks(ctx, d, looks) }
 		}
 	}
-	if lp.scanning || len(lp.rows) > lp.link.cfg.Limits.Rows/2 || len(lp.recovering) > 0 {
+	if lp.scan != nil || len(lp.rows) > lp.link.cfg.Limits.Rows/2 || len(lp.recovering) > 0 {
 		return
 	}
 	if q := lp.nextScan(); q != nil {
-		lp.scanning = true
+		lp.scan = q
 		pass := lp.sides[q.pass]
 		pass.looks <- func() { lp.doScan(ctx, q) }
 	}
@@ -279,7 +277,7 @@ func (lp *loop) state() State {
 		return Recovering
 	}
 	for _, p := range lp.pairs {
-		if p.state.Stage == checkpoint.Contact {
+		if p.state.Stage.Comparing() {
 			return Comparing
 		}
 	}

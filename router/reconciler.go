@@ -104,6 +104,7 @@ type reconciler struct {
 	// recovering counts the rows that recovery has not released yet.
 	recovering map[*row]struct{}
 	lookedAll  bool // recovery asked for its looks
+	scan       *scan
 	grown      bool // a table has columns that it had not when it was compiled
 	tablesNew  bool // the state of the tables changed since the last marker on home
 	parkedRows map[*row]struct{}
@@ -194,7 +195,13 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 			r.pause(p, c.Reason)
 		}
 	}
+	for _, table := range tx.Emptied {
+		r.emptied(s, tx.Position, table)
+	}
 	e.unmarked += len(tx.Changes)
+	if tx.Mark {
+		e.unmarked++
+	}
 	e.read = tx.Position
 	r.finishLooks(s)
 	r.finishWindow()
@@ -248,14 +255,18 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 		}
 	}
 	w.met = true
-	if p.state.Stage == checkpoint.Contact {
+	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
+		r.scan.touch(p, r.key)
 	}
 	if !w.dirty[s] {
 		w.before[s], w.since[s] = before, at
 	}
 	w.now[s] = p.version(s, c.After.Row, c.Time)
 	w.dirty[s], w.at[s] = true, at
+	if r.twoWay() && c.After.Row.Partial() {
+		r.look(w, s) // the log does not say what is compared
+	}
 	r.weigh(w)
 	r.touch(w)
 }

@@ -204,7 +204,6 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 			return
 		}
 		lp.post(ctx, func() {
-			lp.scanning = false
 			lp.scanned(q, rows, seen, limit)
 			lp.finishLooks(change.Left)
 			lp.finishLooks(change.Right)

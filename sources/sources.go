@@ -33,9 +33,10 @@ type Source interface {
 	// blocks, from one other goroutine.
 	Settle(ctx context.Context, upto change.Position) error
 
-	// Reached tells whether a log read to read holds everything up to want. It asks
-	// nobody, never fails, and is safe for concurrent use. The zero position is reached by
-	// every other; nothing but the zero position is reached by it.
+	// Reached tells whether a log read to read holds everything up to want; for the position
+	// of a look, whether it shows the transaction that ends at want. It asks nobody, never
+	// fails, and is safe for concurrent use. The zero position is reached by every other;
+	// nothing but the zero position is reached by it.
 	Reached(read, want change.Position) bool
 
 	// Close releases what the source holds. Next returns soon after.
@@ -63,8 +64,10 @@ type Looker interface {
 	Close() error
 }
 
-// Look is rows as they were once the log had come exactly to At: whoever has read the
-// log to At knows of every change that these rows show, and of none that they do not.
+// Look is rows as they were at one moment. Whoever has read the log to At knows of every
+// change that they show. Where transactions become visible in another order than the log's,
+// they may not show all that was read by then: they show a transaction that ends at a position
+// if At has reached it (see [Source.Reached]), and those that it has not they do not.
 type Look struct {
 	Rows []change.Row
 	At   change.Position

@@ -263,10 +263,16 @@ func testLooksBesideWriter(t *testing.T, s *Store) {
 		}
 	}
 	<-written
-	state := State{}
+	var txs []*change.Tx
 	for _, look := range looks {
 		for !r.Source.Reached(r.At, look.At) {
-			s.replay(t, state, r.Next(t))
+			txs = append(txs, r.Next(t))
+		}
+		state := State{}
+		for _, tx := range txs {
+			if r.Source.Reached(look.At, tx.Position) {
+				s.replay(t, state, tx)
+			}
 		}
 		want := State{}
 		for _, row := range look.Rows {

@@ -1,0 +1,315 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sources"
+	store "github.com/cdcsync/cdcsync/stores/postgres"
+)
+
+// Looker reads rows of one database for one link. See [sources.Looker].
+//
+// A commit is in the log before it is visible, so rows cannot be put at a place in the log by
+// when they were read. A look reads them in a snapshot and then takes the end of the log: its
+// position is both. Whoever has read the log to there has met every transaction that the
+// snapshot shows, and Reached tells of each whether it does.
+type Looker struct {
+	store  *store.Store
+	link   string
+	window *Window
+
+	conn       *store.Conn
+	generation string // "" if the log of the store is not read
+	have       map[string]*store.Table
+	queries    map[*change.Table]*query
+}
+
+var _ sources.Looker = (*Looker)(nil)
+
+// NewLooker returns a looker on a store. Its looks wait for what a source with the same w has
+// given out; w is nil where there is none. It opens nothing: the first call does.
+func NewLooker(s *store.Store, link string, w *Window) *Looker {
+	if w == nil {
+		w = &Window{}
+	}
+	return &Looker{store: s, link: link, window: w}
+}
+
+// query is what reads rows of one table.
+type query struct {
+	columns, from string
+	keys          []*store.Type
+	names         []string // of the key's columns, quoted
+	exact         bool
+}
+
+// Head returns where the log ends now.
+func (l *Looker) Head(ctx context.Context) (change.Position, error) {
+	if err := l.connect(ctx); err != nil {
+		return "", err
+	}
+	at, err := l.end(ctx)
+	if err != nil {
+		return "", l.fail("read the end of the log", err)
+	}
+	return at, nil
+}
+
+// end returns where the log ends, for a store whose log is read.
+func (l *Looker) end(ctx context.Context) (change.Position, error) {
+	if l.generation == "" {
+		return "", nil
+	}
+	p := position{generation: l.generation}
+	if err := l.flushed(ctx, &p); err != nil {
+		return "", err
+	}
+	return p.public(), nil
+}
+
+// flushed takes where the log ends. Only what is flushed is sent, and what is no commit may
+// wait for that for long: then a commit of nothing flushes it.
+func (l *Looker) flushed(ctx context.Context, p *position) error {
+	waits := false
+	err := l.conn.Query(ctx, "SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()", func(v [][]byte) error {
+		var ok bool
+		if p.lsn, ok = parseLSN(string(v[0])); !ok {
+			return fmt.Errorf("%q is no LSN", v[0])
+		}
+		waits = v[1][0] == 't'
+		return nil
+	})
+	if err != nil || !waits {
+		return err
+	}
+	_, err = l.conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'cdcsync', 'flush')")
+	return err
+}
+
+// Look reads the rows with these keys.
+func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Row) (sources.Look, error) {
+	look := sources.Look{Rows: make([]change.Row, len(keys))}
+	err := l.snapshot(ctx, table, &look.At, func(q *query) error {
+		clear(look.Rows)
+		return l.read(ctx, table, q, keys, look.Rows)
+	})
+	return look, err
+}
+
+// Scan reads the first limit rows behind the key after.
+func (l *Looker) Scan(ctx context.Context, table *change.Table, after change.Row, limit int) (sources.Look, error) {
+	var look sources.Look
+	err := l.snapshot(ctx, table, &look.At, func(q *query) error {
+		look.Rows = look.Rows[:0]
+		return l.page(ctx, table, q, after, limit, &look.Rows)
+	})
+	return look, err
+}
+
+// How long a look waits before it looks again for a transaction that is in the log and not
+// visible yet.
+const (
+	waitFirst = time.Millisecond
+	waitMost  = 100 * time.Millisecond
+)
+
+// snapshot runs f in one read transaction that shows everything that was given out before it,
+// and sets at to its position.
+func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.Position, f func(*query) error) error {
+	op := "look at rows of table " + table.Name
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	q, err := l.query(table)
+	if err != nil {
+		return err
+	}
+	for wait := waitFirst; ; wait = min(2*wait, waitMost) {
+		p := position{generation: l.generation}
+		mark := l.window.mark()
+		shown := true
+		err := l.readOnly(ctx, func() error {
+			text, err := l.conn.Text(ctx, "SELECT pg_current_snapshot()")
+			if err != nil {
+				return err
+			}
+			if p.snapshot, err = parseSnapshot(text); err != nil {
+				return err
+			}
+			if shown = l.window.shown(p.snapshot, mark); !shown {
+				return nil
+			}
+			return f(q)
+		})
+		if err != nil {
+			return l.fail(op, err)
+		}
+		if shown {
+			if l.generation == "" {
+				return nil
+			}
+			if err := l.flushed(ctx, &p); err != nil {
+				return l.fail(op, err)
+			}
+			*at = p.public()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (l *Looker) readOnly(ctx context.Context, f func() error) error {
+	if err := l.conn.Do(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		if l.conn.IsClosed() {
+			return err
+		}
+		return errors.Join(err, l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"))
+	}
+	return l.conn.Do(ctx, "COMMIT")
+}
+
+// fail classifies an error, and has the next call connect anew.
+func (l *Looker) fail(op string, err error) error {
+	return store.Classify(op, errors.Join(err, l.Close()))
+}
+
+func (l *Looker) connect(ctx context.Context) error {
+	if l.conn != nil && !l.conn.IsClosed() {
+		return ctx.Err()
+	}
+	conn, err := l.store.Connect(ctx, map[string]string{
+		// Rows are found by their keys, whatever the statistics say.
+		"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off", "jit": "off",
+	})
+	if err != nil {
+		return err
+	}
+	l.conn, l.queries = conn, map[*change.Table]*query{}
+	if l.have, err = conn.Catalogue(ctx); err != nil {
+		return l.fail("read the catalogue", err)
+	}
+	l.generation, err = conn.Text(ctx, "SELECT generation FROM cdcsync.link WHERE link = $1", l.link)
+	if code := store.Code(err); code == store.UndefinedTable || code == store.InvalidSchema {
+		err = nil
+	}
+	if err != nil {
+		return l.fail("read generation of the log", err)
+	}
+	return nil
+}
+
+// query returns what reads rows of a table.
+func (l *Looker) query(table *change.Table) (*query, error) {
+	if q := l.queries[table]; q != nil {
+		return q, nil
+	}
+	have := l.have[table.Name]
+	if have == nil {
+		return nil, l.fail("look at rows", &change.Error{Op: "look at rows", Table: table.Name, Err: errors.New("the table is gone or was renamed")})
+	}
+	q := &query{from: have.Qualified(), exact: true}
+	var columns []string
+	for i := range table.Columns {
+		columns = append(columns, "t."+store.Quote(table.Columns[i].Name))
+	}
+	q.columns = strings.Join(columns, ", ")
+	for _, c := range table.Key {
+		name := table.Columns[c].Name
+		kind := have.Type(name)
+		if kind == nil {
+			return nil, l.fail("look at rows", &change.Error{Op: "look at rows", Table: table.Name, Err: fmt.Errorf("column %s is gone or was renamed", name)})
+		}
+		q.keys, q.names = append(q.keys, kind), append(q.names, store.Quote(name))
+		q.exact = q.exact && kind.Exact()
+	}
+	l.queries[table] = q
+	return q, nil
+}
+
+// read reads the rows with these keys into rows, nil where there is none.
+func (l *Looker) read(ctx context.Context, table *change.Table, q *query, keys, rows []change.Row) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var arrays, names, conditions []string
+	args := make([][]byte, len(q.keys))
+	formats := make([]int16, len(q.keys))
+	for i, kind := range q.keys {
+		arrays = append(arrays, fmt.Sprintf("$%d::text[]", i+1))
+		names = append(names, fmt.Sprintf("k%d", i))
+		conditions = append(conditions, fmt.Sprintf("t.%s = k.k%d::%s", q.names[i], i, kind.Cast))
+		var values store.Array
+		values.Begin(store.ElementText, len(keys))
+		for _, key := range keys {
+			values.Value(key[i])
+		}
+		args[i], formats[i] = values.Bytes(), 1
+	}
+	sql := "SELECT k.n, " + q.columns + " FROM unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY AS k(" + strings.Join(names, ", ") +
+		", n) JOIN " + q.from + " t ON " + strings.Join(conditions, " AND ")
+	result := l.conn.ExecParams(ctx, sql, args, nil, formats, nil)
+	var failed error
+	for result.NextRow() {
+		values := result.Values()
+		n, ok := parseInt(values[0])
+		if failed != nil || !ok || n < 1 || n > int64(len(rows)) {
+			continue
+		}
+		row, err := rowOf(table, values[1:])
+		if err != nil {
+			failed = err
+			continue
+		}
+		// A key that merely equals the one asked for is another row's.
+		if q.exact || table.KeyOf(row).Equal(keys[n-1]) {
+			rows[n-1] = row
+		}
+	}
+	_, err := result.Close()
+	return errors.Join(err, failed)
+}
+
+// page appends the first limit rows behind the key after to rows.
+func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after change.Row, limit int, rows *[]change.Row) error {
+	sql := "SELECT " + q.columns + " FROM " + q.from + " t"
+	order := "t." + strings.Join(q.names, ", t.")
+	var args []string
+	if after != nil {
+		var marks []string
+		for i, kind := range q.keys {
+			marks = append(marks, fmt.Sprintf("$%d::text::%s", i+1, kind.Cast))
+			args = append(args, string(store.AppendText(nil, after[i])))
+		}
+		sql += " WHERE (" + order + ") > (" + strings.Join(marks, ", ") + ")"
+	}
+	sql += fmt.Sprintf(" ORDER BY %s LIMIT %d", order, limit)
+	*rows = slices.Grow(*rows, min(limit, 1024))
+	return l.conn.Query(ctx, sql, func(values [][]byte) error {
+		row, err := rowOf(table, values)
+		*rows = append(*rows, row)
+		return err
+	}, args...)
+}
+
+// Close releases what the looker holds.
+func (l *Looker) Close() error {
+	if l.conn == nil {
+		return nil
+	}
+	conn := l.conn
+	l.conn = nil
+	return conn.Close()
+}

@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+	store "github.com/cdcsync/cdcsync/stores/postgres"
+)
+
+// schema is what a source knows of the tables that it reads.
+type schema struct {
+	// tables are those of the link, by schema and name.
+	tables map[[2]string]*change.Table
+	// have is the catalogue as it was at the start.
+	have map[string]*store.Table
+	// relations are the tables by the number that the log calls them; nil for those that are
+	// not of the link.
+	relations map[uint32]*relation
+}
+
+// newSchema reads the catalogue.
+func newSchema(ctx context.Context, conn *store.Conn, tables []*change.Table) (*schema, error) {
+	have, err := conn.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &schema{tables: map[[2]string]*change.Table{}, have: have, relations: map[uint32]*relation{}}
+	for _, t := range tables {
+		if h := have[t.Name]; h != nil {
+			s.tables[[2]string{h.Schema, h.Relation}] = t
+		}
+	}
+	return s, nil
+}
+
+// missing are the tables of the link that the database does not have any more.
+func (s *schema) missing(tables []*change.Table) []change.SchemaChange {
+	var changes []change.SchemaChange
+	for _, t := range tables {
+		if s.have[t.Name] == nil {
+			changes = append(changes, change.SchemaChange{Table: t, Reason: "the table is gone or was renamed: " + again})
+		}
+	}
+	return changes
+}
+
+const again = "mend the config or the table and start the link again; the table will be compared again"
+
+// describe takes a table as the log has it from here on. It returns what has changed in it
+// since the start, which now, the catalogue as it is now, tells: a log that is read late
+// describes tables as they once were.
+func (s *schema) describe(m *message, now func() (map[string]*store.Table, error)) ([]change.SchemaChange, error) {
+	table := s.tables[[2]string{string(m.schema), string(m.name)}]
+	if table == nil {
+		s.relations[m.relation] = nil
+		return nil, nil
+	}
+	r := &relation{table: table, to: make([]int, len(m.columns))}
+	have := s.have[table.Name]
+	suspect := false
+	seen := make([]bool, len(table.Columns))
+	for i := range m.columns {
+		c := &m.columns[i]
+		r.to[i] = table.Column(string(c.name))
+		known := have.Type(string(c.name))
+		suspect = suspect || known == nil || known.OID != c.oid || known.Mod != c.mod
+		if r.to[i] >= 0 {
+			seen[r.to[i]] = true
+			r.text = r.text || keepsText(table.Columns[r.to[i]].Kind)
+		}
+	}
+	for i := range table.Columns {
+		suspect = suspect || !seen[i]
+	}
+	s.relations[m.relation] = r
+	if !suspect {
+		return nil, nil
+	}
+	current, err := now()
+	if err != nil {
+		return nil, fmt.Errorf("read the catalogue again: %w", err)
+	}
+	return compare(table, have, current[table.Name]), nil
+}
+
+// compare says what has changed in a table since the start.
+func compare(table *change.Table, have, now *store.Table) []change.SchemaChange {
+	pause := func(reason string) []change.SchemaChange {
+		return []change.SchemaChange{{Table: table, Reason: reason + ": " + again}}
+	}
+	if now == nil {
+		return pause("the table is gone or was renamed")
+	}
+	for i := range table.Columns {
+		name := table.Columns[i].Name
+		was, is := have.Type(name), now.Type(name)
+		switch {
+		case is == nil:
+			return pause("column " + name + " is gone, was renamed, or is generated now")
+		case was == nil || was.OID != is.OID || was.Mod != is.Mod:
+			return pause("the type of column " + name + " has changed")
+		}
+	}
+	if !sameKey(have, now) {
+		return pause("the key has changed")
+	}
+	added := slices.ContainsFunc(now.Table.Columns, func(c change.Column) bool { return have.Column(c.Name) < 0 })
+	if !added {
+		return nil
+	}
+	return []change.SchemaChange{{Table: table, Reason: "the table has new columns", Additive: true}}
+}
+
+func sameKey(have, now *store.Table) bool {
+	return slices.EqualFunc(have.Key, now.Key, func(a, b int) bool {
+		return have.Table.Columns[a].Name == now.Table.Columns[b].Name
+	})
+}

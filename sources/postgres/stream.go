@@ -1,0 +1,270 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// stream is a connection in the middle of START_REPLICATION. Frames are read by one goroutine,
+// straight off the socket: the server sends every message with a system call of its own, and
+// while it has many, waiting a moment before each read saves most of ours. Status is written
+// by another.
+type stream struct {
+	conn net.Conn
+	// buffer holds what was read and not taken, from taken to filled.
+	buffer        []byte
+	taken, filled int
+	rate          rate
+
+	writing sync.Mutex
+	// received is how far the log came over the connection, durable what may be forgotten.
+	received, durable pglogrepl.LSN
+	reported          time.Time
+	dirty             bool // durable has moved since
+
+	// pings are the latest demands for a reply.
+	pings [3]time.Time
+}
+
+// bufferSize is what one read takes at the most; a longer message makes the buffer grow.
+const bufferSize = 256 << 10
+
+// frame is a message of the server inside the stream.
+type frame struct {
+	kind byte // as in the protocol: d (CopyData), E (error), …
+	body []byte
+}
+
+// start asks for the log from lsn on and takes the connection over.
+func start(ctx context.Context, conn *pgconn.PgConn, slot, publication string, lsn pglogrepl.LSN) (*stream, error) {
+	err := pglogrepl.StartReplication(ctx, conn, slot, lsn, pglogrepl.StartReplicationOptions{
+		Mode:       pglogrepl.LogicalReplication,
+		PluginArgs: []string{"proto_version '1'", "publication_names '" + publication + "'", "messages 'true'"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	hijacked, err := conn.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	s := &stream{conn: hijacked.Conn, buffer: make([]byte, bufferSize), received: lsn, durable: lsn}
+	// What the library has read ahead.
+	for hijacked.Frontend.ReadBufferLen() > 0 {
+		m, err := hijacked.Frontend.Receive()
+		if err == nil {
+			var b []byte
+			if b, err = m.Encode(nil); err == nil {
+				s.push(b)
+				continue
+			}
+		}
+		return nil, errors.Join(err, s.conn.Close())
+	}
+	return s, nil
+}
+
+// push puts bytes behind what was read.
+func (s *stream) push(b []byte) {
+	if len(s.buffer)-s.filled < len(b) {
+		s.buffer = append(s.buffer[:s.filled], make([]byte, len(b))...)
+	}
+	s.filled += copy(s.buffer[s.filled:], b)
+}
+
+// buffered tells whether next will return without reading.
+func (s *stream) buffered() bool { return s.whole() > 0 }
+
+// whole returns the length of the frame at the front, 0 if it is not whole yet.
+func (s *stream) whole() int {
+	have := s.buffer[s.taken:s.filled]
+	if len(have) < 5 {
+		return 0
+	}
+	length := int(binary.BigEndian.Uint32(have[1:])) + 1
+	if len(have) < length {
+		return 0
+	}
+	return length
+}
+
+// next returns the next frame, which is valid until the next call, and waits for it.
+func (s *stream) next(ctx context.Context) (frame, error) {
+	for {
+		if length := s.whole(); length >= 5 {
+			f := frame{s.buffer[s.taken], s.buffer[s.taken+5 : s.taken+length]}
+			s.taken += length
+			s.rate.frames++
+			return f, nil
+		} else if length > 0 {
+			return frame{}, errMalformed
+		}
+		if err := s.fill(ctx); err != nil {
+			return frame{}, err
+		}
+	}
+}
+
+// fill reads what the socket has, and waits for something.
+func (s *stream) fill(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.makeRoom()
+	if s.rate.busy(time.Now()) {
+		time.Sleep(time.Millisecond)
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		s.interrupt()
+		close(interrupted)
+	})
+	n, err := s.conn.Read(s.buffer[s.filled:])
+	s.filled += n
+	if !stop() {
+		<-interrupted
+		err = errors.Join(s.conn.SetReadDeadline(time.Time{}), ctx.Err())
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errors.Join(s.conn.SetReadDeadline(time.Time{}), errInterrupted)
+	}
+	if n > 0 && ctx.Err() == nil {
+		return nil // an error comes again
+	}
+	return err
+}
+
+// errInterrupted is returned by next after interrupt.
+var errInterrupted = errors.New("interrupted")
+
+// interrupt makes a read that waits, or the next one, end with errInterrupted.
+func (s *stream) interrupt() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+// makeRoom moves what is left to the front, and makes the buffer as large as the message at
+// its front needs, and no larger for long.
+func (s *stream) makeRoom() {
+	have := s.buffer[s.taken:s.filled]
+	need := bufferSize
+	if len(have) >= 5 {
+		need = max(need, int(binary.BigEndian.Uint32(have[1:]))+1)
+	}
+	into := s.buffer
+	if len(into) < need || len(into) > need && need == bufferSize {
+		into = make([]byte, max(need, len(have)+bufferSize/2))
+	} else if s.taken < len(into)/2 && s.filled < len(into) {
+		return
+	}
+	s.filled = copy(into, have)
+	s.taken, s.buffer = 0, into
+}
+
+// rate tells whether frames come so fast that a pause saves work.
+type rate struct {
+	since  time.Time
+	frames int
+	fast   bool
+}
+
+// busyFrames in busyWindow is fast: some ten thousand a second.
+const (
+	busyFrames = 100
+	busyWindow = 5 * time.Millisecond
+)
+
+func (r *rate) busy(now time.Time) bool {
+	if passed := now.Sub(r.since); passed >= busyWindow {
+		r.fast = float64(r.frames) > busyFrames*float64(passed)/float64(busyWindow)
+		r.since, r.frames = now, 0
+	}
+	return r.fast
+}
+
+// ping notes that the server demanded a reply, and tells whether it does so again and again:
+// one that shuts down waits until everything is confirmed, which may be never.
+func (s *stream) ping(now time.Time) bool {
+	again := now.Sub(s.pings[0]) < time.Second
+	s.pings[0], s.pings[1], s.pings[2] = s.pings[1], s.pings[2], now
+	return again
+}
+
+// settle notes what may be forgotten.
+func (s *stream) settle(lsn pglogrepl.LSN) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if lsn > s.durable {
+		s.durable, s.dirty = lsn, true
+	}
+}
+
+// reach notes how far the log came.
+func (s *stream) reach(lsn pglogrepl.LSN) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.received = max(s.received, lsn)
+}
+
+// due tells whether a status should be sent.
+func (s *stream) due(now time.Time, every time.Duration) bool {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.dirty || now.Sub(s.reported) >= every
+}
+
+// report sends a Standby Status Update. The three places of it are all set: what is received,
+// and for flush and apply what is durable in the other store, which is what the server
+// forgets by. See "Streaming Replication Protocol".
+func (s *stream) report(now time.Time) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.received = max(s.received, s.durable)
+	body := append(make([]byte, 0, 34), pglogrepl.StandbyStatusUpdateByteID)
+	for _, lsn := range []pglogrepl.LSN{s.received, s.durable, s.durable} {
+		body = binary.BigEndian.AppendUint64(body, uint64(lsn))
+	}
+	body = binary.BigEndian.AppendUint64(body, uint64(now.UnixMicro()-epoch))
+	m := pgproto3.CopyData{Data: append(body, 0)}
+	b, err := m.Encode(nil)
+	if err != nil {
+		return err
+	}
+	if err := s.conn.SetWriteDeadline(now.Add(writeWithin)); err != nil {
+		return err
+	}
+	if _, err := s.conn.Write(b); err != nil {
+		return err
+	}
+	s.reported, s.dirty = now, false
+	return nil
+}
+
+const (
+	// epoch is 2000-01-01, from which PostgreSQL counts, in microseconds of Unix time.
+	epoch       = 946684800000000
+	writeWithin = 10 * time.Second
+)
+
+// close ends the connection, which frees the slot.
+func (s *stream) close() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	// Terminate: the server need not find out by itself.
+	if err := s.conn.SetDeadline(time.Now().Add(time.Second)); err == nil {
+		b, _ := (&pgproto3.Terminate{}).Encode(nil)
+		_, _ = s.conn.Write(b)
+	}
+	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}

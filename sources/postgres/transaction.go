@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"strings"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// What is larger than one of these is given out in parts.
+const (
+	partChanges = 16_384
+	partBytes   = 8 << 20
+)
+
+// relation is a table as the log describes it from some place on.
+type relation struct {
+	table *change.Table
+	// to is, for each column on the wire, its index in the columns of table, -1 for none.
+	to []int
+	// text: some column that is used keeps its text.
+	text bool
+}
+
+// transaction is what was read of the transaction at hand.
+type transaction struct {
+	open bool
+	// at is where it is: lsn where its commit record begins, and the index of the last change.
+	at     position
+	time   time.Time
+	tag    change.Tag
+	seen   bool // that it is tagged or not was told
+	skip   int  // so many changes were given out before the start
+	tx     *change.Tx
+	bytes  int
+	slab   []change.Value // rows are cut from it
+	behind int64
+}
+
+// add puts a change into the part at hand.
+func (t *transaction) add(c change.Change) {
+	t.part().Changes = append(t.tx.Changes, c)
+}
+
+func (t *transaction) part() *change.Tx {
+	if t.tx == nil {
+		t.tx = &change.Tx{Tag: t.tag}
+	}
+	return t.tx
+}
+
+// full tells whether the part at hand has to be given out before the transaction ends.
+func (t *transaction) full() bool {
+	return t.tx != nil && (len(t.tx.Changes) >= partChanges || t.bytes >= partBytes)
+}
+
+// cut gives out the part at hand, which ends at a position.
+func (t *transaction) cut(at position, partial bool) *change.Tx {
+	tx := t.part()
+	tx.Position, tx.Partial, tx.Behind = at.public(), partial, t.behind
+	t.tx, t.bytes = nil, 0
+	return tx
+}
+
+// alloc returns a row of n values.
+func (t *transaction) alloc(n int) change.Row {
+	if n > len(t.slab) {
+		t.slab = make([]change.Value, max(n, 256))
+	}
+	row := t.slab[:n:n]
+	t.slab = t.slab[n:]
+	return change.Row(row)
+}
+
+// row makes a row of a tuple. Columns that the tuple does not have are Unset.
+func (t *transaction) row(r *relation, tuple []field) (change.Row, error) {
+	row := t.alloc(len(r.table.Columns))
+	text, at := "", 0
+	if r.text {
+		text = joined(tuple)
+	}
+	for i := range tuple {
+		f := &tuple[i]
+		at += len(f.data)
+		if i >= len(r.to) || r.to[i] < 0 {
+			continue
+		}
+		v := &row[r.to[i]]
+		switch f.kind {
+		case 'n':
+			*v = change.NullValue()
+		case 't':
+			var err error
+			if *v, err = decodeField(r.table.Columns[r.to[i]].Kind, f.data, text, at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	t.bytes += len(text) + 32*len(row)
+	return row, nil
+}
+
+// joined copies the content of all fields at once.
+func joined(tuple []field) string {
+	size := 0
+	for i := range tuple {
+		size += len(tuple[i].data)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for i := range tuple {
+		b.Write(tuple[i].data)
+	}
+	return b.String()
+}
+
+// keyOf is change.Table.KeyOf without an allocation of its own.
+func (t *transaction) keyOf(table *change.Table, row change.Row) change.Row {
+	key := t.alloc(len(table.Key))
+	for i, c := range table.Key {
+		key[i] = row[c]
+	}
+	return key
+}
+
+// insert, update and remove take a change of a row.
+func (t *transaction) insert(r *relation, m *message) error {
+	after, err := t.row(r, m.new)
+	if err != nil {
+		return err
+	}
+	t.add(change.Change{Table: r.table, Key: t.keyOf(r.table, after), Before: change.Is(nil), After: change.Is(after), Time: t.time})
+	return nil
+}
+
+func (t *transaction) remove(r *relation, m *message) error {
+	before, err := t.row(r, m.old)
+	if err != nil {
+		return err
+	}
+	c := change.Change{Table: r.table, Key: t.keyOf(r.table, before), After: change.Is(nil), Time: t.time}
+	if m.image == 'O' {
+		c.Before = change.Is(before)
+	}
+	t.add(c)
+	return nil
+}
+
+func (t *transaction) update(r *relation, m *message) error {
+	after, err := t.row(r, m.new)
+	if err != nil {
+		return err
+	}
+	c := change.Change{Table: r.table, After: change.Is(after), Time: t.time}
+	if m.image == 0 {
+		c.Key = t.keyOf(r.table, after)
+		t.add(c)
+		return nil
+	}
+	old, err := t.row(r, m.old)
+	if err != nil {
+		return err
+	}
+	if m.image == 'O' {
+		// What is large and did not change is sent with the row as it was only.
+		for i := range m.new {
+			if m.new[i].kind == 'u' && i < len(r.to) && r.to[i] >= 0 {
+				after[r.to[i]] = old[r.to[i]]
+			}
+		}
+		c.Before = change.Is(old)
+	}
+	c.Key = t.keyOf(r.table, after)
+	if oldKey := t.keyOf(r.table, old); !oldKey.Equal(c.Key) {
+		t.add(change.Change{Table: r.table, Key: oldKey, Before: c.Before, After: change.Is(nil), Time: t.time})
+		c.Before = change.Is(nil)
+	}
+	t.add(c)
+	return nil
+}
