@@ -1,0 +1,182 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/sinks"
+)
+
+// The parts of a marker are columns of their own, so that a long list that did not change is
+// not written again with every transaction.
+const (
+	partMarker = iota
+	partDebts
+	partTables
+	// partOutcomes is the outcomes of the last transaction with writes, if they were not
+	// all Done.
+	partOutcomes
+	parts
+)
+
+func partName(part int) string { return [parts]string{"marker", "debts", "tables", "outcomes"}[part] }
+
+const (
+	// conflictsKept is how many conflicts of a link stay on record in one store.
+	conflictsKept = 10_000
+	// pruneEvery is after how many more of them the oldest are removed.
+	pruneEvery = 1000
+)
+
+// readMarker reads the marker of the link.
+func (s *session) readMarker(ctx context.Context, link string) (checkpoint.Marker, error) {
+	var m checkpoint.Marker
+	var bodies [3][]byte
+	_, err := s.run(ctx, step{
+		sql:  "SELECT marker, debts, tables FROM cdcsync.link WHERE link = $1",
+		bind: textual(link),
+		read: func(r *pgconn.ResultReader) error {
+			for r.NextRow() {
+				for i, b := range r.Values() {
+					bodies[i] = bytes.Clone(b)
+				}
+			}
+			return nil
+		},
+	})
+	if err == nil && bodies[partMarker] != nil {
+		m, err = checkpoint.DecodeMarker(bodies[partMarker])
+	}
+	if err == nil && bodies[partDebts] != nil {
+		m.Debts, err = checkpoint.DecodeDebts(bodies[partDebts])
+	}
+	if err == nil && bodies[partTables] != nil {
+		m.Tables, err = checkpoint.DecodeTables(bodies[partTables])
+	}
+	if err != nil {
+		return m, fmt.Errorf("read marker: %w", err)
+	}
+	return m, nil
+}
+
+// markerWriter writes the parts of the marker that changed.
+type markerWriter struct {
+	link string
+	// stored is what the database has of each part, next what the open transaction makes
+	// of it; nil: not known.
+	stored, next [parts][]byte
+	conflicts    array
+	// unpruned counts the conflicts recorded since old ones were removed, pending those of
+	// the open transaction.
+	unpruned, pending int
+}
+
+// step stores m, and the outcomes if they have to be known should the batch come again.
+func (w *markerWriter) step(m checkpoint.Marker, outcomes []sinks.Outcome) step {
+	head := m
+	head.Debts, head.Tables = nil, nil
+	bodies := [parts][]byte{
+		partMarker: checkpoint.AppendMarker(nil, head),
+		partDebts:  checkpoint.AppendDebts(nil, m.Debts),
+		partTables: checkpoint.AppendTables(nil, m.Tables),
+	}
+	if len(outcomes) > 0 {
+		bodies[partOutcomes] = appendOutcomes([]byte{}, outcomes)
+	}
+	w.next = w.stored
+	values := [][]byte{[]byte(w.link), strconv.AppendUint(nil, m.Apply, 10)}
+	formats := []int16{0, 0}
+	var sql strings.Builder
+	sql.WriteString("UPDATE cdcsync.link SET applied = $2")
+	for part, body := range bodies {
+		if body == nil || w.stored[part] != nil && bytes.Equal(w.stored[part], body) {
+			continue
+		}
+		w.next[part] = body
+		values, formats = append(values, body), append(formats, 1)
+		fmt.Fprintf(&sql, ", %s = $%d", partName(part), len(values))
+	}
+	sql.WriteString(" WHERE link = $1")
+	return step{sql: sql.String(), bind: func() ([][]byte, []int16) { return values, formats }}
+}
+
+// committed says that what was written last is durable.
+func (w *markerWriter) committed() {
+	w.stored = w.next
+	w.unpruned, w.pending = w.unpruned+w.pending, 0
+}
+
+// unknown says that it is not known what the database has.
+func (w *markerWriter) unknown() { w.stored, w.pending = [parts][]byte{}, 0 }
+
+// conflictSteps record the conflicts of the writes that are Done.
+func (w *markerWriter) conflictSteps(batch *sinks.Batch, outcomes []sinks.Outcome) []step {
+	var bodies [][]byte
+	for i := range batch.Writes {
+		if c := batch.Writes[i].Conflict; c != nil && outcomes[i].Verdict == sinks.Done {
+			bodies = append(bodies, checkpoint.AppendConflict(nil, *c))
+		}
+	}
+	if w.pending = len(bodies); w.pending == 0 {
+		return nil
+	}
+	w.conflicts.start(oidBytea, len(bodies))
+	for _, b := range bodies {
+		w.conflicts.bytes(b)
+	}
+	steps := []step{{
+		sql: `INSERT INTO cdcsync.conflict (link, body)
+			SELECT $1, u.body FROM unnest($2::bytea[]) WITH ORDINALITY AS u(body, o) ORDER BY u.o`,
+		bind: func() ([][]byte, []int16) { return [][]byte{[]byte(w.link), w.conflicts.b}, []int16{0, 1} },
+	}}
+	if w.unpruned+w.pending >= pruneEvery {
+		w.unpruned, w.pending = 0, 0
+		steps = append(steps, step{
+			sql: fmt.Sprintf(`DELETE FROM cdcsync.conflict WHERE link = $1 AND id <=
+				(SELECT id FROM cdcsync.conflict WHERE link = $1 ORDER BY id DESC OFFSET %d LIMIT 1)`, conflictsKept),
+			bind: textual(w.link),
+		})
+	}
+	return steps
+}
+
+// appendOutcomes encodes the outcomes that are not Done as their place, verdict and error.
+func appendOutcomes(b []byte, outcomes []sinks.Outcome) []byte {
+	for i, o := range outcomes {
+		if o.Verdict == sinks.Done {
+			continue
+		}
+		row := change.Row{change.Int(int64(i)), change.Int(int64(o.Verdict)), change.NullValue()}
+		if o.Err != nil {
+			row[2] = change.TextValue(o.Err.Error())
+		}
+		b = change.AppendRow(b, row)
+	}
+	return b
+}
+
+// decodeOutcomes returns the outcomes of a batch of n writes that was committed before.
+func decodeOutcomes(body []byte, n int) ([]sinks.Outcome, error) {
+	outcomes := make([]sinks.Outcome, n)
+	for len(body) > 0 {
+		row, rest, err := change.DecodeRow(body)
+		if err != nil || len(row) != 3 || row[0].Int64() < 0 || row[0].Int64() >= int64(n) {
+			return nil, fmt.Errorf("read outcomes: %w", errors.Join(change.ErrEncoding, err))
+		}
+		o := &outcomes[row[0].Int64()]
+		o.Verdict = sinks.Verdict(row[1].Int64())
+		if !row[2].IsNull() {
+			o.Err = errors.New(row[2].Str())
+		}
+		body = rest
+	}
+	return outcomes, nil
+}
