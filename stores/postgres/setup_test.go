@@ -1,0 +1,272 @@
+package postgres
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/integration/servers"
+)
+
+// setupSchema has a table for each replica identity, and partitions.
+const setupSchema = `
+CREATE TABLE a (id int PRIMARY KEY, x text, y text);
+CREATE TABLE f (id int PRIMARY KEY, x text); ALTER TABLE f REPLICA IDENTITY FULL;
+CREATE TABLE n (id int PRIMARY KEY, x text); ALTER TABLE n REPLICA IDENTITY NOTHING;
+CREATE TABLE i (id int NOT NULL, a int NOT NULL, x text); CREATE UNIQUE INDEX "other" ON i (a); CREATE UNIQUE INDEX "the Index" ON i (id);
+ALTER TABLE i REPLICA IDENTITY USING INDEX "the Index";
+CREATE TABLE p (id int PRIMARY KEY, x text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10) ;
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (id);
+CREATE TABLE p21 PARTITION OF p2 FOR VALUES FROM (10) TO (20);
+ALTER TABLE p21 REPLICA IDENTITY FULL;
+CREATE SCHEMA "s.x"; CREATE TABLE "s.x"."t""y" (id int PRIMARY KEY, "c ""d" text);`
+
+func TestSetupAgainChangesNothing(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, setupSchema)
+		s := open(t, db.DSN)
+		for _, whole := range []bool{false, true} {
+			n := Need{Link: "l", Tables: tables(t, s, "a", "f", "i", "p", `"s.x"."t""y"`), Whole: whole, Reads: true, Writes: true}
+			setup(t, s, n)
+			before := trace(t, db)
+			setup(t, s, n)
+			if after := trace(t, db); after != before {
+				t.Errorf("whole %v: it was\n%s\nand is\n%s", whole, before, after)
+			}
+			if problems, err := s.Preflight(t.Context(), n); err != nil || blockers(problems) != nil {
+				t.Errorf("whole %v: in the way: %v, %v", whole, blockers(problems), err)
+			}
+			if f, err := s.Footprint(t.Context(), n); err != nil || f.Create != nil {
+				t.Errorf("whole %v: to make: %q, %v", whole, f.Create, err)
+			}
+		}
+	})
+}
+
+// said is what problems print.
+func said(problems []Problem) (list []string) {
+	for i := range problems {
+		list = append(list, problems[i].Error())
+	}
+	return list
+}
+
+func blockers(problems []Problem) (list []string) {
+	for i := range problems {
+		if problems[i].Blocker {
+			list = append(list, problems[i].Error())
+		}
+	}
+	return list
+}
+
+// Tables and columns come and go, and the slot stays.
+func TestSetupChanges(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, setupSchema)
+		s := open(t, db.DSN)
+		all := tables(t, s, "a", "f")
+		lists := "SELECT tablename, attnames FROM pg_publication_tables WHERE pubname = 'cdcsync_l' ORDER BY 1"
+		for _, step := range []struct {
+			tables []*change.Table
+			want   string
+		}{
+			{[]*change.Table{cut(all[0], "id", "x")}, "a|{id,x}"},
+			{[]*change.Table{cut(all[0], "id", "x"), all[1]}, "a|{id,x}\nf|{id,x}"},
+			{[]*change.Table{cut(all[0], "id", "y"), all[1]}, "a|{id,y}\nf|{id,x}"},
+			{all, "a|{id,x,y}\nf|{id,x}"},
+			{all[1:], "f|{id,x}"},
+		} {
+			setup(t, s, Need{Link: "l", Tables: step.tables, Reads: true})
+			if got := db.SQL(t, lists); got != step.want {
+				t.Errorf("published %q, want %q", got, step.want)
+			}
+		}
+		// Somebody changed it.
+		for _, sql := range []string{"SET (publish = 'insert')", "SET (publish_via_partition_root = false)", "SET TABLE f WHERE (id > 3)", "DROP TABLE f"} {
+			db.SQL(t, "ALTER PUBLICATION cdcsync_l "+sql)
+			if hidden, err := connect(t, s).Unpublished(t.Context(), "l", all[1:]); err != nil || !slices.Equal(hidden, []string{"f"}) {
+				t.Errorf("after %s unpublished are %q, %v", sql, hidden, err)
+			}
+			setup(t, s, Need{Link: "l", Tables: all[1:], Reads: true})
+			if hidden, err := connect(t, s).Unpublished(t.Context(), "l", all[1:]); err != nil || hidden != nil {
+				t.Errorf("after %s and setup unpublished are %q, %v", sql, hidden, err)
+			}
+		}
+		if got := db.SQL(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"); got != "1" {
+			t.Errorf("%s slots", got)
+		}
+	})
+}
+
+func TestTeardownLeavesNoTrace(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, setupSchema)
+		s := open(t, db.DSN)
+		bare := func() string {
+			return db.SQL(t, `SELECT relname, relreplident FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+				WHERE relkind IN ('r', 'p') AND nspname IN ('public', 's.x') ORDER BY 1;
+				SELECT indexrelid::regclass FROM pg_index WHERE indisreplident`)
+		}
+		before, identities := stripped(trace(t, db)), bare()
+		all := tables(t, s, "a", "f", "n", "i", "p", `"s.x"."t""y"`)
+		setup(t, s, Need{Link: "one", Tables: all, Whole: true, Reads: true, Writes: true})
+		of1 := trace(t, db)
+		if full := bare(); strings.Count(full, "|f") != 8 {
+			t.Errorf("not all tables have REPLICA IDENTITY FULL:\n%s", full)
+		}
+		setup(t, s, Need{Link: "two-2", Tables: all, Whole: true, Reads: true})
+		setup(t, s, Need{Link: "three", Tables: all, Writes: true})
+		for _, link := range []string{"two-2", "three", "never"} {
+			teardown(t, s, link)
+		}
+		if got := trace(t, db); got != of1 {
+			t.Errorf("link one had\n%s\nand has\n%s", of1, got)
+		}
+		setup(t, s, Need{Link: "two", Tables: all, Whole: true, Reads: true, Writes: true})
+		teardown(t, s, "one")
+		if full := bare(); strings.Count(full, "|f") != 8 {
+			t.Errorf("the identities that link two needs are gone:\n%s", full)
+		}
+		for range 2 {
+			teardown(t, s, "two")
+			if got := stripped(trace(t, db)); got != before {
+				t.Errorf("there was\n%s\nand is\n%s", before, got)
+			}
+			if got := bare(); got != identities {
+				t.Errorf("identities were\n%s\nand are\n%s", identities, got)
+			}
+		}
+	})
+}
+
+func teardown(t *testing.T, s *Store, link string) {
+	t.Helper()
+	if err := s.Teardown(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stripped is a trace without the transactions.
+func stripped(trace string) string {
+	var lines []string
+	for line := range strings.Lines(trace) {
+		parts := strings.Split(line, "|")
+		if len(parts) > 2 && parts[0] != "slot" {
+			parts = slices.Delete(parts, 1, 2)
+		}
+		lines = append(lines, strings.Join(parts, "|"))
+	}
+	return strings.Join(lines, "")
+}
+
+// What others keep in the schema stays.
+func TestTeardownLeavesOthers(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		s := open(t, db.DSN)
+		setup(t, s, Need{Link: "l", Tables: tables(t, s), Reads: true})
+		db.SQL(t, "CREATE TABLE cdcsync.mine (x int)")
+		teardown(t, s, "l")
+		if got := db.SQL(t, "SELECT relname FROM pg_class WHERE relnamespace = 'cdcsync'::regnamespace"); got != "mine" {
+			t.Errorf("left in the schema: %q", got)
+		}
+	})
+}
+
+// A slot that another session reads from is dropped once that is ended.
+func TestTeardownWhileRead(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		s := open(t, db.DSN)
+		setup(t, s, Need{Link: "l", Tables: tables(t, s), Reads: true})
+		reader, err := s.ConnectReplication(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = (&Conn{PgConn: reader}).Close() }()
+		name := Slot("l", db.Name)
+		if _, err := reader.Exec(t.Context(), "SELECT 1").ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		reader.Frontend().SendQuery(&pgproto3.Query{String: "START_REPLICATION SLOT " + name + ` LOGICAL 0/0 (proto_version '1', publication_names 'cdcsync_l')`})
+		if err := reader.Frontend().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		await(t, db, "SELECT active FROM pg_replication_slots WHERE slot_name = '"+name+"'", "t")
+		teardown(t, s, "l")
+		if got := db.SQL(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"); got != "0" {
+			t.Errorf("%s slots", got)
+		}
+	})
+}
+
+// await waits until a query answers.
+func await(t *testing.T, db *servers.Database, query, want string) {
+	t.Helper()
+	got := ""
+	for range 500 {
+		if got = db.SQL(t, query); got == want {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%s gives %s, want %s", query, got, want)
+}
+
+// While a transaction is open no slot can be made: setup says whose it is, and leaves nothing
+// half made.
+func TestSetupWaitsForTransactions(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		s := open(t, db.DSN)
+		s.slotWithin = 300 * time.Millisecond
+		n := Need{Link: "l", Tables: tables(t, s), Reads: true}
+		slots := "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+		application := connect(t, s)
+		if err := application.Do(t.Context(), "BEGIN; INSERT INTO public.a VALUES (1)"); err != nil {
+			t.Fatal(err)
+		}
+		fails := func(want string) {
+			t.Helper()
+			err := s.Setup(t.Context(), n)
+			if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), want) {
+				t.Errorf("setup says %v, want %s", err, want)
+			}
+			if got := db.SQL(t, slots); got != "0" {
+				t.Errorf("%s slots are left", got)
+			}
+		}
+		fails("since 2")
+		if err := application.Do(t.Context(), "PREPARE TRANSACTION 'long ago "+db.Name+"'"); err != nil {
+			t.Fatal(err)
+		}
+		fails("prepared long ago")
+		if err := application.Do(t.Context(), "COMMIT PREPARED 'long ago "+db.Name+"'"); err != nil {
+			t.Fatal(err)
+		}
+		s.slotWithin = time.Minute
+		setup(t, s, n)
+	})
+}
+
+// A slot that is new has a log of its own: positions of the one before are lost.
+func TestSetupAfterSlotIsGone(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		s := open(t, db.DSN)
+		n := Need{Link: "l", Tables: tables(t, s), Reads: true}
+		setup(t, s, n)
+		generation := db.SQL(t, "SELECT generation FROM cdcsync.link")
+		db.SQL(t, "SELECT pg_drop_replication_slot('"+Slot("l", db.Name)+"')")
+		setup(t, s, n)
+		if got := db.SQL(t, "SELECT generation FROM cdcsync.link"); got == "" || got == generation {
+			t.Errorf("the generation was %q and is %q", generation, got)
+		}
+	})
+}
