@@ -5,6 +5,7 @@ package sinks
 
 import (
 	"context"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -49,6 +50,9 @@ type Batch struct {
 	Marker checkpoint.Marker
 	// Prior is the Apply of the last batch before this one of which something was done.
 	Prior uint64
+	// Time is the latest commit time among the changes in it, zero if not known; a sink that
+	// can carries it along as the commit time.
+	Time time.Time
 }
 
 // Write is one row to be written on condition.
