@@ -57,6 +57,9 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 			return nil, fmt.Errorf("read the %s store %q: %w", change.Side(s), link.Stores[s].Name, err)
 		}
 	}
+	if err := b.refuseSame(ctx); err != nil {
+		return nil, err
+	}
 	b.pairs, b.diags = configs.Bind(link, b.catalogues[0].tables, b.catalogues[1].tables)
 	b.pairs = parentsFirst(b.pairs, [2]map[string][]string{b.catalogues[0].parents, b.catalogues[1].parents})
 	for s, c := range b.catalogues {
@@ -67,6 +70,24 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 		}
 	}
 	return b, nil
+}
+
+// refuseSame notes whether both stores are one database: what the link keeps for one side
+// would be taken for that of the other, and its own writes for changes.
+func (b *binding) refuseSame(ctx context.Context) error {
+	var identities [2]string
+	for s, st := range b.stores {
+		var err error
+		if identities[s], err = st.Identity(ctx); err != nil {
+			return fmt.Errorf("read the %s store %q: %w", change.Side(s), b.link.Stores[s].Name, err)
+		}
+	}
+	if identities[0] == identities[1] {
+		b.problems[change.Right] = append(b.problems[change.Right], problem{Blocker: true,
+			Summary: fmt.Sprintf("it is the same database as store %q", b.link.Stores[change.Left].Name),
+			Remedy:  "a link is between two databases: mend the dsn of one of them"})
+	}
+	return nil
 }
 
 // err returns what makes the binding unusable, or nil.

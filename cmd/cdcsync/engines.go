@@ -18,6 +18,8 @@ func openStore(s *configs.Store) (store, error) {
 	switch s.Engine {
 	case "sqlite":
 		return openSQLite(s)
+	case "postgres":
+		return openPostgres(s)
 	default:
 		return nil, fmt.Errorf("open store %q: there is no engine %q", s.Name, s.Engine)
 	}
@@ -28,6 +30,9 @@ func openStore(s *configs.Store) (store, error) {
 type store interface {
 	// Catalogue reads the tables of the store.
 	Catalogue(ctx context.Context) (*catalogue, error)
+	// Identity returns what tells the database apart from all others, in whatever way its
+	// dsn is written.
+	Identity(ctx context.Context) (string, error)
 	// Footprint says what the link has in the store, and what Setup would make.
 	Footprint(ctx context.Context, n needs) (footprint, error)
 	// Count returns how many rows a table has.

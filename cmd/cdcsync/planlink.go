@@ -83,7 +83,11 @@ func (l *linkPlan) planStore(ctx context.Context, b *binding, s change.Side) {
 		return
 	}
 	sp.Existing, sp.Create = append(sp.Existing, f.existing...), append(sp.Create, f.create...)
-	sp.Problems = append(sp.Problems, f.problems...)
+	for _, p := range f.problems {
+		if !slices.Contains(sp.Problems, p) { // bind may have met it already
+			sp.Problems = append(sp.Problems, p)
+		}
+	}
 }
 
 // planTable says what a bound pair does with its columns.

@@ -13,9 +13,10 @@ func newSetup() *cobra.Command {
 	return &cobra.Command{
 		Use:   "setup FILE|DIR...",
 		Short: "Make in the stores what the links need there",
-		Long: `setup makes the tables and triggers that the links keep in their stores (plan lists them),
-where they are missing. From then on changes are captured, also while nothing runs. run
-does the same for itself; setup is for those who want it done before.`,
+		Long: `setup makes what the links need in their stores (plan lists it), where it is missing: in
+SQLite tables and triggers, in PostgreSQL a schema, a publication and a replication slot.
+From then on changes are captured, also while nothing runs. run does the same for itself;
+setup is for those who want it done before.`,
 		Example: "  cdcsync setup shop.hcl",
 		Args:    paths,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -70,6 +71,15 @@ func (s *sqliteStore) snapshot(ctx context.Context, f func(*sqlite.Conn) error) 
 
 func sqliteProblem(p *sqlite.Problem) problem {
 	return problem{Table: p.Table, Summary: p.Summary, Remedy: p.Remedy, Statement: p.Statement, Blocker: true}
+}
+
+// Identity implements store.
+func (s *sqliteStore) Identity(context.Context) (string, error) {
+	path, err := filepath.EvalSymlinks(s.db.Path())
+	if err != nil {
+		return "", fmt.Errorf("find out which file it is: %w", err)
+	}
+	return "sqlite " + path, nil
 }
 
 // Count implements store.

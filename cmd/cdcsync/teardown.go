@@ -18,7 +18,7 @@ func newTeardown() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "teardown FILE|DIR...",
 		Short: "Remove from the stores whatever the links keep there",
-		Long: `teardown removes the tables and triggers of the links from their stores, with the conflicts
+		Long: `teardown removes whatever the links keep in their stores (plan lists it), with the conflicts
 that are recorded there, and leaves no trace. The rows of the tables stay as they are.
 What was changed and not yet synchronized is forgotten.`,
 		Example: "  cdcsync teardown shop.hcl\n  cdcsync teardown shop.hcl --link crm",

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/router"
+	postgressink "github.com/cdcsync/cdcsync/sinks/postgres"
+	postgressource "github.com/cdcsync/cdcsync/sources/postgres"
+	"github.com/cdcsync/cdcsync/stores/postgres"
+)
+
+// postgresStore is a store in a PostgreSQL database.
+type postgresStore struct{ db *postgres.Store }
+
+func openPostgres(s *configs.Store) (store, error) {
+	db, err := postgres.Open(s.DSN.Reveal(), s.Insecure)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", s.Name, err) // it does not show the dsn
+	}
+	return &postgresStore{db: db}, nil
+}
+
+// Catalogue implements store.
+func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
+	c := &catalogue{parents: map[string][]string{}, refused: map[string]problem{}}
+	err := s.snapshot(ctx, func(conn *postgres.Conn) error {
+		tables, err := conn.Catalogue(ctx)
+		if err != nil {
+			return err
+		}
+		for name, t := range tables {
+			c.tables = append(c.tables, t.Table)
+			c.parents[name] = t.References
+			if t.Refused != nil {
+				c.refused[name] = postgresProblem(t.Refused)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, postgres.Classify("read catalogue", err)
+	}
+	slices.SortFunc(c.tables, func(a, b *change.Table) int { return strings.Compare(a.Name, b.Name) })
+	return c, nil
+}
+
+// snapshot runs f on a connection of its own, in one transaction that sees one moment.
+func (s *postgresStore) snapshot(ctx context.Context, f func(*postgres.Conn) error) (err error) {
+	conn, err := s.db.Connect(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return conn.Snapshot(ctx, func() error { return f(conn) })
+}
+
+func postgresProblem(p *postgres.Problem) problem {
+	return problem{Table: p.Table, Summary: p.Summary, Remedy: p.Remedy, Statement: p.Statement, Blocker: p.Blocker}
+}
+
+// postgresNeed is n as the store package has it.
+func postgresNeed(n needs) postgres.Need {
+	return postgres.Need{Link: n.link, Tables: n.tables, Whole: n.capture == configs.CaptureRows, Reads: n.reads, Writes: n.writes}
+}
+
+// Identity implements store.
+func (s *postgresStore) Identity(ctx context.Context) (string, error) {
+	identity, err := s.db.Identity(ctx)
+	return "postgres " + identity, err
+}
+
+// Count implements store.
+func (s *postgresStore) Count(ctx context.Context, table string) (n int64, err error) {
+	err = s.snapshot(ctx, func(conn *postgres.Conn) error {
+		tables, err := conn.Catalogue(ctx)
+		if err != nil {
+			return err
+		}
+		t := tables[table]
+		if t == nil {
+			return errors.New("there is no such table")
+		}
+		n, err = conn.Int(ctx, "SELECT count(*) FROM "+t.Qualified())
+		return err
+	})
+	return n, postgres.Classify("count the rows of table "+table, err)
+}
+
+// Footprint implements store.
+func (s *postgresStore) Footprint(ctx context.Context, n needs) (f footprint, err error) {
+	found, err := s.db.Footprint(ctx, postgresNeed(n))
+	if err != nil {
+		return f, err
+	}
+	f.existing, f.create = found.Existing, found.Create
+	problems, err := s.db.Preflight(ctx, postgresNeed(n))
+	for i := range problems {
+		f.problems = append(f.problems, postgresProblem(&problems[i]))
+	}
+	return f, err
+}
+
+// Setup implements store. It does nothing while something is in the way: a table that is
+// published before its replica identity is right refuses what the application writes.
+func (s *postgresStore) Setup(ctx context.Context, n needs) error {
+	problems, err := s.db.Preflight(ctx, postgresNeed(n))
+	if err != nil {
+		return err
+	}
+	if err := blocked(problems); err != nil {
+		return err
+	}
+	return s.db.Setup(ctx, postgresNeed(n))
+}
+
+// blocked makes the blockers among problems an error, which passes by itself only if all of
+// them do.
+func blocked(problems []postgres.Problem) error {
+	var first *postgres.Problem
+	class, number := change.Transient, 0
+	for i := range problems {
+		p := &problems[i]
+		if !p.Blocker {
+			continue
+		}
+		if number++; first == nil || p.Class == change.PositionLost {
+			first = p
+		}
+		if p.Class != change.Transient && class != change.PositionLost {
+			class = p.Class
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	more := ""
+	if number > 1 {
+		more = fmt.Sprintf(", and %d more: plan lists them", number-1)
+	}
+	return &change.Error{Op: "look for what is in the way", Class: class, Err: fmt.Errorf("%w%s", first, more)}
+}
+
+// Teardown implements store.
+func (s *postgresStore) Teardown(ctx context.Context, link string) error {
+	return s.db.Teardown(ctx, link)
+}
+
+// Open implements store.
+func (s *postgresStore) Open(n needs) router.Store {
+	var st router.Store
+	var window *postgressource.Window
+	if n.reads {
+		// What the source reads tells the looker which rows a look may show.
+		window = &postgressource.Window{}
+		st.Source = postgressource.New(s.db, n.link, n.tables, window)
+	}
+	st.Looker = postgressource.NewLooker(s.db, n.link, window)
+	if n.writes {
+		st.Sink = postgressink.New(s.db, n.link)
+	}
+	return st
+}
+
+// Journal implements store.
+func (s *postgresStore) Journal(link string) journal { return postgressink.NewJournal(s.db, link) }
