@@ -101,6 +101,9 @@ func (t *Type) Same(column, text string) string {
 	case t.Base == oidBpchar, t.Base == oidInet, t.Base == oidCIDR, t.Base == oidBool, t.Base == oidChar:
 		// A cast to text does not print these as they come out: compare what comes out.
 		return "format('%s', " + column + `) COLLATE "C" IS NOT DISTINCT FROM coalesce(` + text + `, '') COLLATE "C" AND (` + column + " IS NULL) = (" + text + " IS NULL)"
+	case t.Base == oidFloat4, t.Base == oidFloat8:
+		// The text is one of several for the same number: compare how the server prints it.
+		return column + `::text COLLATE "C" IS NOT DISTINCT FROM ` + text + "::" + t.Cast + `::text COLLATE "C"`
 	default:
 		return column + `::text COLLATE "C" IS NOT DISTINCT FROM ` + text + ` COLLATE "C"`
 	}
