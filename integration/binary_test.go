@@ -15,10 +15,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
 // binary is the program under test, built once.
 var binary string
+
+// pool is the database servers of the tests.
+var pool servers.Pool
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -38,7 +43,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build cdcsync: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return pool.Main(m)
 }
 
 // process is a running cdcsync.
