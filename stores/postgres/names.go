@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 )
 
@@ -19,16 +20,11 @@ func TagContent(link string, apply uint64) string { return fmt.Sprintf("%d %s", 
 // ParseTag reads what TagContent wrote; ok is false for anything else.
 func ParseTag(content string) (link string, apply uint64, ok bool) {
 	number, link, ok := strings.Cut(content, " ")
-	if !ok {
+	apply, err := strconv.ParseUint(number, 10, 64)
+	if !ok || err != nil || apply == 0 {
 		return "", 0, false
 	}
-	for _, c := range number {
-		if c < '0' || c > '9' || apply > (1<<64-1)/10-1 {
-			return "", 0, false
-		}
-		apply = 10*apply + uint64(c-'0')
-	}
-	return link, apply, apply > 0
+	return link, apply, true
 }
 
 // Publication returns the name of a link's publication.

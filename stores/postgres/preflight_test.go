@@ -134,8 +134,9 @@ var faults = []fault{
 	{sql: `CREATE UNIQUE INDEX v ON s."B.b" (v); ALTER TABLE s."B.b" ALTER v SET NOT NULL, REPLICA IDENTITY USING INDEX v`, want: "its replica identity is not its key: it logs v", table: `s."B.b"`, keys: true},
 	{sql: `ALTER TABLE s.a REPLICA IDENTITY DEFAULT, DROP CONSTRAINT a_pkey, ADD CONSTRAINT "a Pkey" PRIMARY KEY (id) INCLUDE (x) DEFERRABLE`, want: "its primary key is DEFERRABLE", table: "s.a", keys: true},
 	{sql: "ALTER TABLE s.a REPLICA IDENTITY DEFAULT, DROP CONSTRAINT \"a Pkey\", ADD CONSTRAINT a_pkey PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED", want: "it has no replica identity", table: "s.a", keys: true, read: true},
-	{sql: "ALTER TABLE s.a DROP CONSTRAINT a_pkey, ADD CONSTRAINT a_pkey PRIMARY KEY (id), REPLICA IDENTITY FULL; ALTER PUBLICATION cdcsync_l DROP TABLE s.a; ALTER TABLE s.a SET UNLOGGED", want: "it is unlogged", table: "s.a"},
-	{sql: `ALTER PUBLICATION cdcsync_l SET TABLE s.a, s."B.b", s.p; CREATE SEQUENCE s."S q"; ALTER TABLE s.a ALTER id SET DEFAULT nextval('s."S q"')`, want: `its key id takes numbers from sequence "s"."S q"`, table: "s.a", warning: true},
+	{sql: `ALTER TABLE s.a DROP CONSTRAINT a_pkey, ADD CONSTRAINT a_pkey PRIMARY KEY (id), REPLICA IDENTITY FULL;
+		ALTER TABLE s."B.b" REPLICA IDENTITY FULL; ALTER TABLE s.p REPLICA IDENTITY FULL; ALTER TABLE s.p1 REPLICA IDENTITY FULL;
+		CREATE SEQUENCE s."S q"; ALTER TABLE s.a ALTER id SET DEFAULT nextval('s."S q"')`, want: `its key id takes numbers from sequence "s"."S q"`, table: "s.a", warning: true},
 	{sql: "ALTER TABLE s.a ALTER id DROP DEFAULT; ALTER TABLE s.a ALTER id ADD GENERATED ALWAYS AS IDENTITY", want: `its key id takes numbers from sequence "s"."a_id_seq"`, table: "s.a", warning: true},
 	{sql: "REVOKE EXECUTE ON FUNCTION pg_replication_origin_oid(text) FROM $ROLE", want: "may not use replication origins", warning: true},
 	{sql: "SELECT pg_create_logical_replication_slot('$SLOT', 'test_decoding')", want: "belongs to another database or another program"},
@@ -182,6 +183,16 @@ func TestPreflightOwner(t *testing.T) {
 			t.Errorf("in the way: %q", found)
 		}
 		setup(t, s, n)
+		db.SQL(t, "CREATE UNLOGGED TABLE u (id int PRIMARY KEY); GRANT ALL ON u TO "+name)
+		one := Need{Link: "u", Tables: tables(t, s, "u"), Reads: true}
+		unlogged := preflightOf(t, s, one)
+		if !strings.Contains(strings.Join(said(unlogged), "\n"), "it is unlogged") {
+			t.Errorf("in the way: %q", said(unlogged))
+		}
+		db.SQL(t, "ALTER TABLE u OWNER TO "+name+";"+unlogged[0].Statement)
+		if found := blockers(preflightOf(t, s, one)); found != nil {
+			t.Errorf("in the way: %q", found)
+		}
 		n.Tables = append(tables(t, s, "s.a"), &change.Table{Name: "s.none"})
 		found := blockers(preflightOf(t, s, n))
 		if len(found) != 1 || !strings.Contains(found[0], "s.none: there is no such table") {
