@@ -23,15 +23,21 @@ import (
 // The commands are tried from outside: "cdcsync" in the scripts is this test binary, which
 // runs main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cdcsync": main})
+	testscript.Main(tests{m}, map[string]func(){"cdcsync": main})
 }
 
 // canary is in the dsn of every store of the scripts; nothing may print it.
 const canary = "canary7f3a"
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := params()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// params are what all scripts are run with.
+func params() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -54,7 +60,7 @@ func TestScripts(t *testing.T) {
 			"expand": expand, "sql": sql, "same": same, "barrier": barrier, "listening": listening, "quiet": quiet, "exitcode": exitcode,
 			"settled": settled, "shows": shows,
 		},
-	})
+	}
 }
 
 func freeAddress() (string, error) {
