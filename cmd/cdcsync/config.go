@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 
@@ -41,7 +40,7 @@ func showBinding(w io.Writer, b *binding) error {
 	}
 	for s, problems := range b.problems {
 		for _, p := range problems {
-			fmt.Fprintf(w, "%s: store %q: %s\n\n", severity(p.Blocker), b.link.Stores[s].Name, p.Error())
+			p.print(w, b.link.Stores[s].Name)
 		}
 	}
 	if b.err() != nil {

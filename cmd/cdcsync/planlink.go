@@ -160,7 +160,10 @@ func (l *linkPlan) planRows(ctx context.Context, b *binding, s change.Side, samp
 			err = side.try(ctx, looker, p, s, sample)
 		}
 		if err != nil {
-			l.fail(s, err)
+			// A role that lacks a privilege has been told which.
+			if !slices.ContainsFunc(l.side(s).Problems, func(p problem) bool { return p.Blocker }) {
+				l.fail(s, err)
+			}
 			break
 		}
 		if side.Unfit > 0 {

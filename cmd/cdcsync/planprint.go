@@ -44,14 +44,19 @@ func (l *linkPlan) print(w io.Writer) error {
 	}
 	for s := change.Left; s <= change.Right; s++ {
 		for _, p := range l.side(s).Problems {
-			fmt.Fprintf(w, "%s: store %q: %s\n", severity(p.Blocker), l.side(s).Store, printable(p.Error()))
-			if p.Statement != "" {
-				fmt.Fprintf(w, "  %s\n", p.Statement)
-			}
-			fmt.Fprintln(w)
+			p.print(w, l.side(s).Store)
 		}
 	}
 	return nil
+}
+
+// print prints a problem of a store, with the statement that mends it.
+func (p problem) print(w io.Writer, store string) {
+	fmt.Fprintf(w, "%s: store %q: %s\n", severity(p.Blocker), store, printable(p.Error()))
+	if p.Statement != "" {
+		fmt.Fprintf(w, "  %s\n", printable(p.Statement))
+	}
+	fmt.Fprintln(w)
 }
 
 func (s *storePlan) print(w io.Writer, side change.Side) {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,9 +52,23 @@ func TestPostgresScripts(t *testing.T) {
 						env.Setenv(strings.ToUpper(side)+"_DSN", dsn)
 						env.Setenv(strings.ToUpper(side)+"_DB", db.Name)
 					}
+					role := roleOf(databases["left"])
+					dsn, err := url.Parse(databases["left"].DSN)
+					if err != nil {
+						return err
+					}
+					dsn.User = url.UserPassword(role, "none")
+					env.Setenv("ROLE", role)
+					env.Setenv("ROLE_DSN", dsn.String())
 					return nil
 				}
-				p.Cmds["pg"] = func(ts *testscript.TestScript, neg bool, args []string) { pg(t, ts, databases[args[0]], args[1:]) }
+				p.Cmds["pgmend"] = func(ts *testscript.TestScript, neg bool, args []string) {
+					pgmend(ts, server, databases[args[0]], args[1])
+				}
+				t.Cleanup(func() { dropRole(t, databases["left"]) })
+				p.Cmds["pg"] = func(ts *testscript.TestScript, neg bool, args []string) {
+					pg(ts, server, databases[args[0]], args[1:])
+				}
 				testscript.Run(t, p)
 			})
 		}
@@ -70,10 +87,50 @@ func withCanary(dsn string) (string, error) {
 	return u.String(), nil
 }
 
-// pg runs statements on a database and prints the rows: pg left|right STATEMENT...
-func pg(t *testing.T, ts *testscript.TestScript, db *servers.Database, statements []string) {
-	if out := db.SQL(t, strings.Join(statements, ";\n")); out != "" {
+// pg runs statements on a database and prints the rows, with the variables of the script in
+// them: pg left|right STATEMENT...
+func pg(ts *testscript.TestScript, server *servers.Server, db *servers.Database, statements []string) {
+	text := os.Expand(strings.Join(statements, ";\n"), ts.Getenv)
+	out, err := server.SQL(context.Background(), db.Name, text)
+	if err != nil {
+		ts.Fatalf("%s: %v", text, err)
+	}
+	if out != "" {
 		fmt.Fprintln(ts.Stdout(), out)
+	}
+}
+
+// pgmend runs the statements that plan printed for the store called left: pgmend left FILE
+func pgmend(ts *testscript.TestScript, server *servers.Server, db *servers.Database, plan string) {
+	problem := ""
+	for line := range strings.Lines(ts.ReadFile(plan)) {
+		if strings.Contains(problem, `: store "left": `) && strings.HasPrefix(line, "  ") && !strings.Contains(line, "max_slot_wal_keep_size") {
+			pg(ts, server, db, []string{line})
+		}
+		problem = line
+	}
+}
+
+// roleOf is the name of a role that a script may make beside a database.
+func roleOf(db *servers.Database) string { return db.Name + "_role" }
+
+func dropRole(t *testing.T, db *servers.Database) {
+	s, err := postgres.Open(db.DSN, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	conn, err := s.Connect(ctx, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	there, err := conn.Bool(ctx, "SELECT true FROM pg_roles WHERE rolname = $1", roleOf(db))
+	if err == nil && there {
+		err = conn.Do(ctx, fmt.Sprintf("DROP OWNED BY %s CASCADE; DROP ROLE %[1]s", roleOf(db)))
+	}
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
