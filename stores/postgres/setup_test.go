@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -117,7 +118,7 @@ func TestTeardownLeavesNoTrace(t *testing.T) {
 		all := tables(t, s, "a", "f", "n", "i", "p", `"s.x"."t""y"`)
 		setup(t, s, Need{Link: "one", Tables: all, Whole: true, Reads: true, Writes: true})
 		of1 := trace(t, db)
-		if full := bare(); strings.Count(full, "|f") != 8 {
+		if full := bare(); strings.Count(full, "|f") != 9 {
 			t.Errorf("not all tables have REPLICA IDENTITY FULL:\n%s", full)
 		}
 		setup(t, s, Need{Link: "two-2", Tables: all, Whole: true, Reads: true})
@@ -130,7 +131,7 @@ func TestTeardownLeavesNoTrace(t *testing.T) {
 		}
 		setup(t, s, Need{Link: "two", Tables: all, Whole: true, Reads: true, Writes: true})
 		teardown(t, s, "one")
-		if full := bare(); strings.Count(full, "|f") != 8 {
+		if full := bare(); strings.Count(full, "|f") != 9 {
 			t.Errorf("the identities that link two needs are gone:\n%s", full)
 		}
 		for range 2 {
@@ -175,6 +176,53 @@ func TestTeardownLeavesOthers(t *testing.T) {
 		teardown(t, s, "l")
 		if got := db.SQL(t, "SELECT relname FROM pg_class WHERE relnamespace = 'cdcsync'::regnamespace"); got != "mine" {
 			t.Errorf("left in the schema: %q", got)
+		}
+	})
+}
+
+// A table that the owner changed meanwhile is no reason to fail, and keeps what it was given.
+func TestTeardownAfterChanges(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, setupSchema)
+		s := open(t, db.DSN)
+		setup(t, s, Need{Link: "l", Tables: tables(t, s, "a", "n", "i", "p"), Whole: true, Reads: true})
+		db.SQL(t, `DROP INDEX "the Index"; DROP TABLE n; ALTER TABLE a REPLICA IDENTITY NOTHING; DROP TABLE p1`)
+		teardown(t, s, "l")
+		got := db.SQL(t, "SELECT relname, relreplident FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1")
+		if want := "a|n\nf|f\ni|d\np|d\np2|d\np21|f"; got != want {
+			t.Errorf("identities are %q, want %q", got, want)
+		}
+	})
+}
+
+// Two roles have a link each in one schema, which is gone with that of the one that made it.
+func TestTwoRoles(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		first, one := role(t, db)
+		second, two := role(t, db)
+		db.SQL(t, fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s; GRANT ALL ON SCHEMA public TO %[2]s, %[3]s; CREATE TABLE t (id int PRIMARY KEY); GRANT ALL ON t TO %[2]s, %[3]s",
+			db.Name, first, second))
+		n := Need{Link: "one", Tables: tables(t, open(t, db.DSN), "t"), Writes: true}
+		setup(t, one, n)
+		n.Link = "two"
+		found := preflightOf(t, two, n)
+		for _, want := range []string{"may not use schema cdcsync", "may not read and write the tables of schema cdcsync"} {
+			db.SQL(t, about(t, found, want).Statement)
+		}
+		if found := blockers(preflightOf(t, two, n)); found != nil {
+			t.Errorf("in the way: %q", found)
+		}
+		setup(t, two, n)
+		teardown(t, one, "one")
+		setup(t, one, Need{Link: "one", Tables: n.Tables, Writes: true})
+		teardown(t, one, "one")
+		teardown(t, two, "two")
+		if got := db.SQL(t, "SELECT count(*) FROM cdcsync.link"); got != "0" {
+			t.Errorf("%s links are left", got)
+		}
+		teardown(t, one, "one")
+		if got := db.SQL(t, "SELECT count(*) FROM pg_namespace WHERE nspname = 'cdcsync'"); got != "0" {
+			t.Errorf("%s schemas are left", got)
 		}
 	})
 }

@@ -65,7 +65,11 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	}
 	type restore struct{ relation, was string }
 	var all []restore
-	err = c.Query(ctx, `DELETE FROM cdcsync.identity i WHERE link = $1 RETURNING relation, was,
+	// An index that is gone cannot be the identity again.
+	err = c.Query(ctx, `DELETE FROM cdcsync.identity i WHERE link = $1 RETURNING relation,
+		CASE WHEN was NOT LIKE 'USING INDEX %' OR EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
+			WHERE x.indrelid = to_regclass(relation) AND x.indisvalid AND was = 'USING INDEX "' || replace(n.relname, '"', '""') || '"')
+		THEN was ELSE 'DEFAULT' END,
 		EXISTS (SELECT FROM cdcsync.identity o WHERE o.relation = i.relation AND o.link <> i.link),
 		EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(relation) AND relreplident = 'f')`,
 		func(v [][]byte) error {
@@ -89,6 +93,11 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	}
 	if left, err := c.Int(ctx, "SELECT count(*) FROM cdcsync.link"); err != nil || left > 0 {
 		return err
+	}
+	owned, err := c.Bool(ctx, `SELECT bool_and(pg_has_role(r.relowner, 'USAGE')) FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+		WHERE n.nspname = 'cdcsync' AND r.relname IN ('link', 'conflict', 'identity')`)
+	if err != nil || !owned {
+		return err // another role made them, and keeps them
 	}
 	if err := c.Do(ctx, "DROP TABLE cdcsync.link, cdcsync.conflict, cdcsync.identity"); err != nil {
 		return fmt.Errorf("drop the tables of schema cdcsync: %w", err)
