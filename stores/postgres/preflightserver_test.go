@@ -27,6 +27,7 @@ func about(t *testing.T, found []Problem, want string) Problem {
 // A server that is set up for nothing of the kind: everything is said at once, and after the
 // statements and a restart nothing is in the way.
 func TestPreflightServer(t *testing.T) {
+	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +72,7 @@ func TestPreflightServer(t *testing.T) {
 
 // A slot that the server gave up is noticed, and so is one that it is about to.
 func TestPreflightSlotLost(t *testing.T) {
+	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -21,6 +21,8 @@ func TestMain(m *testing.M) { os.Exit(pool.Main(m)) }
 
 // each runs a test in an empty database of every version.
 func each(t *testing.T, test func(t *testing.T, db *servers.Database)) {
+	t.Helper()
+	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -47,15 +47,25 @@ func (s *Store) Setup(ctx context.Context, n Need) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := conn.setup(ctx, n, s.slotWithin); err != nil {
-		return Classify("set up link "+n.Link, err)
+	return classifyLocked("set up link "+n.Link, conn.setup(ctx, n, s.slotWithin))
+}
+
+// lockBriefly keeps the change of a table from waiting long for the application's
+// transactions: whoever comes later to the table waits behind it.
+const lockBriefly = "SET LOCAL lock_timeout = '2s'"
+
+// classifyLocked is Classify for what runs under lockBriefly.
+func classifyLocked(op string, err error) error {
+	if Code(err) != lockNotAvailable {
+		return Classify(op, err)
 	}
-	return nil
+	return &change.Error{Op: op, Class: change.Transient, Err: err,
+		Hint: "a transaction of the application holds a table that has to be changed for a moment; everybody else would wait behind a longer wait, so try again, when it is quieter"}
 }
 
 func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) error {
 	err := c.Atomic(ctx, func() error {
-		if err := c.Do(ctx, setupLock); err != nil {
+		if err := c.Do(ctx, lockBriefly+"; "+setupLock); err != nil {
 			return err
 		}
 		if err := c.makeLayout(ctx); err != nil {

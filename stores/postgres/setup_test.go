@@ -303,6 +303,40 @@ func TestSetupWaitsForTransactions(t *testing.T) {
 	})
 }
 
+// Tables that somebody holds are not waited for: whoever comes next would wait, too.
+func TestSetupLocked(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		s := open(t, db.DSN)
+		n := Need{Link: "l", Tables: tables(t, s), Whole: true, Reads: true}
+		before := trace(t, db)
+		application := connect(t, s)
+		hold := func() {
+			if err := application.Do(t.Context(), "BEGIN; SELECT FROM public.a"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold()
+		fails := func(err error) {
+			t.Helper()
+			if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), "a transaction of the application holds a table") {
+				t.Errorf("it says %v", err)
+			}
+			if err := application.Do(t.Context(), "COMMIT"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fails(s.Setup(t.Context(), n))
+		if after := trace(t, db); after != before {
+			t.Errorf("there was\n%s\nand is\n%s", before, after)
+		}
+		setup(t, s, n)
+		hold()
+		fails(s.Teardown(t.Context(), "l"))
+		teardown(t, s, "l")
+	})
+}
+
 // A slot that is new has a log of its own: positions of the one before are lost.
 func TestSetupAfterSlotIsGone(t *testing.T) {
 	each(t, func(t *testing.T, db *servers.Database) {

@@ -16,7 +16,7 @@ func (s *Store) Teardown(ctx context.Context, link string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return Classify("take down link "+link, conn.teardown(ctx, link))
+	return classifyLocked("take down link "+link, conn.teardown(ctx, link))
 }
 
 func (c *Conn) teardown(ctx context.Context, link string) error {
@@ -60,7 +60,7 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	if err != nil || !there {
 		return err
 	}
-	if err := c.Do(ctx, setupLock); err != nil {
+	if err := c.Do(ctx, lockBriefly+"; "+setupLock); err != nil {
 		return err
 	}
 	type restore struct{ relation, was string }
