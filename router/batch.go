@@ -104,12 +104,9 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 		return sinks.Write{}, fmt.Errorf("map the row to the %s: %w", s, err)
 	}
 	out := sinks.Write{Table: p.Tables[s], Key: key, New: native, Debt: r.debt(w, s.Other())}
-	if !r.twoWay() && native.Partial() && w.now[s.Other()].native.Partial() {
-		// What the log left out is there already, unless the whole row is not: then it is
-		// looked at.
-		out.Expect = change.Is(make(change.Row, len(native)))
-	}
-	if r.twoWay() && !r.broken.noCompare {
+	if !r.twoWay() {
+		out.Expect = r.presumed(w, s, native)
+	} else if !r.broken.noCompare {
 		expect := w.now[s].native
 		if !w.now[s].hasNative {
 			if expect, err = p.Native(s, w.now[s].canon); err != nil {
@@ -122,6 +119,23 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 		out.Conflict = r.conflict(w, c)
 	}
 	return out, nil
+}
+
+// presumed is what a one-way link expects in side s, by what the other log said: that a row
+// which was inserted there is not here, and one that was updated is, whatever is in it. Most
+// are so, and are written faster. The others are written once more, without a condition, unless
+// the log left something out of the row: what is not here can only be looked at there.
+func (r *reconciler) presumed(w *row, s change.Side, native change.Row) change.Image {
+	o := s.Other()
+	partial := w.now[o].canon.Partial()
+	switch {
+	case native == nil || w.contact || w.fails > 0 && !partial:
+		return change.Image{}
+	case w.before[o].Known && w.before[o].Row == nil && !partial:
+		return change.Is(nil)
+	default:
+		return change.Is(make(change.Row, len(native)))
+	}
 }
 
 func (r *reconciler) conflict(w *row, c *decided) *checkpoint.Conflict {
@@ -234,12 +248,14 @@ func (r *reconciler) differs(w *row, s change.Side) {
 	r.ends[s].count.Differs++
 	w.fails++
 	switch {
-	case w.fails > 20:
+	case w.fails > 20 && r.twoWay():
 		r.park(w, fmt.Sprintf("the %s store shows the row but does not find it again by its content", s), false)
 	case r.broken.noLook:
 		r.touch(w)
+	case !r.twoWay() && w.now[s.Other()].canon.Partial():
+		r.look(w, s.Other())
 	case !r.twoWay():
-		r.look(w, s.Other()) // the row is not there, and the log did not show all of it
+		r.touch(w)
 	default:
 		r.look(w, s)
 	}

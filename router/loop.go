@@ -124,7 +124,7 @@ func (lp *loop) readable(s change.Side) chan *change.Tx {
 	}
 	// Over the limit, reading on is right only if nothing else can bring rows to an end.
 	for x := range lp.ends {
-		if lp.ends[x].inFlight != nil || len(lp.ends[x].out) > 0 {
+		if lp.ends[x].inFlight != nil || len(lp.ends[x].out) > 0 && !lp.heldBack(lp.sides[x]) {
 			return nil
 		}
 	}
