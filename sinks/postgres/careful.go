@@ -52,14 +52,16 @@ func (w *writer) part(ctx context.Context, f *form, rows []int) error {
 		return nil
 	}
 	for _, p := range f.split(w.batch, rows) {
-		if err := w.halve(ctx, p); err != nil {
+		if err := w.halve(ctx, p, true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writer) halve(ctx context.Context, p *part) error {
+// halve writes a part, or its halves. Rows that only hold each other's unique values are found
+// out while they are all together.
+func (w *writer) halve(ctx context.Context, p *part, whole bool) error {
 	err := w.attempt(ctx, p)
 	switch {
 	case err == nil:
@@ -68,20 +70,20 @@ func (w *writer) halve(ctx context.Context, p *part) error {
 		return fmt.Errorf("write rows of table %s: %w", p.table.Name, err)
 	case len(p.rows) == 1 || concernsAll(err):
 		for _, i := range p.rows {
-			w.aside = append(w.aside, failure{p.form, i, err})
+			w.aside = append(w.aside, failure{p.form, i, err, w.progress})
 		}
 		return nil
 	}
-	if store.Code(err) == store.UniqueViolation {
+	if whole && store.Code(err) == store.UniqueViolation {
 		if ok, err := w.exchangePart(ctx, p, err); ok || err != nil {
 			return err
 		}
 	}
 	half := len(p.rows) / 2
-	if err := w.halve(ctx, &part{form: p.form, rows: p.rows[:half]}); err != nil {
+	if err := w.halve(ctx, &part{form: p.form, rows: p.rows[:half]}, false); err != nil {
 		return err
 	}
-	return w.halve(ctx, &part{form: p.form, rows: p.rows[half:]})
+	return w.halve(ctx, &part{form: p.form, rows: p.rows[half:]}, false)
 }
 
 // concernsAll tells whether err is about the table and not about one of the rows.
@@ -110,7 +112,12 @@ func (w *writer) attempt(ctx context.Context, p *part) error {
 		w.changed, w.aside = changed, w.aside[:aside]
 		return err
 	}
-	w.progress++
+	if len(w.aside)-aside < len(p.rows) {
+		w.progress++
+	}
+	for i := aside; i < len(w.aside); i++ {
+		w.aside[i].progress = w.progress
+	}
 	return nil
 }
 
@@ -133,19 +140,24 @@ func (w *writer) savepoint(ctx context.Context, f func() error) error {
 	return err
 }
 
-// retry tries the rows put aside again, until that helps no more.
+// retry tries the rows put aside again, until that helps no more. A row is not tried twice
+// with nothing written in between.
 func (w *writer) retry(ctx context.Context) error {
 	for {
-		failed := w.aside
-		if len(failed) == 0 {
+		var stale, fresh []failure
+		for _, f := range w.aside {
+			if f.progress < w.progress {
+				stale = append(stale, f)
+			} else {
+				fresh = append(fresh, f)
+			}
+		}
+		if len(stale) == 0 {
 			return nil
 		}
-		w.aside = nil
-		if err := w.again(ctx, failed); err != nil {
+		w.aside = fresh
+		if err := w.again(ctx, stale); err != nil {
 			return err
-		}
-		if len(w.aside) == len(failed) {
-			return nil
 		}
 	}
 }
@@ -177,7 +189,7 @@ func byForm(some []failure) ([]*form, map[*form][]int) {
 const foreignKeyViolation = "23503"
 
 // together writes rows that fail on a foreign key as one, because they may need each other,
-// with the keys that can be deferred checked after the last of them; or none of them.
+// with the keys that can be deferred checked after the last of them.
 func (w *writer) together(ctx context.Context) error {
 	var some, rest []failure
 	for _, f := range w.aside {
@@ -187,19 +199,40 @@ func (w *writer) together(ctx context.Context) error {
 			rest = append(rest, f)
 		}
 	}
-	if len(some) < 2 {
-		return nil
+	w.aside = rest
+	for range exchangesMax {
+		if len(some) < 2 {
+			break
+		}
+		err := w.deferred(ctx, some)
+		if err == nil {
+			return nil
+		}
+		if !store.IsRow(err) && !errors.Is(err, errUnclear) {
+			return err
+		}
+		left, taken := without(some, w.culprits(err, some))
+		if len(taken) == 0 {
+			break
+		}
+		some, w.aside = left, append(w.aside, taken...)
 	}
-	changed := w.changed
+	w.aside = append(w.aside, some...)
+	return nil
+}
+
+// deferred writes rows with the constraints that can be deferred checked after the last of
+// them, or none of them.
+func (w *writer) deferred(ctx context.Context, some []failure) error {
+	s, changed, aside := w.sink.session, w.changed, len(w.aside)
 	forms, rows := byForm(some)
-	w.aside = rest[:len(rest):len(rest)]
 	err := w.savepoint(ctx, func() error {
-		if _, err := w.sink.session.run(ctx, step{sql: "SET CONSTRAINTS ALL DEFERRED"}); err != nil {
+		if _, err := s.run(ctx, step{sql: "SET CONSTRAINTS ALL DEFERRED"}); err != nil {
 			return err
 		}
 		for _, f := range forms {
 			for _, p := range f.split(w.batch, rows[f]) {
-				if _, err := w.sink.session.run(ctx, w.step(p)); err != nil {
+				if _, err := s.run(ctx, w.step(p)); err != nil {
 					return err
 				}
 				failures, err := w.verdicts(ctx, p)
@@ -209,14 +242,11 @@ func (w *writer) together(ctx context.Context) error {
 				w.aside = append(w.aside, failures...)
 			}
 		}
-		_, err := w.sink.session.run(ctx, step{sql: "SET CONSTRAINTS ALL IMMEDIATE"})
+		_, err := s.run(ctx, step{sql: "SET CONSTRAINTS ALL IMMEDIATE"})
 		return err
 	})
 	if err != nil {
-		w.changed, w.aside = changed, append(rest[:len(rest):len(rest)], some...)
-		if store.IsRow(err) || errors.Is(err, errUnclear) {
-			return nil
-		}
+		w.changed, w.aside = changed, w.aside[:aside]
 		return err
 	}
 	w.progress++

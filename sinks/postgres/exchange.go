@@ -24,7 +24,7 @@ type exchange struct {
 
 // exchangesMax bounds how often an exchange is tried, each time without the row that failed,
 // or with one more index.
-const exchangesMax = 16
+const exchangesMax = 64
 
 // exchangePart tries the rows of a statement that failed on a unique index as an exchange.
 func (w *writer) exchangePart(ctx context.Context, p *part, err error) (bool, error) {
@@ -33,13 +33,13 @@ func (w *writer) exchangePart(ctx context.Context, p *part, err error) (bool, er
 	}
 	x := &exchange{writer: w, target: p.target, parked: map[int]bool{}}
 	for _, i := range p.rows {
-		x.rows = append(x.rows, failure{p.form, i, err})
+		x.rows = append(x.rows, failure{p.form, i, err, w.progress})
 	}
 	for range 3 { // more than one index may be in the way
 		if more, err := x.park(ctx, err); err != nil || !more {
 			return false, err
 		}
-		if _, err = x.try(ctx, false); err == nil {
+		if err = x.try(ctx); err == nil {
 			return true, nil
 		}
 		if store.Code(err) != store.UniqueViolation {
@@ -90,7 +90,7 @@ func (x *exchange) run(ctx context.Context) error {
 		if len(x.rows) < 2 || len(x.parked) == 0 {
 			break
 		}
-		failed, err := x.try(ctx, true)
+		err := x.try(ctx)
 		if err == nil {
 			return nil
 		}
@@ -102,11 +102,11 @@ func (x *exchange) run(ctx context.Context) error {
 		} else if more {
 			continue
 		}
-		if failed < 0 {
+		rest, taken := without(x.rows, x.culprits(err, x.rows))
+		if len(taken) == 0 {
 			break
 		}
-		x.aside = append(x.aside, x.rows[failed])
-		x.rows = append(x.rows[:failed:failed], x.rows[failed+1:]...)
+		x.rows, x.aside = rest, append(x.aside, taken...)
 	}
 	x.aside = append(x.aside, x.rows...)
 	return nil
@@ -135,46 +135,24 @@ func (x *exchange) park(ctx context.Context, err error) (bool, error) {
 	return true, nil
 }
 
-// try parks the rows and writes them, in a savepoint. If it fails on one of them it returns
-// its place; that is only known if they are written one by one.
-func (x *exchange) try(ctx context.Context, single bool) (failed int, err error) {
-	changed, aside, failed := x.changed, len(x.aside), -1
-	err = x.savepoint(ctx, func() error {
+// try parks the rows and writes them, in a savepoint.
+func (x *exchange) try(ctx context.Context) error {
+	changed, aside := x.changed, len(x.aside)
+	err := x.savepoint(ctx, func() error {
 		left, err := x.vacate(ctx)
-		if err != nil {
-			return err
-		}
-		for _, f := range left {
-			for start, size := 0, len(f.rows); start < len(f.rows); start += size {
-				if single {
-					size = 1
-				}
-				p := &part{form: f.form, rows: f.rows[start : start+size]}
-				if err := x.fill(ctx, p); err != nil {
-					if single {
-						failed = x.placeOf(p.rows[0])
-					}
-					return err
-				}
+		for _, p := range left {
+			if err == nil {
+				err = x.fill(ctx, p)
 			}
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		x.changed, x.aside = changed, x.aside[:aside]
-		return failed, err
+		return err
 	}
 	x.progress++
-	return -1, nil
-}
-
-func (x *exchange) placeOf(row int) int {
-	for n, f := range x.rows {
-		if f.index == row {
-			return n
-		}
-	}
-	return -1
+	return nil
 }
 
 var errNotSet = errors.New("the row keeps its unique value")

@@ -273,13 +273,13 @@ func (s *suspects) convict() []failure {
 		switch {
 		case s.of.verb == verbUpdate || s.of.verb == verbDelete:
 			if s.found[n] {
-				failures = append(failures, failure{s.of.form, i, errIgnored})
+				failures = append(failures, failure{form: s.of.form, index: i, err: errIgnored})
 			}
 		case s.found[n]: // a row that is there: it differs, or was put
 		case s.of.inexact:
-			failures = append(failures, failure{s.of.form, i, errKeyTaken})
+			failures = append(failures, failure{form: s.of.form, index: i, err: errKeyTaken})
 		default:
-			failures = append(failures, failure{s.of.form, i, errIgnored})
+			failures = append(failures, failure{form: s.of.form, index: i, err: errIgnored})
 		}
 	}
 	return failures

@@ -36,6 +36,8 @@ type failure struct {
 	form  *form
 	index int
 	err   error
+	// progress is that of the writer when it failed.
+	progress int
 }
 
 // newWriter groups the writes of a batch.
