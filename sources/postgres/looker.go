@@ -191,8 +191,10 @@ func (l *Looker) connect(ctx context.Context) error {
 		return ctx.Err()
 	}
 	conn, err := l.store.Connect(ctx, map[string]string{
-		// Rows are found by their keys, whatever the statistics say.
-		"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off", "jit": "off",
+		// Rows are found by their keys, whatever the statistics say. Nobody has to wait for a
+		// standby to know where the log ends.
+		"synchronous_commit": "local",
+		"enable_hashjoin":    "off", "enable_mergejoin": "off", "enable_seqscan": "off", "jit": "off",
 	})
 	if err != nil {
 		return err

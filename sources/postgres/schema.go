@@ -13,11 +13,15 @@ import (
 type schema struct {
 	// tables are those of the link, by schema and name.
 	tables map[[2]string]*change.Table
+	// numbers are the tables of the link by their OIDs.
+	numbers map[uint32]*change.Table
 	// have is the catalogue as it was at the start.
 	have map[string]*store.Table
 	// relations are the tables by the number that the log calls them; nil for those that are
 	// not of the link.
 	relations map[uint32]*relation
+	// told is what was said of a table last.
+	told map[*change.Table]string
 }
 
 // newSchema reads the catalogue.
@@ -26,10 +30,11 @@ func newSchema(ctx context.Context, conn *store.Conn, tables []*change.Table) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &schema{tables: map[[2]string]*change.Table{}, have: have, relations: map[uint32]*relation{}}
+	s := &schema{tables: map[[2]string]*change.Table{}, numbers: map[uint32]*change.Table{}, have: have, relations: map[uint32]*relation{}, told: map[*change.Table]string{}}
 	for _, t := range tables {
 		if h := have[t.Name]; h != nil {
 			s.tables[[2]string{h.Schema, h.Relation}] = t
+			s.numbers[h.OID] = t
 		}
 	}
 	return s, nil
@@ -55,21 +60,34 @@ func (s *schema) describe(m *message, now func() (map[string]*store.Table, error
 	table := s.tables[[2]string{string(m.schema), string(m.name)}]
 	if table == nil {
 		s.relations[m.relation] = nil
-		return nil, nil
+		if table = s.numbers[m.relation]; table == nil {
+			return nil, nil
+		}
+		current, err := now()
+		if err != nil {
+			return nil, fmt.Errorf("read the catalogue again: %w", err)
+		}
+		return compare(table, s.have[table.Name], current[table.Name]), nil
 	}
-	r := &relation{table: table, to: make([]int, len(m.columns))}
+	r := &relation{table: table, to: make([]int, len(m.columns)), text: make([]bool, len(m.columns))}
 	have := s.have[table.Name]
-	suspect := false
+	suspect := have.OID != m.relation
 	seen := make([]bool, len(table.Columns))
 	for i := range m.columns {
 		c := &m.columns[i]
 		r.to[i] = table.Column(string(c.name))
 		known := have.Type(string(c.name))
-		suspect = suspect || known == nil || known.OID != c.oid || known.Mod != c.mod
-		if r.to[i] >= 0 {
-			seen[r.to[i]] = true
-			r.text = r.text || keepsText(table.Columns[r.to[i]].Kind)
+		other := known == nil || known.OID != c.oid || known.Mod != c.mod
+		suspect = suspect || other
+		if r.to[i] < 0 {
+			continue
 		}
+		seen[r.to[i]] = true
+		if other && !slices.Contains(table.Key, r.to[i]) {
+			r.to[i] = -1 // as a value of the type that it has now it is not known
+			continue
+		}
+		r.text[i] = keepsText(table.Columns[r.to[i]].Kind)
 	}
 	for i := range table.Columns {
 		suspect = suspect || !seen[i]
@@ -92,6 +110,9 @@ func compare(table *change.Table, have, now *store.Table) []change.SchemaChange 
 	}
 	if now == nil {
 		return pause("the table is gone or was renamed")
+	}
+	if now.OID != have.OID {
+		return pause("the table was replaced by another one of its name")
 	}
 	for i := range table.Columns {
 		name := table.Columns[i].Name

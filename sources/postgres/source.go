@@ -30,6 +30,8 @@ type Source struct {
 	tables []*change.Table
 	window *Window
 	closed atomic.Bool
+	// watch is how often the keeper looks at the publication.
+	watch time.Duration
 
 	// using is held by Start and Next.
 	using sync.Mutex
@@ -40,8 +42,11 @@ type Source struct {
 	keeper *keeper
 	slot   *slot
 
+	// asking guards conn, a session beside the stream, while there is a keeper.
+	asking sync.Mutex
+	conn   *store.Conn
+
 	// The rest is Next's own.
-	conn    *store.Conn
 	schema  *schema
 	message message
 	tx      transaction
@@ -60,7 +65,7 @@ func New(s *store.Store, link string, tables []*change.Table, w *Window) *Source
 	if w == nil {
 		w = &Window{}
 	}
-	return &Source{store: s, link: link, tables: tables, window: w}
+	return &Source{store: s, link: link, tables: tables, window: w, watch: watchEvery}
 }
 
 // Start puts the reader behind from. See [sources.Source].
@@ -94,7 +99,8 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 	if s.schema, err = newSchema(ctx, s.conn, s.tables); err != nil {
 		return err
 	}
-	hidden, err := unpublished(ctx, s.conn, s.link, s.tables)
+	shown := &shown{tables: s.tables, link: s.link, have: s.schema.have}
+	hidden, err := shown.look(ctx, s.conn)
 	if err != nil {
 		return err
 	}
@@ -110,13 +116,13 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 	if at.timeline, err = checkTimeline(ctx, replication, from, at, found.end); err != nil {
 		return errors.Join(err, closeReplication(replication))
 	}
-	stream, err := start(ctx, replication, found.name, strings.ReplaceAll(store.Quote(store.Publication(s.link)), "'", "''"), at.lsn)
+	stream, err := start(ctx, replication, found, strings.ReplaceAll(store.Quote(store.Publication(s.link)), "'", "''"), at.lsn)
 	if err != nil {
 		return errors.Join(s.explain(from, err), closeReplication(replication))
 	}
 	s.tx = transaction{skip: at.index, at: position{xid: at.xid}}
 	s.read, s.passed, s.ready = at, position{}, nil
-	s.settled.Store(uint64(at.lsn))
+	s.settled.Store(uint64(found.confirmed))
 	if lost := append(s.schema.missing(s.tables), hidden...); len(lost) > 0 {
 		s.ready = []*change.Tx{{Position: at.public(), Schema: lost}}
 	}
@@ -126,7 +132,7 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 		return errors.Join(ErrClosed, stream.close())
 	}
 	s.slot, s.stream = found, stream
-	s.keeper = keep(s, stream, found.timeout)
+	s.keeper = keep(s, stream, shown, found.timeout)
 	return nil
 }
 
@@ -215,14 +221,20 @@ func (s *Source) next(ctx context.Context, stream *stream) (*change.Tx, error) {
 				return nil, ErrClosed
 			}
 			if trouble := s.trouble(); trouble != nil {
-				return &change.Tx{Position: s.read.public(), Schema: trouble}, nil
+				return &change.Tx{Position: s.read.public(), Schema: trouble, Partial: s.read.index > 0}, nil
 			}
 			continue
 		}
 		if err != nil {
+			if stream.gone.Load() {
+				err = errShutdown
+			}
 			return nil, err
 		}
 		if err := s.frame(ctx, stream, f); err != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				stream.unread(f) // it was not taken
+			}
 			return nil, err
 		}
 	}
@@ -231,9 +243,16 @@ func (s *Source) next(ctx context.Context, stream *stream) (*change.Tx, error) {
 // idle gives out how far the log came if nothing else waits, so that whoever waits for a
 // position hears of it.
 func (s *Source) idle() *change.Tx {
-	if s.tx.open || s.passed.lsn <= s.read.lsn {
+	switch {
+	case s.tx.open:
+		return nil
+	case s.passed.lsn > s.read.lsn:
+	case s.tx.behind > 0:
+		s.passed = s.read // what was taken to wait was nothing to give out
+	default:
 		return nil
 	}
+	s.tx.behind = 0
 	s.passed.generation, s.passed.timeline = s.read.generation, s.read.timeline
 	s.read, s.passed = s.passed, position{}
 	return &change.Tx{Position: s.read.public(), Mark: uint64(s.read.lsn) > s.settled.Load()+holdMost}
@@ -267,7 +286,7 @@ func (s *Source) copyData(ctx context.Context, stream *stream, b []byte) error {
 		if err := decode(b[25:], &s.message); err != nil {
 			return err
 		}
-		return s.take(ctx, stream, int64(binary.BigEndian.Uint64(b[17:])))
+		return s.take(ctx, stream)
 	case len(b) == 18 && b[0] == pglogrepl.PrimaryKeepaliveMessageByteID:
 		end := pglogrepl.LSN(binary.BigEndian.Uint64(b[1:]))
 		if !s.tx.open && end > s.read.lsn {
@@ -279,19 +298,22 @@ func (s *Source) copyData(ctx context.Context, stream *stream, b []byte) error {
 		}
 		now := time.Now()
 		if stream.ping(now) {
-			return &change.Error{Op: "read log", Class: change.Transient, Err: errors.New("the server is shutting down")}
+			stream.leave()
+			return errShutdown
 		}
 		return stream.report(now)
 	}
 	return fmt.Errorf("%w: a frame of %d bytes", errMalformed, len(b))
 }
 
-// take takes s.message, which the server sent at a time.
-func (s *Source) take(ctx context.Context, stream *stream, sent int64) error {
+var errShutdown = &change.Error{Op: "read log", Class: change.Transient, Err: errors.New("the server is shutting down")}
+
+// take takes s.message.
+func (s *Source) take(ctx context.Context, stream *stream) error {
 	m, t := &s.message, &s.tx
 	switch m.kind {
 	case 'B':
-		s.begin(stream, sent)
+		s.begin()
 		return nil
 	case 'C':
 		return s.commit(stream)
@@ -326,20 +348,16 @@ func (s *Source) take(ctx context.Context, stream *stream, sent int64) error {
 	return nil
 }
 
-func (s *Source) begin(stream *stream, sent int64) {
+func (s *Source) begin() {
 	m, t := &s.message, &s.tx
 	resumed := t.at.xid // of a transaction whose first part was given out before the start
 	skip := 0
 	if resumed == m.xid && m.lsn == s.read.lsn {
 		skip = t.skip
 	}
-	behind := int64(0)
-	if stream.rate.fast || sent-m.time > time.Second.Microseconds() {
-		behind = 1 // at least: the server does not say
-	}
 	*t = transaction{
 		open: true, at: position{generation: s.read.generation, timeline: s.read.timeline, lsn: m.lsn, xid: m.xid},
-		time: time.UnixMicro(m.time + epoch).UTC(), skip: skip, slab: t.slab, behind: behind,
+		time: time.UnixMicro(m.time + epoch).UTC(), skip: skip, given: skip > 0, slab: t.slab,
 	}
 }
 
@@ -352,7 +370,11 @@ func (s *Source) commit(stream *stream) error {
 	t.open = false
 	at := position{generation: t.at.generation, timeline: t.at.timeline, lsn: m.end, xid: t.at.xid}
 	stream.reach(m.end)
-	if t.tx == nil && t.at.index == 0 { // nothing of the link
+	t.behind = 0
+	if stream.more() {
+		t.behind = 1 // at least: the server does not say
+	}
+	if t.tx == nil && !t.given { // nothing of the link
 		s.passed = at
 		return nil
 	}
@@ -362,6 +384,7 @@ func (s *Source) commit(stream *stream) error {
 
 // give gives out a part of a transaction.
 func (s *Source) give(tx *change.Tx, at position) {
+	s.tx.given = true
 	s.window.streamed(at.xid)
 	s.read, s.passed = at, position{}
 	s.ready = append(s.ready, tx)
@@ -374,10 +397,7 @@ func (s *Source) row() error {
 	if !known {
 		return fmt.Errorf("%w: relation %d was not described", errMalformed, m.relation)
 	}
-	if r == nil {
-		return nil
-	}
-	if t.at.index++; t.at.index <= t.skip {
+	if t.at.index++; r == nil || t.at.index <= t.skip {
 		return nil
 	}
 	var err error
@@ -407,10 +427,7 @@ func (s *Source) split() {
 // behind it in the transaction is not to be mixed up.
 func (s *Source) truncate(r *relation) {
 	t := &s.tx
-	if r == nil {
-		return
-	}
-	if t.at.index++; t.at.index <= t.skip {
+	if t.at.index++; r == nil || t.at.index <= t.skip {
 		return
 	}
 	t.part().Emptied = append(t.tx.Emptied, r.table)
@@ -419,12 +436,38 @@ func (s *Source) truncate(r *relation) {
 
 // describe takes a table as the log has it from here on.
 func (s *Source) describe(ctx context.Context) error {
-	changes, err := s.schema.describe(&s.message, func() (map[string]*store.Table, error) { return s.conn.Catalogue(ctx) })
-	if err != nil || len(changes) == 0 {
+	changes, err := s.schema.describe(&s.message, func() (map[string]*store.Table, error) {
+		s.asking.Lock()
+		defer s.asking.Unlock()
+		if err := s.reconnect(ctx); err != nil {
+			return nil, err
+		}
+		return s.conn.Catalogue(ctx)
+	})
+	if err != nil {
 		return err
 	}
-	s.tx.part().Schema = append(s.tx.tx.Schema, changes...)
+	for _, c := range changes { // tables are described again and again
+		if s.schema.told[c.Table] != c.Reason {
+			s.schema.told[c.Table] = c.Reason
+			s.tx.part().Schema = append(s.tx.tx.Schema, c)
+		}
+	}
 	return nil
+}
+
+// reconnect makes conn a session that works, as far as is known.
+func (s *Source) reconnect(ctx context.Context) error {
+	if !s.conn.IsClosed() {
+		return nil
+	}
+	conn, err := s.store.Connect(ctx, nil)
+	if err != nil {
+		return err
+	}
+	err = s.conn.Close()
+	s.conn = conn
+	return err
 }
 
 // trouble returns what the keeper found, once.
@@ -468,6 +511,9 @@ func (s *Source) Close() error {
 	s.mu.Lock()
 	if s.stream != nil {
 		s.stream.interrupt()
+	}
+	if s.keeper != nil {
+		s.keeper.cancel()
 	}
 	s.mu.Unlock()
 	s.using.Lock()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -26,6 +27,8 @@ type stream struct {
 	buffer        []byte
 	taken, filled int
 	rate          rate
+	reading       atomic.Bool // waits for the server
+	gone          atomic.Bool // was closed because the server shuts down
 
 	writing sync.Mutex
 	// received is how far the log came over the connection, durable what may be forgotten.
@@ -37,8 +40,12 @@ type stream struct {
 	pings [3]time.Time
 }
 
-// bufferSize is what one read takes at the most; a longer message makes the buffer grow.
-const bufferSize = 256 << 10
+const (
+	// bufferSize is what one read takes at the most; a longer message makes the buffer grow.
+	bufferSize = 256 << 10
+	// frameMost is the longest message that PostgreSQL itself can make (MaxAllocSize).
+	frameMost = 1 << 30
+)
 
 // frame is a message of the server inside the stream.
 type frame struct {
@@ -46,9 +53,10 @@ type frame struct {
 	body []byte
 }
 
-// start asks for the log from lsn on and takes the connection over.
-func start(ctx context.Context, conn *pgconn.PgConn, slot, publication string, lsn pglogrepl.LSN) (*stream, error) {
-	err := pglogrepl.StartReplication(ctx, conn, slot, lsn, pglogrepl.StartReplicationOptions{
+// start asks for the log from lsn on and takes the connection over. What may be forgotten does
+// not move by that.
+func start(ctx context.Context, conn *pgconn.PgConn, slot *slot, publication string, lsn pglogrepl.LSN) (*stream, error) {
+	err := pglogrepl.StartReplication(ctx, conn, slot.name, lsn, pglogrepl.StartReplicationOptions{
 		Mode:       pglogrepl.LogicalReplication,
 		PluginArgs: []string{"proto_version '1'", "publication_names '" + publication + "'", "messages 'true'"},
 	})
@@ -59,7 +67,7 @@ func start(ctx context.Context, conn *pgconn.PgConn, slot, publication string, l
 	if err != nil {
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
-	s := &stream{conn: hijacked.Conn, buffer: make([]byte, bufferSize), received: lsn, durable: lsn}
+	s := &stream{conn: hijacked.Conn, buffer: make([]byte, bufferSize), received: lsn, durable: slot.confirmed}
 	// What the library has read ahead.
 	for hijacked.Frontend.ReadBufferLen() > 0 {
 		m, err := hijacked.Frontend.Receive()
@@ -86,6 +94,11 @@ func (s *stream) push(b []byte) {
 // buffered tells whether next will return without reading.
 func (s *stream) buffered() bool { return s.whole() > 0 }
 
+// more tells whether the next frame is there already and is of the log.
+func (s *stream) more() bool {
+	return s.whole() > 5 && s.buffer[s.taken] == 'd' && s.buffer[s.taken+5] == pglogrepl.XLogDataByteID
+}
+
 // whole returns the length of the frame at the front, 0 if it is not whole yet.
 func (s *stream) whole() int {
 	have := s.buffer[s.taken:s.filled]
@@ -107,8 +120,11 @@ func (s *stream) next(ctx context.Context) (frame, error) {
 			s.taken += length
 			s.rate.frames++
 			return f, nil
-		} else if length > 0 {
-			return frame{}, errMalformed
+		}
+		if have := s.buffer[s.taken:s.filled]; len(have) >= 5 {
+			if n := binary.BigEndian.Uint32(have[1:]); n < 4 || n > frameMost {
+				return frame{}, fmt.Errorf("%w: a frame of %d bytes, of which at most %d are possible", errMalformed, n, frameMost)
+			}
 		}
 		if err := s.fill(ctx); err != nil {
 			return frame{}, err
@@ -130,7 +146,9 @@ func (s *stream) fill(ctx context.Context) error {
 		s.interrupt()
 		close(interrupted)
 	})
+	s.reading.Store(true)
 	n, err := s.conn.Read(s.buffer[s.filled:])
+	s.reading.Store(false)
 	s.filled += n
 	if !stop() {
 		<-interrupted
@@ -151,18 +169,20 @@ var errInterrupted = errors.New("interrupted")
 // interrupt makes a read that waits, or the next one, end with errInterrupted.
 func (s *stream) interrupt() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// makeRoom moves what is left to the front, and makes the buffer as large as the message at
-// its front needs, and no larger for long.
+// makeRoom moves what is left to the front. The buffer grows with what has come of a message
+// that is larger, and not for long.
 func (s *stream) makeRoom() {
-	have := s.buffer[s.taken:s.filled]
+	have, into := s.buffer[s.taken:s.filled], s.buffer
 	need := bufferSize
 	if len(have) >= 5 {
 		need = max(need, int(binary.BigEndian.Uint32(have[1:]))+1)
 	}
-	into := s.buffer
-	if len(into) < need || len(into) > need && need == bufferSize {
-		into = make([]byte, max(need, len(have)+bufferSize/2))
-	} else if s.taken < len(into)/2 && s.filled < len(into) {
+	switch {
+	case len(have) == len(into):
+		into = make([]byte, min(need, 2*len(into)))
+	case len(into) > bufferSize && need == bufferSize:
+		into = make([]byte, bufferSize)
+	case s.taken < len(into)/2 && s.filled < len(into):
 		return
 	}
 	s.filled = copy(into, have)
@@ -197,6 +217,15 @@ func (s *stream) ping(now time.Time) bool {
 	s.pings[0], s.pings[1], s.pings[2] = s.pings[1], s.pings[2], now
 	return again
 }
+
+// leave closes the connection of a server that shuts down, which waits for that.
+func (s *stream) leave() {
+	s.gone.Store(true)
+	_ = s.end(false)
+}
+
+// unread takes back f, the frame that next returned last.
+func (s *stream) unread(f frame) { s.taken -= 5 + len(f.body) }
 
 // settle notes what may be forgotten.
 func (s *stream) settle(lsn pglogrepl.LSN) {
@@ -254,14 +283,22 @@ const (
 	writeWithin = 10 * time.Second
 )
 
-// close ends the connection, which frees the slot.
-func (s *stream) close() error {
+// closeWithin is how long close waits for the server.
+const closeWithin = time.Second
+
+// close ends the connection, and waits a moment until the server has done so, too: then the
+// slot is free.
+func (s *stream) close() error { return s.end(true) }
+
+func (s *stream) end(wait bool) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	// Terminate: the server need not find out by itself.
-	if err := s.conn.SetDeadline(time.Now().Add(time.Second)); err == nil {
+	if err := s.conn.SetDeadline(time.Now().Add(closeWithin)); err == nil {
 		b, _ := (&pgproto3.Terminate{}).Encode(nil)
-		_, _ = s.conn.Write(b)
+		if _, err := s.conn.Write(b); err == nil && wait {
+			_, _ = io.Copy(io.Discard, s.conn)
+		}
 	}
 	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
 		return err

@@ -18,19 +18,20 @@ type relation struct {
 	table *change.Table
 	// to is, for each column on the wire, its index in the columns of table, -1 for none.
 	to []int
-	// text: some column that is used keeps its text.
-	text bool
+	// text tells which of them are used and keep their text.
+	text []bool
 }
 
 // transaction is what was read of the transaction at hand.
 type transaction struct {
 	open bool
-	// at is where it is: lsn where its commit record begins, and the index of the last change.
+	// at is where it is: lsn where its commit record begins, and the number of the last row. All
+	// are counted, also those of other tables: which are of the link may change.
 	at     position
 	time   time.Time
 	tag    change.Tag
-	seen   bool // that it is tagged or not was told
-	skip   int  // so many changes were given out before the start
+	skip   int  // so many rows were given out before the start
+	given  bool // some part of it was given out
 	tx     *change.Tx
 	bytes  int
 	slab   []change.Value // rows are cut from it
@@ -58,6 +59,9 @@ func (t *transaction) full() bool {
 func (t *transaction) cut(at position, partial bool) *change.Tx {
 	tx := t.part()
 	tx.Position, tx.Partial, tx.Behind = at.public(), partial, t.behind
+	if partial {
+		tx.Behind = 1
+	}
 	t.tx, t.bytes = nil, 0
 	return tx
 }
@@ -75,14 +79,11 @@ func (t *transaction) alloc(n int) change.Row {
 // row makes a row of a tuple. Columns that the tuple does not have are Unset.
 func (t *transaction) row(r *relation, tuple []field) (change.Row, error) {
 	row := t.alloc(len(r.table.Columns))
-	text, at := "", 0
-	if r.text {
-		text = joined(tuple)
-	}
-	for i := range tuple {
+	text := r.joined(tuple)
+	t.bytes += 32 * len(row)
+	for i := range min(len(tuple), len(r.to)) {
 		f := &tuple[i]
-		at += len(f.data)
-		if i >= len(r.to) || r.to[i] < 0 {
+		if r.to[i] < 0 {
 			continue
 		}
 		v := &row[r.to[i]]
@@ -90,26 +91,37 @@ func (t *transaction) row(r *relation, tuple []field) (change.Row, error) {
 		case 'n':
 			*v = change.NullValue()
 		case 't':
+			t.bytes += len(f.data)
+			own := ""
+			if r.text[i] {
+				own, text = text[:len(f.data)], text[len(f.data):]
+			}
 			var err error
-			if *v, err = decodeField(r.table.Columns[r.to[i]].Kind, f.data, text, at); err != nil {
+			if *v, err = decodeField(r.table.Columns[r.to[i]].Kind, f.data, own); err != nil {
 				return nil, err
 			}
 		}
 	}
-	t.bytes += len(text) + 32*len(row)
 	return row, nil
 }
 
-// joined copies the content of all fields at once.
-func joined(tuple []field) string {
-	size := 0
-	for i := range tuple {
-		size += len(tuple[i].data)
+// joined copies the content of all fields that are kept as text, at once.
+func (r *relation) joined(tuple []field) string {
+	size, n := 0, min(len(tuple), len(r.to))
+	for i := range n {
+		if r.text[i] {
+			size += len(tuple[i].data)
+		}
+	}
+	if size == 0 {
+		return ""
 	}
 	var b strings.Builder
 	b.Grow(size)
-	for i := range tuple {
-		b.Write(tuple[i].data)
+	for i := range n {
+		if r.text[i] {
+			b.Write(tuple[i].data)
+		}
 	}
 	return b.String()
 }

@@ -16,16 +16,15 @@ func keepsText(kind change.Kind) bool {
 	return true
 }
 
-// decodeField decodes data as a value of kind. What keeps its text shares text, in which data
-// ends at end.
-func decodeField(kind change.Kind, data []byte, text string, end int) (change.Value, error) {
+// decodeField decodes data as a value of kind. What keeps its text shares text, a copy of data.
+func decodeField(kind change.Kind, data []byte, text string) (change.Value, error) {
 	if kind == change.Int64 {
 		if n, ok := parseInt(data); ok {
 			return change.Int(n), nil
 		}
 	}
 	if keepsText(kind) {
-		return store.Decode(kind, text[end-len(data):end])
+		return store.Decode(kind, text)
 	}
 	return store.Decode(kind, string(data))
 }
