@@ -26,10 +26,10 @@ var binary string
 var pool servers.Pool
 
 func TestMain(m *testing.M) {
-	os.Exit(run(m))
+	os.Exit(runTests(m))
 }
 
-func run(m *testing.M) int {
+func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "cdcsync-integration-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

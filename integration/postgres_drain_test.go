@@ -42,9 +42,9 @@ var backlogs = []backlog{
 	}},
 	{"4-change", func(first, rows int) string {
 		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
-			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 7919) %% 100000;
-			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 104729) %% 100000;
-			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 1299709) %% 100000;
+			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i::bigint * 7919) %% 100000;
+			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 1047) %% 100000;
+			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 977) %% 100000;
 			INSERT INTO ev VALUES (i, i %% 7, 'event ' || i, i / 100.0, now()); COMMIT; END LOOP; END $$`, first, first+rows/4-1)
 	}},
 	{"10k-row", func(first, rows int) string {

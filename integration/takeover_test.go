@@ -58,7 +58,7 @@ func TestTakeover(t *testing.T) {
 func TestFirstContactKilled(t *testing.T) {
 	s := newShop(t)
 	rng := rand.New(rand.NewPCG(5, 5))
-	for side := range s.files {
+	for side := range s.sites {
 		db := s.open(side)
 		for i := 0; i < 20_000; i += 1000 {
 			var rows []string
