@@ -95,6 +95,9 @@ func concernsAll(err error) bool {
 // attempt writes a part in a savepoint and notes its outcomes. On an error nothing of it is
 // written. A part of one row whose fate is unclear is judged by how many rows were written.
 func (w *writer) attempt(ctx context.Context, p *part) error {
+	if !p.guarded && !p.inexact && (!p.keyed || len(p.rows) == 1) {
+		return w.attemptAtOnce(ctx, p)
+	}
 	changed := w.changed
 	aside := len(w.aside)
 	err := w.savepoint(ctx, func() error {
@@ -119,6 +122,24 @@ func (w *writer) attempt(ctx context.Context, p *part) error {
 		w.aside[i].progress = w.progress
 	}
 	return nil
+}
+
+// attemptAtOnce is attempt in one round trip, for a part whose verdicts are clear.
+func (w *writer) attemptAtOnce(ctx context.Context, p *part) error {
+	s := w.sink.session
+	_, err := s.run(ctx, step{sql: "SAVEPOINT cdcsync"}, w.step(p), step{sql: "RELEASE cdcsync"})
+	if err != nil {
+		if s.TxStatus() == 'E' {
+			err = errors.Join(err, s.Do(ctx, "ROLLBACK TO cdcsync; RELEASE cdcsync"))
+		}
+		return err
+	}
+	if p.unclear {
+		p.unclear, p.found[0] = false, p.count == 1
+	}
+	w.progress++
+	_, err = w.judge(p)
+	return err
 }
 
 // savepoint runs f and takes back what it wrote if it fails.

@@ -20,6 +20,8 @@ type catalogue struct {
 	traits  map[uint32]*traits
 	related bool // there are foreign keys
 	targets map[*change.Table]*target
+	// patience is the sink's, by the name of the table.
+	patience map[string]*patience
 }
 
 // traits are what the sink has to know of a table beyond what a source does.
@@ -38,8 +40,8 @@ UNION ALL
 SELECT confrelid, false, true FROM pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')`
 
 // readCatalogue reads the catalogue.
-func readCatalogue(ctx context.Context, s *session) (*catalogue, error) {
-	c := &catalogue{traits: map[uint32]*traits{}, targets: map[*change.Table]*target{}}
+func readCatalogue(ctx context.Context, s *session, all map[string]*patience) (*catalogue, error) {
+	c := &catalogue{patience: all, traits: map[uint32]*traits{}, targets: map[*change.Table]*target{}}
 	err := s.Atomic(ctx, func() (err error) {
 		if c.have, err = s.Catalogue(ctx); err != nil {
 			return err
@@ -118,10 +120,12 @@ type target struct {
 	// that they are parked on. See parking.
 	indexes map[string]int
 	parks   map[int]string
-	// patience is how many batches go by before COPY is tried again, and next how many after
-	// the next failure.
-	patience, next int
+	*patience
 }
+
+// patience is how many batches go by before COPY is tried again in a table, and next how many
+// after the next failure.
+type patience struct{ left, next int }
 
 var (
 	errNoTable   = errors.New("there is no such table: it was dropped or renamed")
@@ -136,6 +140,10 @@ func (c *catalogue) target(table *change.Table) *target {
 	}
 	t := &target{table: table, have: c.have[table.Name], forms: map[string]*form{}, indexes: map[string]int{}, parks: map[int]string{}}
 	c.targets[table] = t
+	if c.patience[table.Name] == nil {
+		c.patience[table.Name] = &patience{}
+	}
+	t.patience = c.patience[table.Name]
 	if t.have == nil {
 		t.refused = errNoTable
 		return t

@@ -144,9 +144,7 @@ func TestDeadlock(t *testing.T) {
 			answer <- err
 		}()
 		watch := newApplication(t, f.dsn)
-		for len(watch.rows(t, "SELECT FROM pg_stat_activity WHERE application_name = 'cdcsync l' AND wait_event_type = 'Lock'")) == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		f.waits(t, watch)
 		f.do(t, "UPDATE t SET v = 'b' WHERE id = 1; COMMIT")
 		if err := <-answer; !transient(err) {
 			t.Errorf("got %v", err)

@@ -24,8 +24,8 @@ func (f *form) copies(n int) bool {
 	if f.copy == "" || n < copyMin || f.guarded {
 		return false
 	}
-	if f.patience > 0 {
-		f.patience--
+	if f.patience.left > 0 {
+		f.patience.left--
 		return false
 	}
 	return true
@@ -35,11 +35,11 @@ func (f *form) copies(n int) bool {
 func (w *writer) copy(ctx context.Context, g *group) error {
 	tag, err := w.sink.session.CopyFrom(ctx, &copied{form: g.form, batch: w.batch, rows: g.rows}, g.copy)
 	if err != nil {
-		g.target.next = min(max(2*g.target.next, 4), patienceMax)
-		g.patience = g.target.next
+		g.patience.next = min(max(2*g.patience.next, 4), patienceMax)
+		g.patience.left = g.patience.next
 		return fmt.Errorf("copy rows into table %s: %w", g.table.Name, err)
 	}
-	g.target.next = 0
+	g.patience.next = 0
 	if tag.RowsAffected() != int64(len(g.rows)) {
 		return errUnclear
 	}

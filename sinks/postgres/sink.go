@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,8 @@ type Sink struct {
 	pace      pace
 	// arrays are the parameters of the statement at hand.
 	arrays []array
+	// patience is with COPY, by the name of the table.
+	patience map[string]*patience
 }
 
 var _ sinks.Sink = (*Sink)(nil)
@@ -42,7 +45,7 @@ func WithTag(mode Tagging) Option { return func(s *Sink) { s.mode = mode } }
 
 // New returns a sink on a store. It opens nothing: Open does.
 func New(s *store.Store, link string, options ...Option) *Sink {
-	k := &Sink{store: s, link: link, pace: newPace()}
+	k := &Sink{store: s, link: link, pace: newPace(), patience: map[string]*patience{}}
 	for _, o := range options {
 		o(k)
 	}
@@ -56,7 +59,8 @@ func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 	if err != nil {
 		return checkpoint.Marker{}, err
 	}
-	next := &Sink{store: s.store, link: s.link, mode: s.mode, pace: s.pace, session: &session{Conn: conn}, marker: markerWriter{link: s.link}}
+	next := &Sink{store: s.store, link: s.link, mode: s.mode, pace: s.pace, session: &session{Conn: conn}, marker: markerWriter{link: s.link},
+		patience: map[string]*patience{}}
 	m, err := next.takeOver(ctx)
 	if err != nil {
 		return m, errors.Join(store.Classify("open marker of link "+s.link, err), next.disconnect())
@@ -179,6 +183,9 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 		s.marker.unknown()
 		return sinks.Result{}, store.Classify("apply batch", err)
 	}
+	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Refused }) {
+		s.catalogue = nil // somebody may change the table for them
+	}
 	s.pace.took(len(batch.Writes), time.Since(began))
 	for i := range s.arrays {
 		s.arrays[i].shrink()
@@ -214,6 +221,7 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, 
 			}
 		case (store.IsRow(err) || errors.Is(err, errUnclear)) && !careful:
 			careful = true
+			s.catalogue = nil // the row may be right for the table as it now is
 		default:
 			return nil, err
 		}
@@ -237,7 +245,7 @@ var (
 // attempt runs the transaction once. On an error it may still be open.
 func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, careful bool) ([]sinks.Outcome, error) {
 	if s.catalogue == nil && len(batch.Writes) > 0 {
-		c, err := readCatalogue(ctx, s.session)
+		c, err := readCatalogue(ctx, s.session, s.patience)
 		if err != nil {
 			return nil, err
 		}

@@ -40,7 +40,9 @@ type fixture struct {
 func each(t *testing.T, schema string, test func(t *testing.T, f *fixture), options ...sink.Option) {
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
-			test(t, newFixture(t, pool.Postgres(t, version).Database(t).DSN, schema, options...))
+			dsn := pool.Postgres(t, version).Database(t).DSN
+			cleanUp(t, openStore(t, dsn), "l")
+			test(t, newFixture(t, dsn, schema, options...))
 		})
 	}
 }
@@ -49,7 +51,6 @@ func newFixture(t testing.TB, dsn, schema string, options ...sink.Option) *fixtu
 	t.Helper()
 	f := &fixture{application: newApplication(t, dsn), dsn: dsn, store: openStore(t, dsn)}
 	f.do(t, schema)
-	cleanUp(t, f.store, "l")
 	f.sink = sink.New(f.store, "l", options...)
 	t.Cleanup(func() {
 		if err := f.sink.Close(); err != nil {
