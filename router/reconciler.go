@@ -264,6 +264,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	}
 	w.now[s] = p.version(s, c.After.Row, c.Time)
 	w.dirty[s], w.at[s] = true, at
+	w.fails = 0 // this is what a compare failed for
 	if r.twoWay() && c.After.Row.Partial() {
 		r.look(w, s) // the log does not say what is compared
 	}
