@@ -296,12 +296,11 @@ func (s *Source) copyData(ctx context.Context, stream *stream, b []byte) error {
 		if b[17] == 0 {
 			return nil
 		}
-		now := time.Now()
-		if stream.ping(now) {
+		if stream.ping(int64(binary.BigEndian.Uint64(b[9:]))) {
 			stream.leave()
 			return errShutdown
 		}
-		return stream.report(now)
+		return stream.report(time.Now())
 	}
 	return fmt.Errorf("%w: a frame of %d bytes", errMalformed, len(b))
 }

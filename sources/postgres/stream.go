@@ -36,8 +36,9 @@ type stream struct {
 	reported          time.Time
 	dirty             bool // durable has moved since
 
-	// pings are the latest demands for a reply.
-	pings [3]time.Time
+	// pings are the latest demands for a reply, in microseconds since 2000-01-01.
+	pings   [3]int64
+	timeout time.Duration // wal_sender_timeout
 }
 
 const (
@@ -67,7 +68,7 @@ func start(ctx context.Context, conn *pgconn.PgConn, slot *slot, publication str
 	if err != nil {
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
-	s := &stream{conn: hijacked.Conn, buffer: make([]byte, bufferSize), received: lsn, durable: slot.confirmed}
+	s := &stream{conn: hijacked.Conn, buffer: make([]byte, bufferSize), received: lsn, durable: slot.confirmed, timeout: slot.timeout}
 	// What the library has read ahead.
 	for hijacked.Frontend.ReadBufferLen() > 0 {
 		m, err := hijacked.Frontend.Receive()
@@ -210,11 +211,16 @@ func (r *rate) busy(now time.Time) bool {
 	return r.fast
 }
 
-// ping notes that the server demanded a reply, and tells whether it does so again and again:
-// one that shuts down waits until everything is confirmed, which may be never.
-func (s *stream) ping(now time.Time) bool {
-	again := now.Sub(s.pings[0]) < time.Second
-	s.pings[0], s.pings[1], s.pings[2] = s.pings[1], s.pings[2], now
+// ping notes that the server demanded a reply, at a time by its clock, and tells whether it
+// does so again and again: one that shuts down waits until everything is confirmed, which may
+// be never. One that does not, demands it twice in timeout at the most.
+func (s *stream) ping(sent int64) bool {
+	within := time.Second
+	if s.timeout > 0 {
+		within = min(within, s.timeout)
+	}
+	again := s.pings[0] != 0 && sent-s.pings[0] < within.Microseconds()
+	s.pings[0], s.pings[1], s.pings[2] = s.pings[1], s.pings[2], sent
 	return again
 }
 
