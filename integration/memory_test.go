@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
 // TestMemory lets a million changes wait on one side and expects the program to carry them
@@ -29,7 +31,40 @@ func TestMemory(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p = start(t, "run", s.config)
+	s.carry(rows, limit)
+}
+
+// TestMemoryOneTransaction lets two million rows wait that one transaction has written, between
+// two PostgreSQL servers.
+func TestMemoryOneTransaction(t *testing.T) {
+	const limit = 128 << 20
+	rows := 2_000_000
+	if testing.Short() {
+		rows = 100_000
+	}
+	versions := servers.Versions()
+	s := newShopOn(t, postgresSite(t, versions[0]), postgresSite(t, versions[0]))
+	p := start(t, "run", s.config)
+	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	db := s.open(0)
+	if _, err := db.Exec(fmt.Sprintf("INSERT INTO tbl_item SELECT i, 'a value of about thirty letters ' || i FROM generate_series(1, %d) i", rows)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.carry(rows, limit)
+}
+
+// carry runs the program until all rows that wait on the left are on the right, and checks how
+// much memory it held at the most.
+func (s *shop) carry(rows int, limit int64) {
+	t := s.t
+	t.Helper()
+	p := start(t, "run", s.config)
 	for done := false; !done; {
 		p.await(s.address, "/readyz")
 		status, err := get(s.address, "/v1/links/shop/barrier?wait=2m", nil)
