@@ -19,8 +19,6 @@ const (
 //	for each element its length (-1 for NULL) and its bytes
 type array struct{ b []byte }
 
-const arrayHeader = 20
-
 // start begins an array of n elements in the memory of the last one.
 func (a *array) start(element uint32, n int) {
 	a.b = append(a.b[:0], 0, 0, 0, 1, 0, 0, 0, 0)

@@ -13,6 +13,9 @@ import (
 // after the others: they may have needed a row, or a unique value, that was still to come or
 // to go. Constraints are checked at once, and not when it is too late to say whose fault it is.
 func (w *writer) writeCarefully(ctx context.Context, head []step) error {
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
 	if failed, err := w.sink.session.run(ctx, append(head, step{sql: "SET CONSTRAINTS ALL IMMEDIATE"})...); err != nil {
 		return w.sink.headError(failed, err)
 	}
@@ -42,6 +45,27 @@ func (w *writer) writeCarefully(ctx context.Context, head []step) error {
 	for _, f := range w.aside {
 		w.refuse(f.index, f.err)
 	}
+	return nil
+}
+
+// prepare prepares the statements of all groups while there is no transaction, which a
+// statement that the server does not understand would end. The rows of such a one are refused.
+func (w *writer) prepare(ctx context.Context) error {
+	var groups []*group
+	for _, g := range w.groups {
+		_, err := w.sink.session.Prepared(ctx, g.sql)
+		switch {
+		case err == nil:
+			groups = append(groups, g)
+		case !store.IsRow(err):
+			return fmt.Errorf("prepare writes to table %s: %w", g.table.Name, err)
+		default:
+			for _, i := range g.rows {
+				w.refuse(i, err)
+			}
+		}
+	}
+	w.groups = groups
 	return nil
 }
 

@@ -28,7 +28,7 @@ const exchangesMax = 64
 
 // exchangePart tries the rows of a statement that failed on a unique index as an exchange.
 func (w *writer) exchangePart(ctx context.Context, p *part, err error) (bool, error) {
-	if p.verb != verbUpdate && p.verb != verbPut {
+	if p.verb != verbUpdate && p.verb != verbPut || p.guarded {
 		return false, nil
 	}
 	x := &exchange{writer: w, target: p.target, parked: map[int]bool{}}
