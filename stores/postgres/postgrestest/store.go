@@ -54,6 +54,13 @@ func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(func() { // origins belong to the server, which has few
+		for link := range windows {
+			if err := s.Teardown(context.Background(), link); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	table := func(name string) *change.Table { return catalogue[name].Table }
 	return &sourcetest.Store{
 		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, Infinity: true, ForeignKeys: true},
