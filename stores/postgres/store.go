@@ -91,6 +91,8 @@ var session = map[string]string{
 	"bytea_output":                        "hex",
 	"lc_monetary":                         "C",
 	"xmloption":                           "content",
+	"array_nulls":                         "on",
+	"quote_all_identifiers":               "off", // or a regclass prints in quotes
 	"search_path":                         "pg_catalog",
 	"row_security":                        "off", // an error instead of rows that are hidden from us
 	"standard_conforming_strings":         "on",

@@ -94,3 +94,14 @@ func TestIdentity(t *testing.T) {
 		}
 	})
 }
+
+// What a database has set for its sessions changes no value.
+func TestSessionSettings(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, "ALTER DATABASE "+db.Name+" SET array_nulls = off; ALTER DATABASE "+db.Name+" SET quote_all_identifiers = on")
+		got, err := connect(t, open(t, db.DSN)).Text(t.Context(), "SELECT '{NULL,a}'::text[]::text || 'pg_class'::regclass::text")
+		if want := "{NULL,a}pg_class"; err != nil || got != want {
+			t.Errorf("%s, not %s: %v", got, want, err)
+		}
+	})
+}
