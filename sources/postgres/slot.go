@@ -91,7 +91,7 @@ func (s *slot) check(from change.Position) (position, error) {
 	case err != nil:
 		return at, err
 	case at.generation != s.generation:
-		return at, lostError(from, "slot "+s.name+" is not the one that this position is of: it was made again")
+		return at, lostError(from, "slot "+s.name+" or its publication was made again since")
 	case at.lsn < s.confirmed:
 		return at, lostError(from, fmt.Sprintf("slot %s has moved on to %s: somebody else has read from it, or advanced it", s.name, s.confirmed))
 	}

@@ -86,6 +86,9 @@ func (p *preflight) published(ctx context.Context) error {
 	need.Tables = slices.DeleteFunc(slices.Clone(need.Tables), func(t *change.Table) bool {
 		return p.tables[t.Name] == nil || p.tables[t.Name].Refused != nil
 	})
+	if err := p.hiddenTables(ctx, have); err != nil {
+		return err
+	}
 	if len(need.Tables) == 0 || need.covered(have, p.tables, p.server.version, false) {
 		return nil
 	}
@@ -233,3 +236,21 @@ JOIN pg_class s ON s.relkind = 'S' AND s.oid = CASE WHEN p.classid = 'pg_class':
 JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
 WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND q.seqincrement IN (1, -1)
 ORDER BY 1, 2, 3`
+
+// hiddenTables looks for tables that were taken out of the publication.
+func (p *preflight) hiddenTables(ctx context.Context, have publication) error {
+	if there, err := p.Bool(ctx, layoutThere); err != nil || !there {
+		return err
+	}
+	hidden, err := p.hidden(ctx, p.need, have)
+	if err != nil {
+		return err
+	}
+	for _, name := range hidden {
+		if t := p.tables[name]; t != nil {
+			p.warn(name, "it was taken out of publication "+Publication(p.need.Link)+", so changes of it are missing: the table pauses",
+				"put it back and start the link again: the table will be compared again", putBack(p.need.Link, have, t))
+		}
+	}
+	return nil
+}

@@ -112,7 +112,15 @@ func (c *Conn) publish(ctx context.Context, n Need, tables map[string]*Table) er
 			return fmt.Errorf("publish: there is no table %s", name)
 		}
 	}
-	if n.covered(p, tables, version, p.owned) {
+	hidden, err := c.hidden(ctx, n, p)
+	if err != nil {
+		return err
+	}
+	if err := c.remember(ctx, n, p); err != nil {
+		return err
+	}
+	n.Tables = slices.DeleteFunc(slices.Clone(n.Tables), func(t *change.Table) bool { return slices.Contains(hidden, t.Name) })
+	if len(n.Tables) == 0 || n.covered(p, tables, version, p.owned) {
 		return nil
 	}
 	if err := c.Do(ctx, n.publicationSQL(tables, version, p)); err != nil {
@@ -120,6 +128,8 @@ func (c *Conn) publish(ctx context.Context, n Need, tables map[string]*Table) er
 	}
 	return nil
 }
+
+const publicationOptions = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 
 // publicationSQL makes the publication as it should be, or changes it to that.
 func (n *Need) publicationSQL(tables map[string]*Table, version int, p publication) string {
@@ -134,16 +144,15 @@ func (n *Need) publicationSQL(tables map[string]*Table, version int, p publicati
 			list = append(list, item)
 		}
 	}
-	const options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 	name := Quote(Publication(n.Link))
-	set := "ALTER PUBLICATION " + name + " SET (" + options + ")"
+	set := "ALTER PUBLICATION " + name + " SET (" + publicationOptions + ")"
 	switch {
 	case p.there && p.forAll:
 		return set
 	case p.there:
 		return "ALTER PUBLICATION " + name + " SET TABLE " + strings.Join(list, ", ") + "; " + set
 	default:
-		return "CREATE PUBLICATION " + name + " FOR TABLE " + strings.Join(list, ", ") + " WITH (" + options + ")"
+		return "CREATE PUBLICATION " + name + " FOR TABLE " + strings.Join(list, ", ") + " WITH (" + publicationOptions + ")"
 	}
 }
 

@@ -26,7 +26,7 @@ type Need struct {
 // is left in their pages, so that no index has to follow.
 const layout = `
 CREATE TABLE IF NOT EXISTS cdcsync.link (
-  link text PRIMARY KEY, epoch bigint NOT NULL DEFAULT 0, applied bigint NOT NULL DEFAULT 0, generation text,
+  link text PRIMARY KEY, epoch bigint NOT NULL DEFAULT 0, applied bigint NOT NULL DEFAULT 0, generation text, published text,
   marker bytea, debts bytea, tables bytea, outcomes bytea
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE TABLE IF NOT EXISTS cdcsync.conflict (

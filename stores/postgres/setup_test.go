@@ -88,16 +88,35 @@ func TestSetupChanges(t *testing.T) {
 				t.Errorf("published %q, want %q", got, step.want)
 			}
 		}
-		// Somebody changed it.
+		// Somebody changed it, and setup does not act as if nothing had been: what was written
+		// meanwhile is not in the log. plan prints what puts it back.
+		need := Need{Link: "l", Tables: all[1:], Reads: true}
 		for _, sql := range []string{"SET (publish = 'insert')", "SET (publish_via_partition_root = false)", "SET TABLE f WHERE (id > 3)", "DROP TABLE f"} {
 			db.SQL(t, "ALTER PUBLICATION cdcsync_l "+sql)
+			setup(t, s, need)
 			if hidden, err := connect(t, s).Unpublished(t.Context(), "l", all[1:]); err != nil || !slices.Equal(hidden, []string{"f"}) {
-				t.Errorf("after %s unpublished are %q, %v", sql, hidden, err)
-			}
-			setup(t, s, Need{Link: "l", Tables: all[1:], Reads: true})
-			if hidden, err := connect(t, s).Unpublished(t.Context(), "l", all[1:]); err != nil || hidden != nil {
 				t.Errorf("after %s and setup unpublished are %q, %v", sql, hidden, err)
 			}
+			found, err := s.Preflight(t.Context(), need)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range found {
+				if p.Table == "f" && strings.Contains(p.Statement, "PUBLICATION") {
+					db.SQL(t, p.Statement)
+				}
+			}
+			if hidden, err := connect(t, s).Unpublished(t.Context(), "l", all[1:]); err != nil || hidden != nil {
+				t.Errorf("after %s and what plan prints unpublished are %q, %v", sql, hidden, err)
+			}
+		}
+		// Without the publication the whole log is worth nothing, and its positions are lost.
+		generation := "SELECT generation FROM cdcsync.link"
+		before := db.SQL(t, generation)
+		db.SQL(t, "DROP PUBLICATION cdcsync_l")
+		setup(t, s, need)
+		if after := db.SQL(t, generation); after == before || after == "" {
+			t.Errorf("the log has generation %q before and %q after", before, after)
 		}
 		if got := db.SQL(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"); got != "1" {
 			t.Errorf("%s slots", got)
