@@ -13,6 +13,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sinks"
+	store "github.com/cdcsync/cdcsync/stores/postgres"
 )
 
 // The parts of a marker are columns of their own, so that a long list that did not change is
@@ -73,7 +74,7 @@ type markerWriter struct {
 	// stored is what the database has of each part, next what the open transaction makes
 	// of it; nil: not known.
 	stored, next [parts][]byte
-	conflicts    array
+	conflicts    store.Array
 	// unpruned counts the conflicts recorded since old ones were removed, pending those of
 	// the open transaction.
 	unpruned, pending int
@@ -128,14 +129,14 @@ func (w *markerWriter) conflictSteps(batch *sinks.Batch, outcomes []sinks.Outcom
 	if w.pending = len(bodies); w.pending == 0 {
 		return nil
 	}
-	w.conflicts.start(oidBytea, len(bodies))
+	w.conflicts.Begin(store.ElementBytea, len(bodies))
 	for _, b := range bodies {
-		w.conflicts.bytes(b)
+		w.conflicts.Raw(b)
 	}
 	steps := []step{{
 		sql: `INSERT INTO cdcsync.conflict (link, body)
 			SELECT $1, u.body FROM unnest($2::bytea[]) WITH ORDINALITY AS u(body, o) ORDER BY u.o`,
-		bind: func() ([][]byte, []int16) { return [][]byte{[]byte(w.link), w.conflicts.b}, []int16{0, 1} },
+		bind: func() ([][]byte, []int16) { return [][]byte{[]byte(w.link), w.conflicts.Bytes()}, []int16{0, 1} },
 	}}
 	if w.unpruned+w.pending >= pruneEvery {
 		w.unpruned, w.pending = 0, 0

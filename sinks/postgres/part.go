@@ -108,16 +108,16 @@ func (w *writer) step(p *part) step {
 func (w *writer) arrays(p *part) ([][]byte, []int16) {
 	s := w.sink
 	for len(s.arrays) < len(p.args) {
-		s.arrays = append(s.arrays, array{})
+		s.arrays = append(s.arrays, store.Array{})
 	}
 	values := make([][]byte, len(p.args))
 	for n, arg := range p.args {
 		a := &s.arrays[n]
-		a.start(oidText, len(p.rows))
+		a.Begin(store.ElementText, len(p.rows))
 		for _, i := range p.rows {
-			a.value(arg.of(&w.batch.Writes[i]))
+			a.Value(arg.of(&w.batch.Writes[i]))
 		}
-		values[n] = a.b
+		values[n] = a.Bytes()
 	}
 	return values, []int16{1}
 }

@@ -30,7 +30,7 @@ type Sink struct {
 	marker    markerWriter
 	pace      pace
 	// arrays are the parameters of the statement at hand.
-	arrays []array
+	arrays []store.Array
 	// patience is with COPY, by the name of the table.
 	patience map[string]*patience
 }
@@ -188,7 +188,7 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	}
 	s.pace.took(len(batch.Writes), time.Since(began))
 	for i := range s.arrays {
-		s.arrays[i].shrink()
+		s.arrays[i].Shrink()
 	}
 	return sinks.Result{Outcomes: outcomes, Room: s.pace.room}, nil
 }

@@ -11,20 +11,20 @@ import (
 
 // TestArray reads what was encoded with somebody else's decoder.
 func TestArray(t *testing.T) {
-	var a array
+	var a Array
 	types := pgtype.NewMap()
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(rapid.Ptr(rapid.String(), true), 1, 20).Draw(t, "texts")
-		a.start(oidText, len(want))
+		a.Begin(ElementText, len(want))
 		for _, v := range want {
 			if v == nil {
-				a.value(change.NullValue())
+				a.Value(change.NullValue())
 			} else {
-				a.value(change.TextValue(*v))
+				a.Value(change.TextValue(*v))
 			}
 		}
 		var got []*string
-		if err := types.Scan(pgtype.TextArrayOID, pgtype.BinaryFormatCode, a.b, &got); err != nil {
+		if err := types.Scan(pgtype.TextArrayOID, pgtype.BinaryFormatCode, a.Bytes(), &got); err != nil {
 			t.Fatal(err)
 		}
 		if len(got) != len(want) {
