@@ -44,8 +44,11 @@ type Tx struct {
 	// source was opened, as noticed at this place in the log.
 	Schema []SchemaChange
 	// Emptied lists the tables of the link that were emptied by one statement, which a log
-	// does not tell row by row. It happened behind Changes.
+	// does not tell row by row. It happened behind Changes; what the transaction wrote after
+	// it is in a Tx of its own. Looks show it by the time that the Tx is given out.
 	Emptied []*Table
+	// Time is when Emptied happened, the commit time; the zero time if that is not known.
+	Time time.Time
 	// Partial says that the store's transaction goes on in the next Tx: it was too
 	// large for one, or its end cannot be seen in this log.
 	Partial bool

@@ -62,6 +62,9 @@ const (
 	// are being compared as in Contact, and those that only the other side has are deleted.
 	EmptiedLeft
 	EmptiedRight
+	// EmptiedBoth: the other one was, too, before all of that was done.
+	EmptiedBoth
+	stages
 )
 
 // Comparing tells whether the rows of both sides are being compared.
@@ -69,12 +72,20 @@ func (s Stage) Comparing() bool { return s != Live && s != Paused }
 
 // Emptied tells whether the table of a side was emptied.
 func (s Stage) Emptied(side change.Side) bool {
-	return s == EmptiedLeft && side == change.Left || s == EmptiedRight && side == change.Right
+	return s == EmptiedBoth || s == EmptiedLeft && side == change.Left || s == EmptiedRight && side == change.Right
+}
+
+// Emptying returns the stage of a table in stage s when that of a side is emptied.
+func (s Stage) Emptying(side change.Side) Stage {
+	if s.Emptied(side.Other()) {
+		return EmptiedBoth
+	}
+	return EmptiedLeft + Stage(side)
 }
 
 // String returns the name of s as status shows it.
 func (s Stage) String() string {
-	return [...]string{"contact", "live", "paused", "emptied left", "emptied right"}[s]
+	return [...]string{"contact", "live", "paused", "emptied left", "emptied right", "emptied both"}[s]
 }
 
 // Table is the state of one table pair.

@@ -330,7 +330,7 @@ func (r *reader) tables() []Table {
 	for n := r.count(tableSize); n > 0 && r.err == nil; n-- {
 		tables = append(tables, Table{
 			Pair:   r.text(),
-			Stage:  Stage(r.enum(byte(EmptiedRight) + 1)),
+			Stage:  Stage(r.enum(byte(stages))),
 			Pass:   change.Side(r.enum(byte(change.Right) + 1)),
 			After:  r.row(),
 			Rows:   r.uint(),

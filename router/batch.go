@@ -16,6 +16,8 @@ type flight struct {
 	batch *sinks.Batch
 	rows  []*row
 	apply uint64
+	// emptied is the reconciler's when it was formed.
+	emptied int
 }
 
 // form takes everything that waits to be written to side s, up to the limits, as one batch,
@@ -23,7 +25,7 @@ type flight struct {
 // write. mark asks for a marker alone, if it has anything to say.
 func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sinks.Batch {
 	e := &r.ends[s]
-	if e.inFlight != nil || !e.writes {
+	if e.inFlight != nil || !e.writes || s != r.home && r.untold() {
 		return nil
 	}
 	r.evaluateAll()
@@ -80,6 +82,7 @@ func (r *reconciler) finishForm(s change.Side, f *flight) {
 	}
 	if s == r.home {
 		f.batch.Marker.Tables = r.tables()
+		f.emptied = r.emptied
 		r.tablesNew = false
 	}
 	other.unmarked = 0
@@ -129,7 +132,7 @@ func (r *reconciler) presumed(w *row, s change.Side, native change.Row) change.I
 	o := s.Other()
 	partial := w.now[o].canon.Partial()
 	switch {
-	case native == nil || w.contact || w.fails > 0 && !partial:
+	case native == nil || !partial && (w.contact || w.fails > 0) || r.broken.noPresence:
 		return change.Image{}
 	case w.before[o].Known && w.before[o].Row == nil && !partial:
 		return change.Is(nil)
@@ -169,6 +172,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	e := &r.ends[s]
 	f := e.inFlight
 	e.inFlight = nil
+	r.told = max(r.told, f.emptied)
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
 	done := 0

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"slices"
-
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sources"
@@ -31,18 +29,11 @@ type scan struct {
 	pair  *pair
 	pass  change.Side
 	after change.Row
-	// touched are the encoded keys of rows that were changed while the scan was under way: it
+	// settled are the encoded keys of rows that were settled while the scan was under way: it
 	// may show them as they were before.
-	touched map[string]bool
+	settled map[string]bool
 	// void: comparing began again meanwhile.
 	void bool
-}
-
-// touch notes that the row of p with this encoded key is changed.
-func (q *scan) touch(p *pair, key []byte) {
-	if q != nil && q.pair == p {
-		q.touched[string(key)] = true
-	}
 }
 
 // nextScan returns the chunk that first contact needs next, or nil if there is none now.
@@ -62,7 +53,7 @@ func (r *reconciler) nextScan() *scan {
 			r.nextPass(p)
 			return r.nextScan()
 		}
-		return &scan{pair: p, pass: p.state.Pass, after: p.state.After, touched: map[string]bool{}}
+		return &scan{pair: p, pass: p.state.Pass, after: p.state.After, settled: map[string]bool{}}
 	}
 	return nil
 }
@@ -116,8 +107,8 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 			After: change.Is(native[c.pass])}, err)
 		return
 	}
-	if r.find(p, canonKey) == nil && q.touched[string(r.key)] {
-		return // it was changed meanwhile, decided, and is settled
+	if r.find(p, canonKey) == nil && q.settled[string(r.key)] {
+		return // it was decided meanwhile
 	}
 	if r.compared(p, canonKey) {
 		r.goneWith(p, canonKey, native)
@@ -138,58 +129,6 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 	if w.chunk == nil {
 		w.chunk = c
 		c.open++
-	}
-}
-
-// emptied takes that the table of side s was emptied by one statement: what is known of its
-// rows is a change of each, and the others are found by comparing.
-func (r *reconciler) emptied(s change.Side, at change.Position, table *change.Table) {
-	p := r.byTable[s][table]
-	if p == nil || p.paused() {
-		return
-	}
-	p.enter([2]checkpoint.Stage{checkpoint.EmptiedLeft, checkpoint.EmptiedRight}[s], "")
-	p.chunk = nil
-	if r.scan != nil && r.scan.pair == p {
-		r.scan.void = true
-	}
-	r.tablesNew = true
-	r.count.Emptied++
-	var rows []*row
-	for _, w := range r.rows {
-		if w.id.pair == p {
-			rows = append(rows, w)
-		}
-	}
-	slices.SortFunc(rows, byAge)
-	for _, w := range rows {
-		r.gone(w, s, at)
-	}
-}
-
-// gone takes that the row of side s was deleted, together with all others.
-func (r *reconciler) gone(w *row, s change.Side, at change.Position) {
-	if !w.dirty[s] {
-		w.before[s], w.since[s] = w.now[s].image(), at
-	}
-	w.now[s] = version{known: true, hasNative: true, time: r.now}
-	w.dirty[s], w.at[s], w.verify, w.met = true, at, true, true
-	w.chunk = nil
-	r.weigh(w)
-	r.touch(w)
-}
-
-// goneWith takes a row that was written and waits for its echo: if the table of one side was
-// emptied since, it is gone with it.
-func (r *reconciler) goneWith(p *pair, key change.Row, native [2]change.Row) {
-	for s := range native {
-		if side := change.Side(s); p.state.Stage.Emptied(side) && native[s] == nil {
-			native := change.Change{Table: p.Tables[s], After: change.Is(nil), Time: r.now}
-			var err error
-			if native.Key, err = p.NativeKey(side, key); err == nil {
-				r.localChange(side, r.ends[s].read, &native)
-			}
-		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (r *reconciler) evaluate(w *row) {
 		return
 	}
 	for s := range w.now {
-		if !w.now[s].known {
+		if !w.now[s].known || r.twoWay() && w.now[s].partial() && !r.broken.noPartialLook {
 			r.look(w, change.Side(s)) // one at a time: the other may become known meanwhile
 			return
 		}
@@ -52,6 +52,7 @@ func (r *reconciler) evaluate(w *row) {
 		r.agree(w)
 		return
 	}
+	r.goneToo(w)
 	if w.untouched() && p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
 		p.differ++
 		r.forget(w)
@@ -139,7 +140,7 @@ func (r *reconciler) agree(w *row) {
 func (r *reconciler) decide(w *row) (t target, park bool) {
 	p := w.id.pair
 	if w.untouched() {
-		return p.first(w)
+		return p.first(w, !r.broken.emptiedAsContact)
 	}
 	base := w.base
 	if w.contact && !base.Known {
@@ -195,10 +196,11 @@ func later(left, right resolver.Version, v resolver.Verdict) time.Time {
 // first is decide for a row that is met in first contact and that nobody changed since. A row
 // that only one side has is copied: first contact never deletes, unless the other side's table
 // was emptied.
-func (p *pair) first(w *row) (t target, park bool) {
+func (p *pair) first(w *row, emptied bool) (t target, park bool) {
 	left, right := w.now[0].canon, w.now[1].canon
+	gone := left == nil && p.state.Stage.Emptied(change.Left) || right == nil && p.state.Stage.Emptied(change.Right)
 	switch {
-	case left == nil && p.state.Stage == checkpoint.EmptiedLeft, right == nil && p.state.Stage == checkpoint.EmptiedRight:
+	case gone && emptied:
 		return target{}, false
 	case left == nil:
 		return target{row: right}, false

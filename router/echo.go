@@ -38,7 +38,7 @@ func (r *reconciler) settleEcho(s change.Side, w *row) {
 	w.now[s], w.dirty[s], w.before[s] = t.value, t.dirty, t.before
 	if o := s.Other(); !t.value.known { // it was quiet: both had what o has, or had before it changed
 		if !w.dirty[o] {
-			r.forget(w) // what roused it netted to nothing
+			r.agree(w) // what roused it netted to nothing
 			return
 		}
 		w.base = w.before[o]

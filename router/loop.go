@@ -168,7 +168,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
-	mark := unmarked >= markRows || now.Sub(d.marked) >= markEvery
+	mark := unmarked >= markRows || lp.untold() || now.Sub(d.marked) >= markEvery
 	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
 	batch := lp.form(d.side, d.room+1024, lp.link.cfg.Limits.Bytes, mark)
 	if batch == nil {
@@ -182,7 +182,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 // store is echoed at the end of its log; while both logs are far behind, all that is written
 // to both would have to wait. So one log is read to its end first.
 func (lp *loop) heldBack(d *sideLoop) bool {
-	return d.side == change.Right && d.behind > 0 && lp.ends[d.side].waiting > maxWaiting
+	return d.side == change.Right && d.behind > 0 && lp.ends[d.side].waiting > maxWaiting && !lp.untold()
 }
 
 // ask hands out the looks and the scan that the reconciler wants.

@@ -43,7 +43,8 @@ type pair struct {
 	Pair
 	number  uint64 // among the pairs of the link
 	state   checkpoint.Table
-	chunk   *chunk // of first contact; nil between chunks
+	emptied time.Time // when it was emptied; zero if that was before the start
+	chunk   *chunk    // of first contact; nil between chunks
 	parked  int
 	differ  uint64 // rows left different, by InitialNone
 	ignored uint64 // changes not applied because the table is paused
@@ -105,19 +106,23 @@ type reconciler struct {
 	recovering map[*row]struct{}
 	lookedAll  bool // recovery asked for its looks
 	scan       *scan
-	grown      bool // a table has columns that it had not when it was compiled
-	tablesNew  bool // the state of the tables changed since the last marker on home
-	parkedRows map[*row]struct{}
-	now        time.Time
-	key        []byte          // scratch
-	seeds      [2]maphash.Seed // of fingerprints
-	count      Counters
-	broken     breakage
+	// emptied counts how often a table of home was emptied, as told by its log, and told of how
+	// many of these the marker on home tells.
+	emptied, told int
+	grown         bool // a table has columns that it had not when it was compiled
+	tablesNew     bool // the state of the tables changed since the last marker on home
+	parkedRows    map[*row]struct{}
+	now           time.Time
+	key           []byte          // scratch
+	seeds         [2]maphash.Seed // of fingerprints
+	count         Counters
+	broken        breakage
 }
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                      bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, noSecondLook, noGoneToo, lastEmptied bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -196,7 +201,7 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 		}
 	}
 	for _, table := range tx.Emptied {
-		r.emptied(s, tx.Position, table)
+		r.empty(s, tx, table)
 	}
 	e.unmarked += len(tx.Changes)
 	if tx.Mark {
@@ -257,17 +262,17 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	w.met = true
 	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
-		r.scan.touch(p, r.key)
 	}
 	if !w.dirty[s] {
 		w.before[s], w.since[s] = before, at
 	}
-	w.now[s] = p.version(s, c.After.Row, c.Time)
+	now := p.version(s, c.After.Row, c.Time)
+	if had := &w.now[s]; now.partial() && (had.hasNative || w.dirty[s]) && !r.broken.noPartialFill {
+		now.complete(had)
+	}
+	w.now[s] = now
 	w.dirty[s], w.at[s] = true, at
 	w.fails = 0 // this is what a compare failed for
-	if r.twoWay() && c.After.Row.Partial() {
-		r.look(w, s) // the log does not say what is compared
-	}
 	r.weigh(w)
 	r.touch(w)
 }
@@ -324,6 +329,9 @@ func (r *reconciler) touch(w *row) {
 
 // forget drops a row on which both sides agree.
 func (r *reconciler) forget(w *row) {
+	if q := r.scan; q != nil && q.pair == w.id.pair && !r.broken.noSettled {
+		q.settled[w.id.key] = true
+	}
 	w.stage = held
 	delete(r.rows, w.id)
 	delete(r.recovering, w)

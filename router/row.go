@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -22,6 +23,26 @@ type version struct {
 	// bad is why the row cannot be brought into the form of the pair.
 	bad  error
 	time time.Time
+}
+
+// partial tells whether the log left out values that the row still has. A look shows them.
+func (v *version) partial() bool {
+	return v.bad == nil && v.canon.Partial() && (!v.hasNative || v.native.Partial())
+}
+
+// complete gives v the values that the log left out because they are as they were before, if
+// that is known: they may not be on the other side yet.
+func (v *version) complete(before *version) {
+	if before.bad != nil || len(before.canon) != len(v.canon) {
+		return
+	}
+	v.canon = slices.Clone(v.canon)
+	for i := range v.canon {
+		if v.canon[i].IsUnset() {
+			v.canon[i] = before.canon[i]
+		}
+	}
+	v.native, v.hasNative = nil, false
 }
 
 // stage is where a row stands in the reconciler's queues.

@@ -40,8 +40,8 @@ func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Ro
 		if err != nil {
 			return &change.Error{Op: "look at rows", Table: table.Name, Err: err}
 		}
-		l.store.At(func(tx *mem.Tx, head int) {
-			look.At = mem.Place{Txs: head}.Position()
+		l.store.At(func(tx *mem.Tx, at mem.Place) {
+			look.At = at.Position()
 			for _, key := range keys {
 				look.Rows = append(look.Rows, v.Row(tx.Get(table.Name, v.StoreKey(key))))
 			}
@@ -65,8 +65,8 @@ func (l *Looker) Scan(ctx context.Context, table *change.Table, after change.Row
 		if after != nil {
 			after = v.StoreKey(after)
 		}
-		l.store.At(func(tx *mem.Tx, head int) {
-			look.At = mem.Place{Txs: head}.Position()
+		l.store.At(func(tx *mem.Tx, at mem.Place) {
+			look.At = at.Position()
 			for _, row := range tx.Scan(table.Name, after, limit) {
 				look.Rows = append(look.Rows, v.Row(row))
 			}

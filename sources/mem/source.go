@@ -21,6 +21,8 @@ type Source struct {
 	Hook mem.Hook
 	// Split is how many changes a Tx holds at the most; 0 is no limit.
 	Split int
+	// Early gives transactions out that looks do not show yet, which no source may.
+	Early bool
 
 	store *mem.Store
 	link  string
@@ -109,7 +111,7 @@ func (s *Source) Settle(ctx context.Context, upto change.Position) error {
 func (s *Source) Reached(read, want change.Position) bool {
 	r, err1 := mem.ParsePosition(read)
 	w, err2 := mem.ParsePosition(want)
-	return err1 == nil && err2 == nil && !r.Before(w)
+	return err1 == nil && err2 == nil && !r.Before(w) && (w.Hidden != "" || r.Shows(w))
 }
 
 // Close implements [sources.Source].
@@ -133,15 +135,18 @@ func (s *Source) read() (*change.Tx, <-chan struct{}, error) {
 	if err != nil || !ok {
 		return nil, grown, err
 	}
+	if shown, more := s.store.Shown(e.Number); !shown && !s.Early {
+		return nil, more, nil
+	}
 	tx := &change.Tx{Behind: int64(s.store.Log() - e.Number)}
 	if e.Link == s.link {
 		tx.Tag.Apply = e.Apply
 	}
 	changes := e.Changes[min(s.at.Changes, len(e.Changes)):]
-	if s.Split > 0 && len(changes) > s.Split {
-		changes = changes[:s.Split]
+	if n := s.part(changes); n < len(changes) {
+		changes = changes[:n]
 		tx.Partial = true
-		s.at.Changes += s.Split
+		s.at.Changes += n
 	} else {
 		s.at = mem.Place{Txs: e.Number}
 	}
@@ -150,11 +155,29 @@ func (s *Source) read() (*change.Tx, <-chan struct{}, error) {
 	return tx, nil, nil
 }
 
+// part returns how many of the changes go into one Tx: a table that was emptied ends it.
+func (s *Source) part(changes []change.Change) int {
+	n := len(changes)
+	if s.Split > 0 {
+		n = min(n, s.Split)
+	}
+	for i := range changes[:n] {
+		if changes[i].Key == nil {
+			return i + 1
+		}
+	}
+	return n
+}
+
 // fill puts into tx what concerns the link's tables, as the link has them.
 func (s *Source) fill(tx *change.Tx, changes []change.Change, schema []change.SchemaChange) {
 	for _, c := range changes {
 		v := s.views[c.Table.Name]
 		if v == nil {
+			continue
+		}
+		if c.Key == nil {
+			tx.Emptied, tx.Time = append(tx.Emptied, v.Table), c.Time
 			continue
 		}
 		c.Table, c.Key, c.Before, c.After = v.Table, v.Key(c.Key), v.Image(c.Before), v.Image(c.After)

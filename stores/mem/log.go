@@ -3,6 +3,7 @@ package mem
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,22 +17,30 @@ type Entry struct {
 	Number int
 	// Link is the link that wrote it and Apply the number of its batch; "" and 0 for
 	// an application.
-	Link    string
-	Apply   uint64
+	Link  string
+	Apply uint64
+	// Changes without a key say that the table was emptied.
 	Changes []change.Change
 	Schema  []change.SchemaChange
 }
 
 // Place is a position in the log: behind Txs whole transactions and the first Changes
 // changes of the next. The zero Place is before everything.
-type Place struct{ Txs, Changes int }
+type Place struct {
+	Txs, Changes int
+	// Hidden are the numbers of those transactions up to there that a look at this place does
+	// not show, with commas between them.
+	Hidden string
+}
 
-// Position returns the text of p: "m1:3", or "m1:3/2" inside the fourth transaction. The
-// zero Place is the zero position.
+// Position returns the text of p: "m1:3", or "m1:3/2" inside the fourth transaction, or
+// "m1:3-1,2" for a look that shows only the last of three. The zero Place is the zero position.
 func (p Place) Position() change.Position {
 	switch {
 	case p == Place{}:
 		return ""
+	case p.Hidden != "":
+		return change.Position(fmt.Sprintf("m1:%d-%s", p.Txs, p.Hidden))
 	case p.Changes == 0:
 		return change.Position("m1:" + strconv.Itoa(p.Txs))
 	default:
@@ -46,6 +55,7 @@ func ParsePosition(position change.Position) (Place, error) {
 	}
 	var p Place
 	text, ok := strings.CutPrefix(string(position), "m1:")
+	text, p.Hidden, _ = strings.Cut(text, "-")
 	txs, changes, inside := strings.Cut(text, "/")
 	var err error
 	if p.Txs, err = strconv.Atoi(txs); err != nil || !ok {
@@ -60,6 +70,15 @@ func ParsePosition(position change.Position) (Place, error) {
 		return Place{}, fmt.Errorf("parse position %q: it is none of an in-memory store", position)
 	}
 	return p, nil
+}
+
+// Shows tells whether a look at p shows the transaction that ends, or is under way, at o.
+func (p Place) Shows(o Place) bool {
+	number := o.Txs
+	if o.Changes > 0 {
+		number++
+	}
+	return p.Hidden == "" || !slices.Contains(strings.Split(p.Hidden, ","), strconv.Itoa(number))
 }
 
 // Before tells whether p is before o in the log.
@@ -166,8 +185,7 @@ func (s *Store) Alter(table, reason string, additive bool) {
 func (s *Store) append(e Entry) {
 	e.Number = s.head() + 1
 	s.log = append(s.log, e)
-	close(s.grown)
-	s.grown = make(chan struct{})
+	s.wake()
 }
 
 // stamp gives every change its commit time.

@@ -14,6 +14,13 @@ import (
 type Store struct {
 	// Blind tells which changes are logged without a before-image; nil: none.
 	Blind func(c change.Change) bool
+	// Lean tells which updates are logged without a before-image and, but for the key, without
+	// the values that they left as they were; nil: none.
+	Lean func(c change.Change) bool
+	// Late tells, at its commit, whether a transaction of an application is shown to looks only
+	// later (see [Store.Show]), so that transactions may become visible in another order than
+	// they are in the log; nil: none is.
+	Late func() bool
 	// Coerce returns the row as the store keeps it (a lossy type, a BEFORE trigger),
 	// whoever writes it; nil: as it was sent. It must not change the key.
 	Coerce func(table *change.Table, row change.Row) change.Row
@@ -37,7 +44,8 @@ type Store struct {
 	log    []Entry // log[i] has the number trimmed+i+1
 	// trimmed is how many entries at the beginning of the log are gone.
 	trimmed int
-	grown   chan struct{} // closed when the log grows
+	grown   chan struct{} // closed when the log grows, or more of it is shown
+	hidden  []*hidden     // in the order of the log
 	links   map[string]*link
 	lastID  int64
 }
@@ -115,12 +123,12 @@ func (s *Store) Conflicts(link string, limit int) [][]byte {
 	return latest
 }
 
-// At runs read while nobody writes, with the number of the last entry of the log: what
-// it sees is what the log says up to there.
-func (s *Store) At(read func(tx *Tx, head int)) {
+// At runs read while nobody writes, with the place in the log that what it sees is true at:
+// its end, but for the transactions that are not shown yet.
+func (s *Store) At(read func(tx *Tx, at Place)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	read(&Tx{s: s}, s.head())
+	read(&Tx{s: s, looks: true}, Place{Txs: s.head(), Hidden: s.hiddenNumbers()})
 }
 
 // table returns a table that must be there: its name is written in a test.
@@ -156,9 +164,11 @@ func (t *table) set(key string, row change.Row) {
 	}
 }
 
-func (t *table) sorted() []change.Row {
-	rows := make([]change.Row, 0, len(t.rows))
-	for _, row := range t.rows {
+func (t *table) sorted() []change.Row { return t.sort(t.rows) }
+
+func (t *table) sort(content map[string]change.Row) []change.Row {
+	rows := make([]change.Row, 0, len(content))
+	for _, row := range content {
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b change.Row) int { return compare(t.KeyOf(a), t.KeyOf(b)) })

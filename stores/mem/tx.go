@@ -29,12 +29,18 @@ type Tx struct {
 	firing bool
 	// marked: the link's record was written.
 	marked bool
+	// looks: it only reads, and sees what looks are shown.
+	looks bool
+	// emptied: it emptied a table, which nobody looks at before it is over.
+	emptied bool
 }
 
 type undo struct {
 	table *table
 	key   string
 	row   change.Row
+	// all is the content of a table that was emptied.
+	all map[string]change.Row
 }
 
 // Write runs a transaction of an application. If write returns an error, or what it wrote
@@ -78,6 +84,9 @@ func (s *Store) transact(tx *Tx, write func(tx *Tx) error) error {
 		}
 		stamp(tx.changes, at)
 		s.append(Entry{Link: tx.link, Apply: tx.number, Changes: tx.changes})
+		if s.Late != nil && tx.link == "" && !tx.emptied && s.Late() {
+			s.hide(tx)
+		}
 	}
 	return nil
 }
@@ -87,17 +96,28 @@ func (tx *Tx) Commit(at time.Time) { tx.at = at }
 
 // Get returns the row of the table with that key, nil if there is none.
 func (tx *Tx) Get(table string, key change.Row) change.Row {
-	return tx.s.table(table).rows[encode(key)]
+	t, k := tx.s.table(table), encode(key)
+	if tx.looks {
+		return tx.s.shown(t)[k]
+	}
+	tx.s.lock(t, k)
+	return t.rows[k]
 }
 
 // Rows returns the rows of the table in key order.
-func (tx *Tx) Rows(table string) []change.Row { return tx.s.table(table).sorted() }
+func (tx *Tx) Rows(table string) []change.Row {
+	t := tx.s.table(table)
+	if tx.looks {
+		return t.sort(tx.s.shown(t))
+	}
+	return t.sorted()
+}
 
 // Scan returns the first limit rows behind the key after in key order; after nil is the
 // start of the table.
 func (tx *Tx) Scan(table string, after change.Row, limit int) []change.Row {
 	t := tx.s.table(table)
-	rows := t.sorted()
+	rows := tx.Rows(table)
 	if after != nil {
 		i, found := slices.BinarySearchFunc(rows, after, func(row, key change.Row) int {
 			return compare(t.KeyOf(row), key)
@@ -150,6 +170,17 @@ func (tx *Tx) Delete(table string, key change.Row) error {
 	return tx.put(t, old, nil)
 }
 
+// Truncate removes all rows of the table. The log tells it as one change, without a key; no
+// trigger fires.
+func (tx *Tx) Truncate(table string) {
+	t := tx.s.table(table)
+	tx.s.lock(t, "")
+	tx.emptied = true
+	tx.undo = append(tx.undo, undo{table: t, all: t.rows})
+	tx.changes = append(tx.changes, change.Change{Table: t.Table, After: change.Is(nil)})
+	t.rows = map[string]change.Row{}
+}
+
 // Savepoint returns the moment in the transaction to which Rollback can return.
 func (tx *Tx) Savepoint() int { return len(tx.undo) }
 
@@ -157,6 +188,10 @@ func (tx *Tx) Savepoint() int { return len(tx.undo) }
 func (tx *Tx) Rollback(savepoint int) {
 	for i := len(tx.undo) - 1; i >= savepoint; i-- {
 		u := tx.undo[i]
+		if u.all != nil {
+			u.table.rows = u.all
+			continue
+		}
 		u.table.set(u.key, u.row)
 	}
 	tx.undo = tx.undo[:savepoint]
@@ -219,8 +254,12 @@ func (tx *Tx) set(t *table, key, old, row change.Row) {
 	if tx.s.Blind != nil && tx.s.Blind(c) {
 		c.Before = change.Image{}
 	}
+	if tx.s.Lean != nil && old != nil && row != nil && tx.s.Lean(c) {
+		c.Before, c.After = change.Image{}, change.Is(t.lean(old, row))
+	}
 	k := encode(key)
-	tx.undo = append(tx.undo, undo{t, k, old})
+	tx.s.lock(t, k)
+	tx.undo = append(tx.undo, undo{table: t, key: k, row: old})
 	tx.changes = append(tx.changes, c)
 	t.set(k, row)
 	if tx.s.Trigger != nil && !tx.firing {
@@ -228,6 +267,17 @@ func (tx *Tx) set(t *table, key, old, row change.Row) {
 		tx.s.Trigger(tx, c)
 		tx.firing = false
 	}
+}
+
+// lean returns row with its values Unset that are old's too, but for the key.
+func (t *table) lean(old, row change.Row) change.Row {
+	lean := slices.Clone(row)
+	for i := range lean {
+		if lean[i] == old[i] && !slices.Contains(t.Key, i) {
+			lean[i] = change.Value{}
+		}
+	}
+	return lean
 }
 
 // fill returns row with its Unset values taken from old, or NULL where old is nil.
