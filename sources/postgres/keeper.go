@@ -164,7 +164,7 @@ func (w *shown) look(ctx context.Context, conn *store.Conn) ([]change.SchemaChan
 		}
 		if !w.hidden[t.Name] {
 			found = append(found, change.SchemaChange{Table: t, Reason: reason +
-				", so changes may be missing: start the link again, which puts it back, and the table will be compared again"})
+				", so changes may be missing: put it back with ALTER PUBLICATION … ADD TABLE (plan prints the statement) and start the link again; the table will be compared again"})
 		}
 	}
 	w.entries, w.hidden = entries, hidden

@@ -356,7 +356,7 @@ func (s *Source) begin() {
 	}
 	*t = transaction{
 		open: true, at: position{generation: s.read.generation, timeline: s.read.timeline, lsn: m.lsn, xid: m.xid},
-		time: time.UnixMicro(m.time + epoch).UTC(), skip: skip, given: skip > 0, slab: t.slab,
+		time: time.UnixMicro(m.time + epoch).UTC(), skip: skip, given: skip > 0, slab: t.slab, likely: t.likely,
 	}
 }
 
@@ -373,7 +373,7 @@ func (s *Source) commit(stream *stream) error {
 	if stream.more() {
 		t.behind = 1 // at least: the server does not say
 	}
-	if t.tx == nil && !t.given { // nothing of the link
+	if t.tx == nil && !t.given && !t.tag.Echo() { // nothing of the link
 		s.passed = at
 		return nil
 	}

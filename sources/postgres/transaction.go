@@ -36,6 +36,8 @@ type transaction struct {
 	bytes  int
 	slab   []change.Value // rows are cut from it
 	behind int64
+	// likely is how many changes the next part may have: as many as the last.
+	likely int
 }
 
 // add puts a change into the part at hand.
@@ -45,7 +47,7 @@ func (t *transaction) add(c change.Change) {
 
 func (t *transaction) part() *change.Tx {
 	if t.tx == nil {
-		t.tx = &change.Tx{Tag: t.tag}
+		t.tx = &change.Tx{Tag: t.tag, Changes: make([]change.Change, 0, max(t.likely, 1))}
 	}
 	return t.tx
 }
@@ -62,6 +64,7 @@ func (t *transaction) cut(at position, partial bool) *change.Tx {
 	if partial {
 		tx.Behind = 1
 	}
+	t.likely = len(tx.Changes)
 	t.tx, t.bytes = nil, 0
 	return tx
 }
