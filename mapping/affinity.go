@@ -8,14 +8,18 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 )
 
-// lax converts v as SQLite does when a column of that kind is given it. What SQLite has no
-// storage class for is text or a number there. Only two things do not fit: an integer above
-// the range of int64 that would be rounded, and NaN, of which SQLite would make NULL.
-func lax(v change.Value, kind change.Kind) (change.Value, bool) {
+// lax converts v as SQLite does when it is put into a column. What SQLite has no storage
+// class for is text or a number there. Only two things do not fit: an integer above the range
+// of int64 that would be rounded, and NaN, of which SQLite would make NULL.
+func lax(v change.Value, to *change.Column) (change.Value, bool) {
 	if v == change.Float(math.NaN()) {
 		return change.Value{}, false
 	}
 	v = stored(v)
+	kind := to.Kind
+	if numeric(to) {
+		kind = change.Decimal
+	}
 	switch kind {
 	case change.Text:
 		switch v.Kind() {
@@ -43,6 +47,25 @@ func lax(v change.Value, kind change.Kind) (change.Value, bool) {
 		v = change.TextValue(v.String())
 	}
 	return v, true
+}
+
+// numeric tells whether a column has SQLite's numeric affinity, which makes numbers of texts
+// and integers of floats: one whose declared type says none of the others, such as NUMERIC,
+// DECIMAL(10,2), BOOLEAN or DATE. It has no kind, because it also holds whatever is no number.
+func numeric(c *change.Column) bool {
+	return c.Lax && c.Kind == change.Unset && c.Type != "" && !strings.Contains(strings.ToUpper(c.Type), "BLOB")
+}
+
+// keeps tells whether every value that a column from has goes into column to as it is.
+func keeps(from, to *change.Column) bool {
+	switch {
+	case numeric(to):
+		return numeric(from) || from.Kind == change.Int64
+	case to.Lax && to.Kind == change.Float64: // where -0.0 is 0.0
+		return from.Lax && from.Kind == change.Float64
+	default:
+		return to.Kind == from.Kind || to.Kind == change.Unset && !to.Lax
+	}
 }
 
 // stored returns v in the kind that SQLite has for it.

@@ -1,12 +1,10 @@
 package mapping
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 )
@@ -21,7 +19,8 @@ import (
 //	Bool                             0 and 1 as a number, "true" and "false" as text
 //	Text                             from every kind but Bytes
 //	from Text                        if it is exactly what the value prints as, so that it
-//	                                 comes back the same; for JSON, if it is valid
+//	                                 comes back the same; for JSON, if it is valid; for Array,
+//	                                 as far as that can be told without the elements' type
 //	Date                             midnight as a Timestamp
 //
 // There is none between Bytes and anything else, nor between Timestamp and TimestampUTC:
@@ -30,17 +29,18 @@ import (
 // A column that is lax follows SQLite's column affinity instead: numbers become text in a
 // Text column, text that looks like a number becomes one in a numeric column (losing what
 // the number does not show, such as leading zeros), and what does not fit stays what it is.
+// What is called nothing else is numeric there, too, whatever its kind: see [numeric].
 //
 // Otherwise it fails, with the kinds and the column, and never the value, in the error.
 func Convert(v change.Value, to change.Column) (change.Value, error) {
-	if v.Kind() == to.Kind || v.IsNull() || v.IsUnset() {
+	if v.IsNull() || v.IsUnset() || v.Kind() == to.Kind && !(to.Lax && to.Kind == change.Float64) {
 		return v, nil
 	}
 	var out change.Value
 	var ok bool
 	switch {
 	case to.Lax:
-		out, ok = lax(v, to.Kind)
+		out, ok = lax(v, &to)
 	case to.Kind == change.Unset:
 		return v, nil
 	default:
@@ -202,75 +202,8 @@ func asDecimal(v change.Value) (change.Value, bool) {
 		text := strconv.FormatFloat(v.Float64(), 'f', -1, 64)
 		return change.Str(change.Decimal, text), wellFormed(text, change.Decimal)
 	case change.Text:
-		return change.Str(change.Decimal, v.Str()), wellFormed(v.Str(), change.Decimal)
+		return change.Str(change.Decimal, v.Str()), wellFormed(v.Str(), change.Decimal) || noNumber(v.Str())
 	default:
 		return change.Value{}, false
 	}
-}
-
-// wellFormed tells whether text is how a value of that kind is written. The kinds whose
-// form is their store's own, Interval and Array, are never known to be.
-func wellFormed(text string, kind change.Kind) bool {
-	switch kind {
-	case change.Decimal:
-		return decimalText(text)
-	case change.Date:
-		return timeText(time.DateOnly, text)
-	case change.Time:
-		return timeText(time.TimeOnly, text)
-	case change.Timestamp:
-		return timeText(time.DateTime, text)
-	case change.TimestampUTC:
-		local, utc := strings.CutSuffix(text, "Z")
-		return utc && timeText(time.DateTime, local)
-	case change.JSON:
-		return json.Valid([]byte(text))
-	case change.UUID:
-		return uuidText(text)
-	default:
-		return false
-	}
-}
-
-// decimalText tells whether s is digits with an optional sign and point, without leading
-// zeros and without a negative zero.
-func decimalText(s string) bool {
-	digits, negative := strings.CutPrefix(s, "-")
-	whole, fraction, point := strings.Cut(digits, ".")
-	switch {
-	case strings.Trim(whole, "0123456789") != "", strings.Trim(fraction, "0123456789") != "":
-		return false
-	case whole == "", len(whole) > 1 && whole[0] == '0', point && fraction == "":
-		return false
-	default:
-		return !negative || strings.Trim(digits, "0.") != ""
-	}
-}
-
-// timeText tells whether s is a time in that layout, with up to six digits of a second
-// where the layout has seconds.
-func timeText(layout, s string) bool {
-	t, err := time.Parse(layout, s) // takes a fraction of any length, and a comma for its point
-	if err != nil || t.Nanosecond()%1000 != 0 || strings.Contains(s, ",") {
-		return false
-	}
-	rest := s[min(len(s), len(layout)):]
-	return len(s) >= len(layout) && len(rest) <= 7 && s[:len(layout)] == t.Format(layout)
-}
-
-func uuidText(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return false
-			}
-		case (c < '0' || c > '9') && (c < 'a' || c > 'f'):
-			return false
-		}
-	}
-	return true
 }

@@ -153,7 +153,7 @@ func (l *layout) direct(st *step, n *slot, from change.Side) {
 		st.codes = n.codes[from.Other()]
 		return
 	}
-	st.same = st.to.Kind == l.column(from, n.at[from]).Kind || st.to.Kind == change.Unset && !st.to.Lax
+	st.same = keeps(l.column(from, n.at[from]), &st.to)
 }
 
 // rightColumn returns where the form has the right table's column called name.
