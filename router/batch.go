@@ -48,7 +48,9 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		}
 		bytes += w.size()
 		if f.batch == nil {
-			f.batch = &sinks.Batch{}
+			left := min(len(e.out)-taken+1, maxRows)
+			f.batch = &sinks.Batch{Writes: make([]sinks.Write, 0, left)}
+			f.rows = make([]*row, 0, left)
 		}
 		f.batch.Writes = append(f.batch.Writes, write)
 		if w.target.time.After(f.batch.Time) {
@@ -127,17 +129,23 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 // presumed is what a one-way link expects in side s, by what the other log said: that a row
 // which was inserted there is not here, and one that was updated is, whatever is in it. Most
 // are so, and are written faster. The others are written once more, without a condition, unless
-// the log left something out of the row: what is not here can only be looked at there.
+// the log left something out of the row: what is not here can only be looked at there. In first
+// contact nothing is expected but that rows are not there which were not seen.
 func (r *reconciler) presumed(w *row, s change.Side, native change.Row) change.Image {
 	o := s.Other()
 	partial := w.now[o].canon.Partial()
 	switch {
-	case native == nil || !partial && (w.contact || w.fails > 0) || r.broken.noPresence:
+	case native == nil || w.fails > 0 && !partial || r.broken.noPresence:
 		return change.Image{}
+	case w.contact && !partial:
+		return change.Image{Known: w.now[s].known && w.now[s].canon == nil}
 	case w.before[o].Known && w.before[o].Row == nil && !partial:
 		return change.Is(nil)
 	default:
-		return change.Is(make(change.Row, len(native)))
+		if len(w.id.pair.nothing) != len(native) {
+			w.id.pair.nothing = make(change.Row, len(native))
+		}
+		return change.Is(w.id.pair.nothing)
 	}
 }
 

@@ -61,7 +61,6 @@ func (r *reconciler) finishLooks(s change.Side) {
 		return
 	}
 	open := e.looks[:0]
-	var again []*row
 	var asked change.Position // looks come in runs that share a position
 	reached, known := !e.reads, false
 	for _, l := range e.looks {
@@ -72,31 +71,22 @@ func (r *reconciler) finishLooks(s change.Side) {
 			open = append(open, l)
 			continue
 		}
-		if !r.finishLook(l) {
-			again = append(again, l.row)
-		}
+		r.finishLook(l)
 	}
 	clear(e.looks[len(open):])
 	e.looks = open
-	for _, w := range again {
-		r.look(w, s)
-	}
 }
 
 // finishLook takes what a look saw, unless it does not show the last that the log said of the
-// row. It returns false if the row needs another look.
-func (r *reconciler) finishLook(l *look) bool {
+// row.
+func (r *reconciler) finishLook(l *look) {
 	w, s := l.row, l.side
 	w.looks--
 	w.asked[s] = false
 	if r.rows[w.id] != w {
-		return true // its table was paused
+		return // its table was paused
 	}
-	shows := r.ends[s].reached(l.at, w.at[s])
-	if w.recovering && !shows && !r.broken.noSecondLook {
-		return false
-	}
-	if w.sent == nil && shows {
+	if w.sent == nil && r.ends[s].reached(l.at, w.at[s]) {
 		was := w.now[s]
 		w.now[s] = w.id.pair.version(s, l.native, was.time)
 		gone := l.native == nil && w.id.pair.state.Stage.Emptied(s) // explained, though not row by row
@@ -106,13 +96,12 @@ func (r *reconciler) finishLook(l *look) bool {
 		r.weigh(w)
 	}
 	if w.looks > 0 {
-		return true
+		return
 	}
 	if w.recovering && r.lookedAll {
 		r.release(w)
 	}
 	r.touch(w)
-	return true
 }
 
 // finishWindow asks, once both logs were read past the link's last writes before the start,

@@ -48,6 +48,8 @@ type pair struct {
 	parked  int
 	differ  uint64 // rows left different, by InitialNone
 	ignored uint64 // changes not applied because the table is paused
+	// nothing is a row of the side that a one-way link writes to, of which nothing is known.
+	nothing change.Row
 }
 
 // order tells whether a log read to read holds everything up to want: a source's Reached.
@@ -121,8 +123,8 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                      bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, noSecondLook, noGoneToo, lastEmptied bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                        bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, noGoneToo, lastEmptied bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;

@@ -1,0 +1,430 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/resolver"
+	"github.com/cdcsync/cdcsync/sinks"
+	memsink "github.com/cdcsync/cdcsync/sinks/mem"
+	"github.com/cdcsync/cdcsync/sources"
+	memsource "github.com/cdcsync/cdcsync/sources/mem"
+	"github.com/cdcsync/cdcsync/stores/mem"
+)
+
+// plan is what one random history is made of.
+type plan struct {
+	policy  resolver.Policy
+	values  int // how many values a column can have; 2 toggles
+	keys    int
+	steps   int
+	busy    int // per mille: transactions of applications
+	crash   int // per mille
+	drift   int // per mille
+	blind   int // per cent of the changes without a before-image
+	deletes bool
+	split   int // changes in one Tx at the most
+	filled  bool
+	initial Initial
+	empty   int  // per mille: truncations
+	late    int  // per cent of the transactions that looks show later
+	lean    int  // per cent of the updates without what they left as it was
+	oneWay  bool // from left to right, where nobody else writes
+	seed    uint64
+	broken  breakage
+	// What an engine does wrong: it gives out what looks do not show yet; it takes the position
+	// of a look for one of the log.
+	early, blurred bool
+}
+
+// reads tells whether the log of a side is read, writes whether the side is written to.
+func (p *plan) reads(s change.Side) bool  { return !p.oneWay || s == change.Left }
+func (p *plan) writes(s change.Side) bool { return !p.oneWay || s == change.Right }
+
+// world is two stores in memory, applications that write to both, and a router that is
+// stepped, and killed, between any two steps.
+type world struct {
+	t       failer
+	rng     *rand.Rand
+	plan    plan
+	pair    Pair
+	stores  [2]*mem.Store
+	sources [2]*memsource.Source
+	lookers [2]*memsource.Looker
+	sinks   [2]*memsink.Sink
+	r       *reconciler
+	flight  [2]*sinks.Batch
+	result  [2]*sinks.Result
+	kept    [2]*change.Tx
+	taken   [2][]*look
+	clock   time.Time
+	hidden  [2]map[int]*hidden // what each store's row has seen, by key
+	scanned [2]int             // log entries that hidden knows
+	writes  []write
+	marks   int // transactions of the link
+	applied int // rows that it wrote
+	drifted map[int]bool
+	said    map[int]bool // left said something of the row since the link is there
+	scan    *walk
+	sum     map[int]int64
+	trace   []string
+}
+
+// walk is a chunk of first contact that is under way.
+type walk struct {
+	q            *scan
+	pass, across *sources.Look
+}
+
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// write is one change that an application made to one column.
+type write struct {
+	id, key, column int
+	side            change.Side
+	value           change.Value
+	at              time.Time
+	seen            map[int]bool
+}
+
+// hidden is, for each column, the writes that a row of a store builds on. It exists for the
+// checks only.
+type hidden struct{ seen [2]map[int]bool }
+
+const columns = 2 // besides the key
+
+func newTable(side string) *change.Table {
+	return &change.Table{Name: side, Key: []int{0}, Columns: []change.Column{
+		{Name: "id", Kind: change.Int64}, {Name: "a", Kind: change.Int64}, {Name: "b", Kind: change.Int64}}}
+}
+
+func newWorld(t failer, p plan) *world {
+	w := &world{t: t, plan: p, rng: rand.New(rand.NewPCG(p.seed, 0)), clock: time.Unix(1_000_000, 0), sum: map[int]int64{}, drifted: map[int]bool{}, said: map[int]bool{}}
+	tables := [2]*change.Table{newTable("l"), newTable("r")}
+	compiled, problems := mapping.Compile(mapping.Spec{Name: "t", Tables: tables, Writes: [2]bool{p.writes(change.Left), p.writes(change.Right)}})
+	if problems != nil {
+		t.Fatalf("compile: %v", problems)
+	}
+	w.pair = Pair{Pair: compiled, Policy: p.policy, Initial: p.initial}
+	for s := range w.stores {
+		w.stores[s] = mem.New(tables[s])
+		w.stores[s].BareEchoes = true
+		w.stores[s].Now = func() time.Time { return w.clock }
+		n := 0
+		w.stores[s].Blind = func(c change.Change) bool {
+			n++
+			return (n*7919+s*31)%100 < p.blind
+		}
+		lean := 0
+		w.stores[s].Lean = func(change.Change) bool {
+			lean++
+			return (lean*6007+s*17)%100 < p.lean
+		}
+		if p.late > 0 {
+			w.stores[s].Late = func() bool { return w.rng.IntN(100) < p.late }
+		}
+		w.hidden[s] = map[int]*hidden{}
+	}
+	if p.filled {
+		w.fill()
+	}
+	w.start()
+	return w
+}
+
+// fill gives both stores rows before the link sees them.
+func (w *world) fill() {
+	for key := range w.plan.keys {
+		for s := range w.stores {
+			if w.rng.IntN(2) == 0 {
+				row := change.Row{change.Int(int64(key)), change.Int(1 + w.rng.Int64N(3)), change.Int(0)}
+				w.stores[s].Drift(w.pair.Tables[s].Name, row[:1], row)
+			}
+		}
+	}
+}
+
+func (w *world) logf(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+// start is what Link.run does: fence, load, read the windows, start the logs.
+func (w *world) start() {
+	ctx := context.Background()
+	var reached [2]order
+	var markers [2]checkpoint.Marker
+	w.scan = nil
+	for s := range w.stores {
+		side := change.Side(s)
+		source, err := memsource.New(w.stores[s], "link", w.pair.Tables[s])
+		w.must(err)
+		source.Split, source.Early = w.plan.split, w.plan.early
+		w.sources[s], w.lookers[s], w.sinks[s] = source, memsource.NewLooker(w.stores[s]), memsink.New(w.stores[s], "link")
+		reached[s] = source.Reached
+		if w.plan.blurred {
+			reached[s] = func(read, want change.Position) bool {
+				text, _, _ := strings.Cut(string(read), "-")
+				return source.Reached(change.Position(text), want)
+			}
+		}
+		if !w.plan.reads(side) {
+			reached[s] = func(change.Position, change.Position) bool { return true }
+		}
+		if w.plan.writes(side) {
+			markers[s], err = w.sinks[s].Open(ctx)
+			w.must(err)
+		}
+		w.flight[s], w.result[s], w.kept[s], w.taken[s] = nil, nil, nil, nil
+	}
+	w.r = newReconciler([]Pair{w.pair}, reached, [2]bool{w.plan.writes(change.Left), w.plan.writes(change.Right)})
+	w.r.broken = w.plan.broken
+	w.r.now = w.clock
+	w.r.load(markers)
+	if w.plan.writes(w.r.home) && markers[w.r.home].Tables == nil && !w.plan.filled {
+		w.r.pairs[0].state.Stage = checkpoint.Live
+	}
+	for s := range w.r.ends {
+		e := &w.r.ends[s]
+		if !e.reads {
+			continue
+		}
+		w.must(w.sources[s].Start(ctx, e.read))
+		w.must(w.r.readWindow(change.Side(s), func() (*change.Tx, error) {
+			for more := true; more; more = w.show(change.Side(s)) {
+				if tx, ok := w.sources[s].TryNext(); ok {
+					return tx, nil
+				}
+			}
+			return nil, fmt.Errorf("the log of %d has no echo of apply %d", s, e.window)
+		}))
+		w.must(w.sources[s].Start(ctx, e.read))
+	}
+	w.r.finishWindow()
+	if w.trace != nil {
+		w.logf("start: markers %+v %+v", markers[0], markers[1])
+	}
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// step does one thing of what may happen next.
+func (w *world) step() {
+	dice := w.rng.IntN(999 + 1)
+	switch {
+	case dice < w.plan.busy:
+		w.local()
+	case dice < w.plan.busy+w.plan.crash:
+		w.logf("crash")
+		w.start()
+	case dice < w.plan.busy+w.plan.crash+w.plan.drift:
+		w.drift()
+	case dice < w.plan.busy+w.plan.crash+w.plan.drift+w.plan.empty:
+		w.truncate()
+	default:
+		s := change.Side(dice % 2)
+		switch dice / 2 % 6 {
+		case 0, 1:
+			w.readOne(s)
+		case 2:
+			w.form(s, dice%5 == 0)
+		case 3:
+			w.apply(s)
+		case 4:
+			w.answer(s)
+		default:
+			switch w.rng.IntN(3) {
+			case 0:
+				w.looks(s)
+			case 1:
+				w.show(s)
+			default:
+				w.looks(s)
+				w.contact()
+			}
+		}
+	}
+	w.see()
+}
+
+func (w *world) readOne(s change.Side) bool {
+	tx := w.kept[s]
+	if !w.plan.reads(s) {
+		return false
+	}
+	if tx == nil {
+		var ok bool
+		if tx, ok = w.sources[s].TryNext(); !ok {
+			return false
+		}
+	}
+	w.kept[s] = nil
+	if !w.r.read(s, tx) {
+		w.kept[s] = tx
+		return false
+	}
+	w.logf("read %s %s apply %d: %d changes, %d tables emptied", s, tx.Position, tx.Tag.Apply, len(tx.Changes), len(tx.Emptied))
+	return true
+}
+
+func (w *world) form(s change.Side, mark bool) bool {
+	w.r.now = w.clock
+	w.r.evaluateAll()
+	if batch := w.r.form(s, 3, 1<<20, mark); batch != nil {
+		w.flight[s] = batch
+		w.marks++
+		w.logf("form %s apply %d: %d writes, marker %+v", s, batch.Marker.Apply, len(batch.Writes), batch.Marker)
+		return true
+	}
+	return false
+}
+
+func (w *world) apply(s change.Side) bool {
+	if w.flight[s] == nil || w.result[s] != nil {
+		return false
+	}
+	result, err := w.sinks[s].Apply(context.Background(), w.flight[s])
+	w.must(err)
+	w.result[s] = &result
+	for _, o := range result.Outcomes {
+		if o.Verdict == sinks.Done {
+			w.applied++
+		}
+	}
+	if !w.plan.reads(1 - s) {
+		return true
+	}
+	w.must(w.sources[1-s].Settle(context.Background(), w.flight[s].Marker.Upto))
+	w.logf("apply %s: %v", s, result.Outcomes)
+	return true
+}
+
+func (w *world) answer(s change.Side) bool {
+	if w.result[s] == nil {
+		return false
+	}
+	w.r.applied(s, *w.result[s])
+	w.flight[s], w.result[s] = nil, nil
+	w.logf("answered %s", s)
+	return true
+}
+
+// looks asks for looks, and lets those that were asked for come back.
+func (w *world) looks(s change.Side) bool {
+	w.r.evaluateAll()
+	w.taken[s] = append(w.taken[s], w.r.takeAsked(s, 10)...)
+	if len(w.taken[s]) == 0 {
+		return false
+	}
+	for _, l := range w.taken[s] {
+		key, err := w.pair.NativeKey(s, l.row.key)
+		w.must(err)
+		seen, err := w.lookers[s].Look(context.Background(), w.pair.Tables[s], []change.Row{key})
+		w.must(err)
+		w.r.looked(l, seen.Rows[0], seen.At)
+		w.logf("look %s row %v: %v at %s", s, l.row.key, seen.Rows[0], seen.At)
+	}
+	w.taken[s] = nil
+	w.r.finishLooks(s)
+	return true
+}
+
+func (w *world) contact() bool {
+	if w.scan != nil {
+		w.walkOn()
+		return true
+	}
+	if len(w.r.recovering) > 0 {
+		return false
+	}
+	q := w.r.nextScan()
+	if q == nil {
+		return false
+	}
+	w.r.scan, w.scan = q, &walk{q: q}
+	return true
+}
+
+// walkOn does the next part of the scan that is under way: reads the one side, then the other,
+// then hands over what it saw.
+func (w *world) walkOn() {
+	ctx := context.Background()
+	const limit = 1
+	k := w.scan
+	table, other := w.pair.Tables[k.q.pass], w.pair.Tables[k.q.pass.Other()]
+	switch {
+	case k.pass == nil:
+		pass, err := w.lookers[k.q.pass].Scan(ctx, table, k.q.after, limit)
+		w.must(err)
+		k.pass = &pass
+		w.logf("scan %s behind %v: %v at %s", k.q.pass, k.q.after, pass.Rows, pass.At)
+	case k.across == nil:
+		keys := make([]change.Row, len(k.pass.Rows))
+		for i, row := range k.pass.Rows {
+			keys[i] = table.KeyOf(row)
+		}
+		across, err := w.lookers[k.q.pass.Other()].Look(ctx, other, keys)
+		w.must(err)
+		k.across = &across
+		w.logf("across: %v at %s", across.Rows, across.At)
+	default:
+		w.scan = nil
+		w.r.scanned(k.q, *k.pass, *k.across, limit)
+		w.r.finishLooks(0)
+		w.r.finishLooks(1)
+		w.logf("scanned")
+	}
+}
+
+// show has looks show one more transaction.
+func (w *world) show(s change.Side) bool {
+	n := w.stores[s].Hidden()
+	if n > 0 {
+		w.stores[s].Show(w.rng.IntN(n))
+		w.logf("%s shows one of %d", s, n)
+	}
+	return n > 0
+}
+
+func (w *world) current(s change.Side, key int) change.Row {
+	return w.stores[s].Get(w.pair.Tables[s].Name, change.Row{change.Int(int64(key))})
+}
+
+// drain lets the applications stop and the router run dry.
+func (w *world) drain() {
+	for idle := 0; idle < 12; {
+		busy := false
+		for s := range change.Side(2) {
+			busy = w.show(s) || busy
+			busy = w.readOne(s) || busy
+			busy = w.answer(s) || busy
+			busy = w.apply(s) || busy
+			busy = w.looks(s) || busy
+			w.clock = w.clock.Add(time.Second)
+			w.r.wake(w.clock)
+			busy = w.form(s, true) || busy
+			w.see()
+		}
+		busy = w.contact() || busy
+		idle++
+		if busy {
+			idle = 0
+		}
+		if w.marks > 6*len(w.writes)+600 {
+			return // not quiet; the check says so
+		}
+	}
+}
