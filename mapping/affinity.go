@@ -59,6 +59,8 @@ func numeric(c *change.Column) bool {
 // keeps tells whether every value that a column from has goes into column to as it is.
 func keeps(from, to *change.Column) bool {
 	switch {
+	case from.Lax && !to.Lax: // it may hold values of any kind
+		return to.Kind == change.Unset
 	case numeric(to):
 		return numeric(from) || from.Kind == change.Int64
 	case to.Lax && to.Kind == change.Float64: // where -0.0 is 0.0

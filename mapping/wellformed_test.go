@@ -97,4 +97,18 @@ func TestAffinityIsFoundOut(t *testing.T) {
 	}
 }
 
+// What a SQLite column holds besides what its type says does not pass for that.
+func TestStrangersInALaxColumn(t *testing.T) {
+	for _, c := range []struct {
+		kind change.Kind
+		v    change.Value
+	}{{change.Text, change.BytesValue([]byte("ab"))}, {change.Int64, text("abc")}, {change.Int64, change.Float(1.5)}} {
+		right := &change.Table{Name: "r", Key: []int{0}, Columns: []change.Column{{Name: "id", Kind: change.Int64}, {Name: "v", Kind: c.kind, Lax: true}}}
+		left := &change.Table{Name: "l", Key: []int{0}, Columns: []change.Column{{Name: "id", Kind: change.Int64}, {Name: "v", Kind: c.kind}}}
+		if got, err := compile(t, twoWay(left, right)).Native(change.Left, row(num(1), c.v)); err == nil {
+			t.Errorf("%s becomes %s", c.v, got)
+		}
+	}
+}
+
 var negativeZero = 1 / math.Inf(-1)
