@@ -119,6 +119,9 @@ func (s *Store) replay(t testing.TB, state State, tx *change.Tx) {
 		}
 		state.put(table.Name, c.Key, c.After)
 	}
+	for _, table := range tx.Emptied {
+		delete(state, table.Name)
+	}
 }
 
 // Reader is a source that is read for a test.
@@ -192,7 +195,7 @@ func (r *Reader) To(t testing.TB, to change.Position) []*change.Tx {
 	t.Helper()
 	var txs []*change.Tx
 	for !r.Source.Reached(r.At, to) {
-		if tx := r.Next(t); len(tx.Changes) > 0 {
+		if tx := r.Next(t); len(tx.Changes) > 0 || len(tx.Emptied) > 0 {
 			txs = append(txs, tx)
 		}
 	}
@@ -217,7 +220,15 @@ func sameTxs(t testing.TB, got, want []*change.Tx) {
 }
 
 func sameTx(a, b *change.Tx) bool {
-	return a.Position == b.Position && a.Tag == b.Tag && slices.EqualFunc(a.Changes, b.Changes, sameChange)
+	return a.Position == b.Position && a.Tag == b.Tag && slices.Equal(names(a.Emptied), names(b.Emptied)) && slices.EqualFunc(a.Changes, b.Changes, sameChange)
+}
+
+func names(tables []*change.Table) []string {
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.Name
+	}
+	return names
 }
 
 func sameChange(a, b change.Change) bool {

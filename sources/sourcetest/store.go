@@ -56,6 +56,14 @@ type Store struct {
 	Sink    func(t testing.TB, link string) sinks.Sink
 	Journal func(t testing.TB, link string) sinks.Journal
 
+	// Truncate runs a transaction of an application that writes what is before, empties the
+	// table with one statement, and writes what is behind. Nil: the engine has no such
+	// statement, or its log tells of each row. The source gives a Tx that has the table in
+	// Emptied behind all that was written before, in this transaction or earlier ones, and
+	// before what was written after it; nothing but Emptied tells of the rows. A start from the
+	// position of that Tx does not give it again. What it gives out, looks show.
+	Truncate func(t testing.TB, table string, before, behind []Statement)
+
 	// Lose makes the log forget everything that it has, settled or not, as a purge by an
 	// operator does. Nil: this cannot happen to the engine.
 	Lose func(t testing.TB)

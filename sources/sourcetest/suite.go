@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) *Store) {
 		{"there and back", testThereAndBack},
 		{"key change", testKeyChange},
 		{"foreign keys", testForeignKeys},
+		{"emptied", testEmptied},
 		{"echoes", testEchoes},
 		{"other links are local", testOtherLink},
 		{"markers alone are no changes", testMarkerOnly},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
@@ -32,6 +33,42 @@ func TestBlindSource(t *testing.T) {
 		s := with(func(s *mem.Store) { s.Blind = func(change.Change) bool { return true } })
 		s.BeforeImages = false
 		return s
+	})
+}
+
+// A store whose looks show transactions later than its log does; whoever wrote one learns of
+// its commit only then.
+func TestLateSource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) *sourcetest.Store {
+		n, stop, stopped := 0, make(chan struct{}), make(chan struct{})
+		var store *mem.Store
+		late := with(func(s *mem.Store) {
+			store = s
+			s.Late = func() bool { n++; return n%3 > 0 }
+		})
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				if n := store.Hidden(); n > 0 {
+					store.Show(n - 1) // writers of its rows may have shown it meanwhile
+				}
+			}
+		}()
+		t.Cleanup(func() { close(stop); <-stopped })
+		write := late.Write
+		late.Write = func(t testing.TB, commit bool, statements ...sourcetest.Statement) {
+			t.Helper()
+			write(t, commit, statements...)
+			for store.Hidden() > 0 {
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+		return late
 	})
 }
 
@@ -100,6 +137,25 @@ func with(configure func(s *mem.Store)) *sourcetest.Store {
 			})
 			if err != nil && !errors.Is(err, errRollback) {
 				t.Errorf("write: %v", err)
+			}
+		},
+		Truncate: func(t testing.TB, table string, before, behind []sourcetest.Statement) {
+			t.Helper()
+			if err := s.Write(func(tx *mem.Tx) error {
+				for _, st := range before {
+					if err := execute(tx, st); err != nil {
+						return err
+					}
+				}
+				tx.Truncate(table)
+				for _, st := range behind {
+					if err := execute(tx, st); err != nil {
+						return err
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Errorf("truncate: %v", err)
 			}
 		},
 		Rows: func(_ testing.TB, table string) []change.Row { return s.Rows(table) },

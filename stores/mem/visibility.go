@@ -25,10 +25,13 @@ func (s *Store) Hidden() int {
 }
 
 // Show has looks show one more transaction, the i-th in the log's order of those that they do
-// not.
+// not, if there are so many.
 func (s *Store) Show(i int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if i >= len(s.hidden) {
+		return
+	}
 	s.hidden = slices.Delete(s.hidden, i, i+1)
 	s.wake()
 }
