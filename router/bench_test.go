@@ -22,6 +22,7 @@ type bench struct {
 	pair   Pair
 	writes [2]bool
 	hook   mem.Hook
+	limits Limits
 }
 
 func newBench(t *testing.T) *bench {
@@ -43,7 +44,7 @@ func newBench(t *testing.T) *bench {
 // link returns a new instance of the link.
 func (b *bench) link() *Link {
 	b.t.Helper()
-	cfg := Config{Name: "link", Pairs: []Pair{b.pair}, Log: hclog.NewNullLogger()}
+	cfg := Config{Name: "link", Pairs: []Pair{b.pair}, Limits: b.limits, Log: hclog.NewNullLogger()}
 	for s := range cfg.Stores {
 		store := &cfg.Stores[s]
 		looker := memsource.NewLooker(b.stores[s])
