@@ -1,0 +1,153 @@
+package router
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/sinks"
+)
+
+// BenchmarkReconciler is the way of a row through the reconciler, without stores: read from one
+// log, decided, formed into a batch of 1,000, answered, and on a two-way link echoed.
+func BenchmarkReconciler(b *testing.B) {
+	for name, c := range map[string]struct{ twoWay, update bool }{
+		"one way/insert": {false, false},
+		"one way/update": {false, true},
+		"two way/insert": {true, false},
+		"two way/update": {true, true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			rows := speedRows(c.update)
+			r := speedReconciler(b, rows[0].Table, c.twoWay)
+			for i := range rows {
+				rows[i].Table = r.pairs[0].Tables[change.Left] // as it was compiled
+			}
+			right := r.pairs[0].Tables[change.Right]
+			done := make([]sinks.Outcome, len(rows))
+			position := 0
+			next := func() change.Position {
+				position++
+				return change.Position(strconv.Itoa(position))
+			}
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += len(rows) {
+				for i := range rows {
+					r.read(change.Left, &change.Tx{Position: next(), Changes: rows[i : i+1]})
+				}
+				batch := r.form(change.Right, len(rows), 1<<30, false)
+				r.applied(change.Right, sinks.Result{Outcomes: done[:len(batch.Writes)]})
+				if !c.twoWay {
+					r.evaluateAll()
+					continue
+				}
+				echo := &change.Tx{Position: next(), Tag: change.Tag{Apply: batch.Marker.Apply}}
+				for i := range rows {
+					echo.Changes = append(echo.Changes, change.Change{Table: right, Key: rows[i].Key})
+				}
+				r.read(change.Right, echo)
+			}
+			b.StopTimer()
+			if len(r.rows) != 0 {
+				b.Fatalf("%d rows are left", len(r.rows))
+			}
+		})
+	}
+}
+
+// speedRows are changes of 1,000 rows of five columns.
+func speedRows(update bool) []change.Change {
+	table := &change.Table{Name: "l", Key: []int{0}, Columns: []change.Column{
+		{Name: "id", Kind: change.Int64}, {Name: "a", Kind: change.Int64}, {Name: "b", Kind: change.Text},
+		{Name: "c", Kind: change.Text}, {Name: "d", Kind: change.Float64}}}
+	changes := make([]change.Change, 1000)
+	for i := range changes {
+		id := int64(i)
+		row := func(a int64) change.Row {
+			return change.Row{change.Int(id), change.Int(a), change.TextValue("some text"), change.TextValue("some more text"), change.Float(0.5)}
+		}
+		changes[i] = change.Change{Table: table, Key: row(0)[:1], Before: change.Is(nil), After: change.Is(row(1)), Time: time.Unix(1, 0)}
+		if update {
+			changes[i].Before = change.Is(row(0))
+		}
+	}
+	return changes
+}
+
+func speedReconciler(b *testing.B, left *change.Table, twoWay bool) *reconciler {
+	b.Helper()
+	right := *left
+	right.Name = "r"
+	writes := [2]bool{twoWay, true}
+	compiled, problems := mapping.Compile(mapping.Spec{Name: "t", Tables: [2]*change.Table{left, &right}, Writes: writes})
+	if problems != nil {
+		b.Fatal(problems)
+	}
+	reached := func(read, want change.Position) bool {
+		return len(read) > len(want) || len(read) == len(want) && read >= want
+	}
+	r := newReconciler([]Pair{{Pair: compiled}}, [2]order{reached, reached}, writes)
+	r.load([2]checkpoint.Marker{{Epoch: 1}, {Epoch: 1}})
+	r.pairs[0].state.Stage = checkpoint.Live
+	return r
+}
+
+// BenchmarkEmptied is what it costs, by row, to empty a table of 10,000 rows on the other side
+// in memory: looks, decisions, writes, echoes.
+func BenchmarkEmptied(b *testing.B) {
+	const rows = 10_000
+	for n := 0; n < b.N; n += rows {
+		b.StopTimer()
+		w := newWorld(b, plan{values: 1000})
+		for s := range w.stores {
+			for id := range int64(rows) {
+				w.stores[s].Drift(w.pair.Tables[s].Name, idOf(id), rowOf(id, 1, 1))
+			}
+		}
+		w.empty(change.Left)
+		b.StartTimer()
+		for w.readOne(0) || w.chunk(500) || w.readOne(1) || w.emptyBatch() {
+			continue
+		}
+		if n := len(w.stores[1].Rows("r")); n != 0 {
+			b.Fatalf("%d rows are left", n)
+		}
+	}
+}
+
+// chunk compares a whole chunk at once.
+func (w *world) chunk(limit int) bool {
+	w.r.evaluateAll()
+	q := w.r.nextScan()
+	if q == nil {
+		return false
+	}
+	ctx := context.Background()
+	pass, err := w.lookers[q.pass].Scan(ctx, w.pair.Tables[q.pass], q.after, limit)
+	w.must(err)
+	keys := make([]change.Row, len(pass.Rows))
+	for i, row := range pass.Rows {
+		keys[i] = w.pair.Tables[q.pass].KeyOf(row)
+	}
+	across, err := w.lookers[q.pass.Other()].Look(ctx, w.pair.Tables[q.pass.Other()], keys)
+	w.must(err)
+	w.r.scanned(q, pass, across, limit)
+	w.r.finishLooks(0)
+	w.r.finishLooks(1)
+	return true
+}
+
+func (w *world) emptyBatch() bool {
+	batch := w.r.form(change.Right, 1000, 1<<30, false)
+	if batch == nil {
+		return false
+	}
+	result, err := w.sinks[1].Apply(context.Background(), batch)
+	w.must(err)
+	w.r.applied(change.Right, result)
+	return true
+}
