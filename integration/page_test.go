@@ -1,0 +1,142 @@
+package integration
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
+)
+
+// pageBlocks are the fenced parts of an engine's page. The first line of one in SQL is a
+// comment that says where to run it.
+var pageBlocks = regexp.MustCompile("(?s)```(sh|hcl|text|sql)\n(.*?)```")
+
+// TestPostgresPage does what the example of docs/postgres.md says, in its order, between the
+// oldest and the newest server, as the role that it makes, and expects to see what it says
+// one sees. In the end nothing is left.
+func TestPostgresPage(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/postgres.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := servers.Versions()
+	p := &page{t: t, dir: t.TempDir(), address: freeAddress(t), dbs: map[string]*servers.Database{
+		"east": pool.Postgres(t, versions[0]).Database(t),
+		"west": pool.Postgres(t, versions[len(versions)-1]).Database(t),
+	}}
+	p.role = p.dbs["east"].Name + "_syncer" // roles belong to the server
+	p.environment = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	for side, db := range p.dbs {
+		dsn, err := url.Parse(db.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsn.User = url.UserPassword(p.role, "secret")
+		p.environment = append(p.environment, strings.ToUpper(side)+"_DSN="+dsn.String())
+		defer db.SQL(t, "DROP OWNED BY "+p.role+" CASCADE; DROP ROLE IF EXISTS "+p.role)
+	}
+	defer p.stop()
+	printed := ""
+	for _, m := range pageBlocks.FindAllStringSubmatch(string(text), -1) {
+		body := strings.ReplaceAll(m[2], "127.0.0.1:8480", p.address)
+		switch m[1] {
+		case "sh":
+			printed = p.sh(body)
+		case "sql":
+			printed = p.sql(body)
+		case "hcl":
+			body = strings.ReplaceAll(body, `engine = "postgres"`, "engine = \"postgres\"\n  insecure = true")
+			if err := os.WriteFile(filepath.Join(p.dir, "shop.hcl"), []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case "text":
+			if printed != strings.TrimSuffix(body, "\n") {
+				t.Errorf("the page promises\n%s\nbut this is what is printed:\n%s", body, printed)
+			}
+		}
+	}
+	p.stop()
+	p.sh("cdcsync teardown shop.hcl")
+	for side, db := range p.dbs {
+		left := db.SQL(t, `SELECT nspname FROM pg_namespace WHERE nspname = 'cdcsync' UNION ALL SELECT slot_name FROM pg_replication_slots
+			WHERE database = current_database() UNION ALL SELECT roname FROM pg_replication_origin WHERE roname LIKE '%' || current_database() || '%'`)
+		if left != "" {
+			t.Errorf("in %s there is still %s", side, left)
+		}
+		db.SQL(t, "DROP PUBLICATION cdcsync_shop")
+	}
+}
+
+// page is an example that is being done.
+type page struct {
+	t                  *testing.T
+	dir, address, role string
+	dbs                map[string]*servers.Database
+	environment        []string
+	background         int // the process that was left running
+}
+
+// sh runs commands and returns what they printed. One of them may be left running.
+func (p *page) sh(commands string) string {
+	p.t.Helper()
+	out, err := os.CreateTemp(p.dir, "out")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	cmd := exec.Command("bash", "-c", "set -e\n"+commands+"\n[ -z \"$!\" ] || echo $! > pid")
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.environment, out, out // not pipes: what is left running holds them
+	err = cmd.Run()
+	printed, e := os.ReadFile(out.Name())
+	if err != nil || e != nil {
+		p.t.Fatalf("%s: %v %v\n%s", commands, err, e, printed)
+	}
+	if pid, err := os.ReadFile(filepath.Join(p.dir, "pid")); err == nil {
+		p.background, _ = strconv.Atoi(strings.TrimSpace(string(pid)))
+	}
+	return strings.TrimSuffix(string(printed), "\n")
+}
+
+// sql runs statements on the sides that their first line names.
+func (p *page) sql(statements string) (printed string) {
+	p.t.Helper()
+	where, _, _ := strings.Cut(statements, "\n")
+	for _, side := range []string{"east", "west"} {
+		if strings.Contains(where, side) {
+			db := p.dbs[side]
+			printed = db.SQL(p.t, strings.NewReplacer("syncer", p.role, "DATABASE shop", "DATABASE "+db.Name).Replace(statements))
+		}
+	}
+	return printed
+}
+
+// stop ends what was left running, and waits until it has.
+func (p *page) stop() {
+	if p.background == 0 {
+		return
+	}
+	process, err := os.FindProcess(p.background)
+	if err != nil || process.Signal(os.Interrupt) != nil {
+		return
+	}
+	_ = os.Remove(filepath.Join(p.dir, "pid"))
+	p.background = 0
+	for range 300 {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process.Pid)) // nobody may have waited for it
+		if process.Signal(syscall.Signal(0)) != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	p.t.Error("cdcsync did not end")
+}
