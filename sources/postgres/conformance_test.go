@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -11,6 +12,12 @@ import (
 
 var pool servers.Pool
 
-func TestMain(m *testing.M) { os.Exit(pool.Main(m)) }
+func TestMain(m *testing.M) {
+	// Tests that run side by side wait most of the time, whatever the number of processors.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	os.Exit(pool.Main(m))
+}
 
 func TestSource(t *testing.T) { postgrestest.Each(t, &pool, sourcetest.Run) }

@@ -13,6 +13,7 @@ const ddlSchema = "CREATE TABLE a (id int PRIMARY KEY, v text, w int); CREATE TA
 
 // DDL in the middle of a transaction is told at its place, once, while the other table goes on.
 func TestSchemaChanges(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		ddl, insert string // insert is into the table after the DDL
 		additive    bool

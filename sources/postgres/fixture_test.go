@@ -35,8 +35,9 @@ type fixture struct {
 	at     change.Position
 }
 
-// each runs a test on every version.
+// each runs a test on every version, beside others: most of them wait for something.
 func each(t *testing.T, test func(t *testing.T, version string)) {
+	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -116,6 +116,32 @@ func (s *Source) hidden(ctx context.Context, shown *shown) []change.SchemaChange
 	return found
 }
 
+// reconnect makes conn a session that works, as far as is known.
+func (s *Source) reconnect(ctx context.Context) error {
+	if !s.conn.IsClosed() {
+		return nil
+	}
+	conn, err := s.store.Connect(ctx, nil)
+	if err != nil {
+		return err
+	}
+	err = s.conn.Close()
+	s.conn = conn
+	return err
+}
+
+// trouble returns what the keeper found, once.
+func (s *Source) trouble() []change.SchemaChange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keeper == nil {
+		return nil
+	}
+	found := s.keeper.found
+	s.keeper.found = nil
+	return found
+}
+
 // shown watches whether the log shows the tables of a link.
 type shown struct {
 	link   string

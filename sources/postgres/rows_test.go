@@ -10,6 +10,7 @@ import (
 // A value that is stored out of line and did not change is not sent again: with the row as it
 // was it is known, else it is not, and never NULL.
 func TestUnchangedToast(t *testing.T) {
+	t.Parallel()
 	const schema = `CREATE TABLE t (id int PRIMARY KEY, k int NOT NULL, big text, v int); ALTER TABLE t ALTER big SET STORAGE EXTERNAL;
 		CREATE UNIQUE INDEX tk ON t (k);`
 	b := strings.Repeat("b", 3000)
@@ -83,8 +84,8 @@ func TestColumns(t *testing.T) {
 
 // A link that uses some of the columns is sent those, or takes its own out of all of them.
 func TestColumnList(t *testing.T) {
-	for _, whole := range []bool{false, true} {
-		each(t, func(t *testing.T, version string) {
+	each(t, func(t *testing.T, version string) {
+		for _, whole := range []bool{false, true} {
 			f := newFixture(t, pool.Postgres(t, version), "CREATE TABLE t (a text, id int PRIMARY KEY, b text, c bytea)", whole)
 			have := f.table("t")
 			cut := &change.Table{Name: "t", Columns: []change.Column{have.Columns[3], have.Columns[1]}, Key: []int{1}}
@@ -101,8 +102,8 @@ func TestColumnList(t *testing.T) {
 				return "unknown"
 			}
 			f.want("t(1) absent -> (x'00ff', 1)", "t(1) "+before("(x'00ff', 1)")+" -> (x'00ff', 1)", "t(1) "+before("(x'00ff', 1)")+" -> (NULL, 1)")
-		})
-	}
+		}
+	})
 }
 
 func TestPartitions(t *testing.T) {

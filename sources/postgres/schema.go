@@ -92,6 +92,9 @@ func (s *schema) describe(m *message, now func() (map[string]*store.Table, error
 	for i := range table.Columns {
 		suspect = suspect || !seen[i]
 	}
+	for _, c := range table.Key {
+		r.key = append(r.key, slices.Index(r.to, c))
+	}
 	s.relations[m.relation] = r
 	if !suspect {
 		return nil, nil

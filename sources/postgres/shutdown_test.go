@@ -35,70 +35,70 @@ func (f *fixture) stop() {
 
 // A server that shuts down waits until its log was read and confirmed, which may be never.
 func TestShutdown(t *testing.T) {
-	const much = "INSERT INTO t SELECT g, repeat('v', 1000) FROM generate_series(10, 50000) g"
-	for name, c := range map[string]struct {
-		settle, reads bool
-		sql           string
-	}{
-		"idle, all settled":                {true, true, ""},
-		"idle, nothing settled":            {false, true, ""},
-		"idle, nobody reads":               {false, false, ""},
-		"far behind, nobody reads":         {false, false, much},
-		"far behind, somebody reads on it": {false, true, much},
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, version string) {
-				f := private(t, version, nil)
-				f.insert(1)
-				f.want(row(1))
-				f.exec("INSERT INTO other VALUES ('x')")
-				if c.settle {
-					f.settle(f.at)
-				}
-				if c.sql != "" {
-					f.exec(c.sql)
-				}
-				ended := make(chan error, 1)
-				read := func() {
-					for {
-						tx, err := f.source.Next(context.Background())
-						if err != nil {
-							ended <- err
-							return
-						}
-						if len(tx.Changes) > 1000 {
-							time.Sleep(100 * time.Millisecond) // as whoever is busy with them
-						}
-					}
-				}
-				if c.reads {
-					go read()
-				}
-				f.stop()
-				if !c.reads {
-					go read()
-				}
-				select {
-				case err := <-ended:
-					if change.ClassOf(err) != change.Transient {
-						t.Errorf("got %v, want a transient error", err)
-					}
-				case <-time.After(patience):
-					t.Fatal("nobody told the reader")
-				}
-				if err := f.tryStart(f.at); change.ClassOf(err) != change.Transient {
-					t.Errorf("started on a server that is down: %v", err)
-				}
-				f.again()
-				f.start(f.at)
-				f.insert(2)
-				if c.sql == "" {
-					f.want(row(2), "nothing")
-				} else if rows := rowsOf(f.drain()); rows != 49992 {
-					t.Errorf("%d rows came after the restart", rows)
-				}
-			})
-		})
+	each(t, func(t *testing.T, version string) {
+		server := pool.Private(t, version, servers.Options{NoSync: true})
+		for name, c := range map[string]shutdown{
+			"idle, all settled":                {settle: true, reads: true},
+			"idle, nothing settled":            {reads: true},
+			"idle, nobody reads":               {},
+			"far behind, nobody reads":         {behind: 50_000},
+			"far behind, somebody reads on it": {reads: true, behind: 50_000},
+		} {
+			t.Run(name, func(t *testing.T) { c.run(newFixture(t, server, slotSchema, true)) })
+		}
+	})
+}
+
+// shutdown is what is going on when the server shuts down.
+type shutdown struct {
+	settle, reads bool
+	behind        int // rows that wait
+}
+
+func (c shutdown) run(f *fixture) {
+	f.insert(1)
+	f.want(row(1))
+	f.exec("INSERT INTO other VALUES ('x')")
+	if c.settle {
+		f.settle(f.at)
+	}
+	f.exec("INSERT INTO t SELECT g, repeat('v', 1000) FROM generate_series(3, %d) g", c.behind+2)
+	ended := make(chan error, 1)
+	read := func() {
+		for {
+			tx, err := f.source.Next(context.Background())
+			if err != nil {
+				ended <- err
+				return
+			}
+			if len(tx.Changes) > 1000 {
+				time.Sleep(100 * time.Millisecond) // as whoever is busy with them
+			}
+		}
+	}
+	if c.reads {
+		go read()
+	}
+	f.stop()
+	if !c.reads {
+		go read()
+	}
+	select {
+	case err := <-ended:
+		if change.ClassOf(err) != change.Transient {
+			f.t.Errorf("got %v, want a transient error", err)
+		}
+	case <-time.After(patience):
+		f.t.Fatal("nobody told the reader")
+	}
+	if err := f.tryStart(f.at); change.ClassOf(err) != change.Transient {
+		f.t.Errorf("started on a server that is down: %v", err)
+	}
+	f.again()
+	f.start(f.at)
+	f.insert(2)
+	if rows := rowsOf(f.drain()); rows != c.behind+1 {
+		f.t.Errorf("%d rows came after the restart, want %d", rows, c.behind+1)
 	}
 }
 
@@ -112,25 +112,24 @@ func rowsOf(txs []*change.Tx) int {
 
 // While nobody calls Next the connection is kept alive, also with much in front of it.
 func TestSenderTimeout(t *testing.T) {
-	for name, sql := range map[string]string{
-		"nothing waits": "SELECT 1", "much waits": "INSERT INTO t SELECT g, repeat('v', 1000) FROM generate_series(10, 50000) g",
-	} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, version string) {
-				f := private(t, version, map[string]string{"wal_sender_timeout": "1s"})
-				f.insert(1)
-				f.want(row(1))
-				f.exec(sql)
-				pid := f.slot("active_pid")
-				time.Sleep(5 * time.Second)
-				f.insert(2)
-				f.drain()
-				if got := f.slot("active_pid"); got != pid {
-					t.Errorf("process %s reads, it was %s", got, pid)
-				}
-			})
-		})
-	}
+	each(t, func(t *testing.T, version string) {
+		idle := private(t, version, map[string]string{"wal_sender_timeout": "1s"})
+		busy := newFixture(t, idle.server, slotSchema, true)
+		busy.exec("INSERT INTO t SELECT g, repeat('v', 1000) FROM generate_series(10, 50000) g")
+		var pids []string
+		for _, f := range []*fixture{idle, busy} {
+			f.insert(1)
+			pids = append(pids, f.slot("active_pid"))
+		}
+		time.Sleep(5 * time.Second)
+		for i, f := range []*fixture{idle, busy} {
+			f.insert(2)
+			f.drain()
+			if got := f.slot("active_pid"); got != pids[i] {
+				t.Errorf("process %s reads, it was %s", got, pids[i])
+			}
+		}
+	})
 }
 
 // What Start opened is closed by Close, and by Start itself if it fails half-way.

@@ -400,10 +400,12 @@ func (s *Source) row() error {
 		return nil
 	}
 	var err error
-	switch m.kind {
-	case 'I':
+	switch {
+	case t.tag.Echo():
+		err = t.echo(r, m)
+	case m.kind == 'I':
 		err = t.insert(r, m)
-	case 'U':
+	case m.kind == 'U':
 		err = t.update(r, m)
 	default:
 		err = t.remove(r, m)
@@ -453,32 +455,6 @@ func (s *Source) describe(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// reconnect makes conn a session that works, as far as is known.
-func (s *Source) reconnect(ctx context.Context) error {
-	if !s.conn.IsClosed() {
-		return nil
-	}
-	conn, err := s.store.Connect(ctx, nil)
-	if err != nil {
-		return err
-	}
-	err = s.conn.Close()
-	s.conn = conn
-	return err
-}
-
-// trouble returns what the keeper found, once.
-func (s *Source) trouble() []change.SchemaChange {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.keeper == nil {
-		return nil
-	}
-	found := s.keeper.found
-	s.keeper.found = nil
-	return found
 }
 
 // Settle tells the server what it may forget. See [sources.Source]. It is sent within a second.

@@ -20,6 +20,8 @@ type relation struct {
 	to []int
 	// text tells which of them are used and keep their text.
 	text []bool
+	// key is where the columns of the key are on the wire, in key order.
+	key []int
 }
 
 // transaction is what was read of the transaction at hand.
