@@ -27,7 +27,7 @@ const hostile = `
 DO $do$ DECLARE setting text; BEGIN
   FOREACH setting IN ARRAY ARRAY['DateStyle = ''SQL, DMY''', 'IntervalStyle = sql_standard', 'TimeZone = ''Asia/Kolkata''', 'extra_float_digits = 0',
     'bytea_output = escape', 'lc_monetary = ''en_US.utf8''', 'xmloption = document', 'array_nulls = off', 'search_path = nowhere, public',
-    'default_transaction_isolation = serializable', 'default_transaction_read_only = on', 'statement_timeout = 1', 'lock_timeout = 1',
+    'default_transaction_isolation = serializable', 'default_transaction_read_only = on', 'statement_timeout = ''1s''', 'lock_timeout = 1',
     'quote_all_identifiers = on', 'transform_null_equals = on', 'standard_conforming_strings = off', 'client_encoding = LATIN1',
     'idle_in_transaction_session_timeout = 1']
   LOOP
