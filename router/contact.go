@@ -126,7 +126,7 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 			r.looked(r.openLook(w, change.Side(s)), native[s], at[s])
 		}
 	}
-	if w.chunk == nil {
+	if w.chunk == nil && w.parked == nil { // a parked row holds up nobody
 		w.chunk = c
 		c.open++
 	}

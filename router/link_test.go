@@ -351,6 +351,23 @@ func TestRefusedRowDoesNotHoldFirstContact(t *testing.T) {
 	b.equal()
 }
 
+// Rows that differ at first contact and wait for a person do not keep it from its end.
+func TestManualFirstContactEnds(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	b := newBench(t)
+	b.pair.Policy.Rule = resolver.Manual
+	for id := range int64(3) {
+		b.put(change.Left, id, 10, 0)
+		b.put(change.Right, id, 20, 0)
+	}
+	l := b.link()
+	stop := b.run(l)
+	b.until(l, "running", func(s Status) bool { return s.State == Running && s.Parked == 3 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Rows that exchange a unique value may be refused at different times, each because of the
 // other: they have to be tried again together.
 func TestParkedRowsOfATableAreTriedTogether(t *testing.T) {
