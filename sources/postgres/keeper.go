@@ -40,9 +40,10 @@ func keep(s *Source, st *stream, shown *shown, timeout time.Duration) *keeper {
 	if timeout > 0 {
 		every = min(every, timeout/3)
 	}
+	watch := s.watch
 	go func() {
 		defer close(k.done)
-		k.run(ctx, s, st, shown, every)
+		k.run(ctx, s, st, shown, every, watch)
 	}()
 	return k
 }
@@ -53,10 +54,10 @@ func (k *keeper) stop() {
 	<-k.done
 }
 
-func (k *keeper) run(ctx context.Context, s *Source, st *stream, shown *shown, every time.Duration) {
+func (k *keeper) run(ctx context.Context, s *Source, st *stream, shown *shown, every, watchEvery time.Duration) {
 	ticker := time.NewTicker(min(every, time.Second))
 	defer ticker.Stop()
-	watch := time.NewTicker(s.watch)
+	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
 	for {
 		select {
