@@ -14,8 +14,8 @@ const echoSchema = "CREATE TABLE t (id int PRIMARY KEY, v text)"
 // apply is the number that an origin carries as a place in a log, as SQL.
 func applySQL(n uint64) string { return fmt.Sprintf("'%X/%X'", n>>32, uint32(n)) }
 
-// A transaction whose commit carries the origin of the link is its own; its time is that of
-// the change that it took along.
+// A transaction whose commit carries the origin of the link is its own, of which the keys are
+// told; its time is that of the change that it took along.
 func TestEchoByOrigin(t *testing.T) {
 	on(t, echoSchema, func(f *fixture) {
 		own := f.query("SELECT roname FROM pg_replication_origin WHERE roname LIKE 'cdcsync_l_" + f.db.Name + "%'")
@@ -51,10 +51,10 @@ func TestEchoByOrigin(t *testing.T) {
 		in("INSERT INTO t VALUES (4, 'sticky')") // which is what the server makes of it
 		in(xact(1<<40+5, "now"), "INSERT INTO t VALUES (5, 'large')")
 		wantEcho(0, "2000-01-01 00:00:00+00", "t(1) absent -> (1, of nobody)") // the server knows no better
-		wantEcho(1, then, "t(2) absent -> (2, own)")
+		wantEcho(1, then, "t(2) unknown -> unknown")
 		wantEcho(0, "", "t(3) absent -> (3, local)")
-		wantEcho(1, then, "t(4) absent -> (4, sticky)")
-		wantEcho(1<<40+5, "", "t(5) absent -> (5, large)")
+		wantEcho(1, then, "t(4) unknown -> unknown")
+		wantEcho(1<<40+5, "", "t(5) unknown -> unknown")
 
 		// Rolled back, and then local again in the same session.
 		sink.Exec(f.t, "BEGIN")
@@ -74,7 +74,7 @@ func TestEchoByOrigin(t *testing.T) {
 		// The origin at the commit is what counts.
 		sink.Exec(f.t, "SELECT pg_replication_origin_session_reset()")
 		in("INSERT INTO t VALUES (8, 'own')", "SELECT pg_replication_origin_session_setup('"+own+"')", xact(1<<40+8, then))
-		wantEcho(1<<40+8, then, "t(8) absent -> (8, own)")
+		wantEcho(1<<40+8, then, "t(8) unknown -> unknown")
 		sink.Exec(f.t, "SELECT pg_replication_origin_session_reset()")
 	})
 }
@@ -113,6 +113,22 @@ func TestEchoByMessage(t *testing.T) {
 		f.exec(message(true, "cdcsync", store.TagContent("l", 77)))
 		f.exec("INSERT INTO t VALUES (100, 'v')")
 		f.want("t(100) absent -> (100, v)", "nothing")
+	})
+}
+
+// Of the link's own changes there are the keys: of one that moves a row, both.
+func TestEchoKeys(t *testing.T) {
+	on(t, "CREATE TABLE t (v text, two text, one int, PRIMARY KEY (two, one)); ALTER TABLE t ALTER v SET STORAGE EXTERNAL", func(f *fixture) {
+		own := func(sql string) {
+			f.exec("BEGIN; SELECT pg_logical_emit_message(true, 'cdcsync', '5 l'); %s; COMMIT", sql)
+		}
+		own("INSERT INTO t VALUES (repeat('x', 3000), 'a', 1)")
+		own("UPDATE t SET one = 1")
+		own("UPDATE t SET two = 'b'")
+		own("UPDATE t SET v = NULL")
+		own("DELETE FROM t")
+		f.want("echo 5; t(a, 1) unknown -> unknown", "echo 5; t(a, 1) unknown -> unknown", "echo 5; t(a, 1) unknown -> unknown; t(b, 1) unknown -> unknown",
+			"echo 5; t(b, 1) unknown -> unknown", "echo 5; t(b, 1) unknown -> unknown", "nothing")
 	})
 }
 
