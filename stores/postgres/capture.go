@@ -20,11 +20,20 @@ func (p *preflight) identities(ctx context.Context) error {
 		}
 		if p.need.Whole {
 			p.wholeIdentities(t, members)
+			p.virtual(t)
 		} else {
 			p.keyIdentities(t, members)
 		}
 		return nil
 	})
+}
+
+// virtual finds tables that cannot be published with whole rows: see Need.generated.
+func (p *preflight) virtual(t *Table) {
+	if p.server.version >= 180000 && strings.Contains(t.Generated, "v") {
+		p.block(t.Name, "it has a VIRTUAL generated column: with REPLICA IDENTITY FULL the server refuses the application's own UPDATE and DELETE once it is published",
+			"make the column STORED, or write capture = \"keys\" in the store block, which leaves the replica identity as it is", "")
+	}
 }
 
 // wholeIdentities wants every member to show whole rows, where setup cannot see to it.

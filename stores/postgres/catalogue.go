@@ -32,6 +32,8 @@ type Table struct {
 	// Unlogged and Deferrable (the key's constraint) stand in the way of reading and of
 	// writing.
 	Unlogged, Deferrable bool
+	// Generated are the kinds of generated columns that the table has: s (stored), v (virtual).
+	Generated string
 	// Owned: the role owns the table, or is a member of its owner.
 	Owned bool
 }
@@ -95,6 +97,7 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 			Table:  &change.Table{Name: tableName(string(v[1]), string(v[2]))},
 			Schema: string(v[1]), Relation: string(v[2]), Identity: v[3][0],
 			Partitioned: v[4][0] == 'p', Unlogged: v[5][0] == 'u', Owned: v[6][0] == 't',
+			Generated: string(v[7]),
 		}
 		oid, err := strconv.ParseUint(string(v[0]), 10, 32)
 		if err != nil {
@@ -251,7 +254,8 @@ func sameNumbers(a, b string) bool {
 
 // Partitions are not listed: a partitioned table is one table.
 const tablesQuery = `
-SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE')
+SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, c.relpersistence, pg_has_role(c.relowner, 'USAGE'),
+  coalesce((SELECT string_agg(DISTINCT a.attgenerated::text, '') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname <> 'information_schema' AND n.nspname <> 'cdcsync' AND n.nspname NOT LIKE 'pg\_%'

@@ -13,8 +13,9 @@ import (
 type publication struct {
 	// there: it exists. owned: the role may change it. forAll: it is one FOR ALL TABLES.
 	// whole: it shows every kind of change, and partitions as their root.
-	there, owned, forAll, whole bool
-	tables                      map[string]published
+	// generated: it shows stored generated columns.
+	there, owned, forAll, whole, generated bool
+	tables                                 map[string]published
 }
 
 // published is a table of a publication, with its columns, nil for all.
@@ -25,10 +26,11 @@ type published struct {
 
 // publication reads what a publication has.
 func (c *Conn) publication(ctx context.Context, name string) (p publication, err error) {
-	err = c.Query(ctx, `SELECT pg_has_role(pubowner, 'USAGE'), puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot
-		FROM pg_publication WHERE pubname = $1`,
+	// Servers before 18 have no pubgencols.
+	err = c.Query(ctx, `SELECT pg_has_role(pubowner, 'USAGE'), puballtables, pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot,
+		coalesce(to_jsonb(p) ->> 'pubgencols', 'n') = 's' FROM pg_publication p WHERE pubname = $1`,
 		func(v [][]byte) error {
-			p.there, p.owned, p.forAll, p.whole = true, v[0][0] == 't', v[1][0] == 't', v[2][0] == 't'
+			p.there, p.owned, p.forAll, p.whole, p.generated = true, v[0][0] == 't', v[1][0] == 't', v[2][0] == 't', v[3][0] == 't'
 			return nil
 		}, name)
 	if err != nil || !p.there {
@@ -74,6 +76,9 @@ func (n *Need) wanted(t *change.Table, have *Table, version int) []string {
 // covered tells whether p shows all that is wanted. exactly: it may not show more columns, or
 // tables, either.
 func (n *Need) covered(p publication, tables map[string]*Table, version int, exactly bool) bool {
+	if !p.generated && n.generated(tables, version) {
+		return false
+	}
 	for _, t := range n.Tables {
 		if !p.shows(t) {
 			return false
@@ -131,6 +136,16 @@ func (c *Conn) publish(ctx context.Context, n Need, tables map[string]*Table) er
 
 const publicationOptions = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 
+// generated tells whether the publication has to show stored generated columns, which nobody
+// reads: from PostgreSQL 18 on the server otherwise refuses the application's UPDATE and DELETE
+// of a table with REPLICA IDENTITY FULL that has some.
+func (n *Need) generated(tables map[string]*Table, version int) bool {
+	return n.Whole && version >= 180000 && slices.ContainsFunc(n.Tables, func(t *change.Table) bool {
+		have := tables[t.Name]
+		return have != nil && strings.Contains(have.Generated, "s")
+	})
+}
+
 // publicationSQL makes the publication as it should be, or changes it to that.
 func (n *Need) publicationSQL(tables map[string]*Table, version int, p publication) string {
 	var list []string
@@ -145,14 +160,18 @@ func (n *Need) publicationSQL(tables map[string]*Table, version int, p publicati
 		}
 	}
 	name := Quote(Publication(n.Link))
-	set := "ALTER PUBLICATION " + name + " SET (" + publicationOptions + ")"
+	options := publicationOptions
+	if n.generated(tables, version) {
+		options += ", publish_generated_columns = stored"
+	}
+	set := "ALTER PUBLICATION " + name + " SET (" + options + ")"
 	switch {
 	case p.there && p.forAll:
 		return set
 	case p.there:
 		return "ALTER PUBLICATION " + name + " SET TABLE " + strings.Join(list, ", ") + "; " + set
 	default:
-		return "CREATE PUBLICATION " + name + " FOR TABLE " + strings.Join(list, ", ") + " WITH (" + publicationOptions + ")"
+		return "CREATE PUBLICATION " + name + " FOR TABLE " + strings.Join(list, ", ") + " WITH (" + options + ")"
 	}
 }
 

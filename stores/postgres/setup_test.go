@@ -371,3 +371,29 @@ func TestSetupAfterSlotIsGone(t *testing.T) {
 		}
 	})
 }
+
+// An application goes on writing to tables with generated columns, whatever the server thinks of
+// publishing them.
+func TestGeneratedColumns(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, `CREATE TABLE stored (id bigint PRIMARY KEY, x int, twice int GENERATED ALWAYS AS (2 * x) STORED);
+			INSERT INTO stored VALUES (1, 1)`)
+		s := open(t, db.DSN)
+		need := Need{Link: "l", Tables: tables(t, s, "stored"), Whole: true, Reads: true, Writes: true}
+		if found, err := s.Preflight(t.Context(), need); err != nil || blockers(found) != nil {
+			t.Errorf("in the way is %v, %v", blockers(found), err)
+		}
+		setup(t, s, need)
+		setup(t, s, need)
+		db.SQL(t, "UPDATE stored SET x = 2; DELETE FROM stored")
+		if len(db.SQL(t, "SELECT 1 WHERE current_setting('server_version_num')::int < 180000")) > 0 {
+			return
+		}
+		db.SQL(t, "CREATE TABLE virtual (id bigint PRIMARY KEY, x int, twice int GENERATED ALWAYS AS (2 * x) VIRTUAL)")
+		need.Tables = tables(t, s, "virtual")
+		found, err := s.Preflight(t.Context(), need)
+		if list := blockers(found); err != nil || len(list) != 1 || !strings.Contains(list[0], "VIRTUAL") {
+			t.Errorf("in the way is %v, %v", list, err)
+		}
+	})
+}
