@@ -41,7 +41,8 @@ type Debt struct {
 	At   change.Position
 	Time time.Time
 	// Pushing: Latest was written there by the link itself and has still to be brought
-	// here; what it was merged from is not known any more.
+	// here; what it was merged from is not known any more. Base is known if an application has
+	// changed the row since, and says nothing else.
 	Pushing bool
 	// Parked is why the row waits for a person or for a retry; empty for a row that
 	// merely is not settled yet.

@@ -65,6 +65,9 @@ func (w *world) emptied(tx *mem.Tx, s change.Side) (made []write) {
 	for _, row := range tx.Rows(table) {
 		key := int(row[0].Int64())
 		made = append(made, w.note(s, key, 0, change.NullValue()), w.note(s, key, 1, change.NullValue()))
+		for i := range made[len(made)-2:] {
+			w.writes[len(w.writes)-1-i].emptied = true
+		}
 	}
 	for key := range w.plan.keys {
 		w.said[key] = true // also what only the other side has

@@ -317,6 +317,9 @@ func (r *reconciler) debt(w *row, o change.Side) *checkpoint.Debt {
 		Pair: w.id.pair.Name, Key: w.key, Base: before, Latest: w.now[o].image(),
 		At: w.at[o], Time: w.now[o].time, Pushing: w.pushing == int8(o)+1,
 	}
+	if d.Pushing && w.at[o] != w.pushed && !r.broken.pushedForget {
+		d.Base = change.Is(nil)
+	}
 	if w.parked != nil {
 		d.Parked = w.parked.reason
 	}
@@ -381,6 +384,9 @@ func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
 	switch {
 	case d.Pushing:
 		w.pushing, w.pushed = int8(s)+1, d.At
+		if d.Base.Known {
+			w.pushed = "" // it was changed since
+		}
 		w.base, w.before[s] = change.Image{}, change.Image{}
 	case !w.base.Known && w.pushing == 0:
 		w.base = d.Base

@@ -49,6 +49,9 @@ func (r *reconciler) evaluate(w *row) {
 		}
 	}
 	if r.agreed(w) {
+		if w.guess && r.lookAtGuess(w) {
+			return
+		}
 		r.agree(w)
 		return
 	}
@@ -76,6 +79,19 @@ func (r *reconciler) evaluate(w *row) {
 		w.dirty = [2]bool{}
 		r.agree(w)
 	}
+}
+
+// lookAtGuess has a row looked at whose changes came to nothing, before it is forgotten, and
+// returns false if both sides changed it: then nothing was guessed.
+func (r *reconciler) lookAtGuess(w *row) bool {
+	w.guess = false
+	for s := range change.Side(2) {
+		if !w.dirty[s] && w.dirty[s.Other()] {
+			r.look(w, s)
+			return true
+		}
+	}
+	return false
 }
 
 // carry is evaluate on a one-way link: what was read is what the other side has to be.

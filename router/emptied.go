@@ -62,12 +62,15 @@ func (r *reconciler) gone(w *row, s change.Side, at change.Position) {
 		return
 	}
 	w.verify = true
-	if v.known && v.bad == nil && v.canon == nil {
+	if v.known && v.bad == nil && v.canon == nil && !w.recovering {
 		r.touch(w) // it was not there
 		return
 	}
 	if !w.dirty[s] {
 		w.before[s], w.since[s] = v.image(), at
+		if w.recovering {
+			w.before[s] = change.Image{} // the link may have written it since
+		}
 	}
 	*v = version{known: true, hasNative: true, time: w.id.pair.emptied}
 	w.dirty[s], w.at[s], w.met = true, at, true

@@ -178,11 +178,15 @@ func (l *Link) start(ctx context.Context, r *reconciler, s change.Side) error {
 		if err := source.Start(ctx, e.read); err != nil {
 			return fmt.Errorf("%s from %q: %w", op, e.read, err)
 		}
+		var err error
+		if e.again, err = l.cfg.Stores[s].Looker.Head(ctx); err != nil {
+			return fmt.Errorf("read the end of the %s log: %w", s, err)
+		}
 		if e.window == 0 {
 			return nil
 		}
 		l.cfg.Log.Info("recovering", "side", s, "from", e.read, "apply", e.window)
-		err := r.readWindow(s, func() (*change.Tx, error) { return nextWithin(ctx, source, time.Minute) })
+		err = r.readWindow(s, func() (*change.Tx, error) { return nextWithin(ctx, source, time.Minute) })
 		if err != nil {
 			return fmt.Errorf("look for the link's last write in the log of the %s store: %w", s, err)
 		}

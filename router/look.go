@@ -128,6 +128,11 @@ func (r *reconciler) release(w *row) {
 	s := change.Side(w.pushing - 1)
 	o := s.Other()
 	w.pushing = 0
+	if v := &w.now[o]; w.id.pair.state.Stage.Emptied(o) && !w.dirty[o] && v.known && v.canon == nil {
+		// What was written to s was there when it was decided: it went with the table.
+		w.dirty[o], w.before[o], v.time = true, change.Image{}, w.id.pair.emptied
+		w.at[o], w.since[o] = r.ends[o].read, r.ends[o].read
+	}
 	if w.dirty[o] {
 		w.base = w.before[o]
 	} else {

@@ -72,6 +72,10 @@ type end struct {
 	// side covers yet.
 	unmarked int
 
+	// again is the end of this log as of the start: up to there, an earlier instance may have
+	// read it.
+	again change.Position
+
 	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
 	window uint64
 
@@ -123,8 +127,8 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                        bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, noGoneToo, lastEmptied bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                               bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, noGoneToo, lastEmptied, noGuess, pushedForget bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -254,6 +258,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	if fresh || !w.met && w.recovering {
 		w.base = before
 		w.now[o] = version{known: before.Known, canon: before.Row}
+		w.guess = before.Known && !r.ends[s].reached(r.ends[s].read, r.ends[s].again) && !r.broken.noGuess
 		if w.sent != nil && w.sent.side == o {
 			w.sent.value = w.now[o] // what was written there is what this side had
 		}

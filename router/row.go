@@ -85,6 +85,9 @@ type row struct {
 	// verify: first contact met the row while it was in use. It may not be forgotten before
 	// both sides were seen, or compared by a write.
 	verify bool
+	// guess: what the side that did not change has was taken from a before-image of the other,
+	// which an earlier instance may have read and settled with a change of this side.
+	guess  bool
 	chunk  *chunk
 	parked *parked
 

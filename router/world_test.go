@@ -95,6 +95,7 @@ type write struct {
 	value           change.Value
 	at              time.Time
 	seen            map[int]bool
+	emptied         bool // with the whole table
 }
 
 // hidden is, for each column, the writes that a row of a store builds on. It exists for the
@@ -163,6 +164,7 @@ func (w *world) start() {
 	ctx := context.Background()
 	var reached [2]order
 	var markers [2]checkpoint.Marker
+	var err error
 	w.scan = nil
 	for s := range w.stores {
 		side := change.Side(s)
@@ -198,6 +200,8 @@ func (w *world) start() {
 		if !e.reads {
 			continue
 		}
+		e.again, err = w.lookers[s].Head(ctx)
+		w.must(err)
 		w.must(w.sources[s].Start(ctx, e.read))
 		w.must(w.r.readWindow(change.Side(s), func() (*change.Tx, error) {
 			for more := true; more; more = w.show(change.Side(s)) {
