@@ -99,7 +99,7 @@ func (r *reconciler) goneToo(w *row) {
 	for s := range change.Side(2) {
 		o := s.Other()
 		inserted := w.before[o].Known && w.before[o].Row == nil
-		if !p.state.Stage.Emptied(s) || w.dirty[s] || !w.dirty[o] || w.now[s].canon != nil || inserted || r.broken.noGoneToo {
+		if !p.state.Stage.Emptied(s) || w.dirty[s] || !w.dirty[o] || w.now[s].canon != nil || inserted {
 			continue
 		}
 		w.dirty[s], w.before[s] = true, w.before[o]
