@@ -31,6 +31,7 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 	r.evaluateAll()
 	f := &flight{apply: e.next}
 	taken, bytes := 0, 0
+	var debts []checkpoint.Debt // of the writes, in one piece
 	for _, w := range e.out {
 		if taken >= maxRows || bytes >= maxBytes && len(f.rows) > 0 {
 			break
@@ -51,6 +52,11 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 			left := min(len(e.out)-taken+1, maxRows)
 			f.batch = &sinks.Batch{Writes: make([]sinks.Write, 0, left)}
 			f.rows = make([]*row, 0, left)
+			debts = make([]checkpoint.Debt, 0, left)
+		}
+		if r.owes(w, s.Other()) {
+			debts = append(debts, r.debt(w, s.Other()))
+			write.Debt = &debts[len(debts)-1]
 		}
 		f.batch.Writes = append(f.batch.Writes, write)
 		if w.target.time.After(f.batch.Time) {
@@ -66,8 +72,9 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		}
 		f.batch, f.apply = &sinks.Batch{}, e.apply
 	}
-	for _, w := range f.rows {
-		r.advance(w, s, f.apply)
+	sents := make([]sent, len(f.rows))
+	for i, w := range f.rows {
+		r.advance(w, &sents[i], s, f.apply)
 	}
 	if len(f.rows) > 0 {
 		e.next++
@@ -108,7 +115,7 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 	if err != nil {
 		return sinks.Write{}, fmt.Errorf("map the row to the %s: %w", s, err)
 	}
-	out := sinks.Write{Table: p.Tables[s], Key: key, New: native, Debt: r.debt(w, s.Other())}
+	out := sinks.Write{Table: p.Tables[s], Key: key, New: native}
 	if !r.twoWay() {
 		out.Expect = r.presumed(w, s, native)
 	} else if !r.broken.noCompare {
@@ -158,9 +165,10 @@ func (r *reconciler) conflict(w *row, c *decided) *checkpoint.Conflict {
 }
 
 // advance moves w on as it is once its target is in side s.
-func (r *reconciler) advance(w *row, s change.Side, apply uint64) {
+func (r *reconciler) advance(w *row, t *sent, s change.Side, apply uint64) {
 	o := s.Other()
-	w.sent = &sent{side: s, apply: apply, inFlight: true,
+	w.sent = t
+	*t = sent{side: s, apply: apply, inFlight: true,
 		undo: undo{base: w.base, dirty: w.dirty, before: w.before, since: w.since}}
 	w.sent.value = version{known: true, canon: w.target.row, time: w.target.time}
 	r.ends[s].waiting++
@@ -237,7 +245,7 @@ func (r *reconciler) hush(w *row, s change.Side) {
 	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil {
 		return
 	}
-	r.ends[s].quiet[r.print(w.id.pair, []byte(w.id.key))] = w.sent.apply
+	r.ends[s].quiet[r.printOf(w)] = w.sent.apply
 	r.forget(w)
 }
 
@@ -284,7 +292,7 @@ func (r *reconciler) debts(s change.Side) []checkpoint.Debt {
 	slices.SortFunc(owed, byAge)
 	debts := make([]checkpoint.Debt, len(owed))
 	for i, w := range owed {
-		debts[i] = *r.debt(w, s.Other())
+		debts[i] = r.debt(w, s.Other())
 	}
 	return debts
 }
@@ -304,16 +312,13 @@ func (w *row) inFlightTo(s change.Side) bool {
 	return w.sent != nil && w.sent.inFlight && w.sent.side == s
 }
 
-// debt returns w as a debt of the log of side o, or nil if it is none.
-func (r *reconciler) debt(w *row, o change.Side) *checkpoint.Debt {
-	if !r.owes(w, o) {
-		return nil
-	}
+// debt returns w, which the log of side o owes, as a debt.
+func (r *reconciler) debt(w *row, o change.Side) checkpoint.Debt {
 	before := w.before[o]
 	if w.inFlightTo(o) && w.sent.undo.dirty[o] {
 		before = w.sent.undo.before[o]
 	}
-	d := &checkpoint.Debt{
+	d := checkpoint.Debt{
 		Pair: w.id.pair.Name, Key: w.key, Base: before, Latest: w.now[o].image(),
 		At: w.at[o], Time: w.now[o].time, Pushing: w.pushing == int8(o)+1,
 	}

@@ -143,8 +143,12 @@ func (r *reconciler) settleRest(s change.Side, apply uint64) {
 // rouse makes w wait for its echo, if it was written and quiet since. What was written is
 // not kept: the before-image of the change that roused it tells, or a look.
 func (r *reconciler) rouse(w *row) {
+	if len(r.ends[0].quiet) == 0 && len(r.ends[1].quiet) == 0 {
+		return
+	}
+	print := r.printOf(w)
 	for s := range r.ends {
-		if apply, ok := r.ends[s].quiet.take(r.print(w.id.pair, []byte(w.id.key))); ok {
+		if apply, ok := r.ends[s].quiet.take(print); ok {
 			w.sent = &sent{side: change.Side(s), apply: apply}
 		}
 	}
@@ -161,6 +165,12 @@ type fingerprint [2]uint64
 // print returns the fingerprint of the row of p with this encoded key.
 func (r *reconciler) print(p *pair, key []byte) fingerprint {
 	return fingerprint{maphash.Bytes(r.seeds[0], key) ^ p.number, maphash.Bytes(r.seeds[1], key) + p.number}
+}
+
+// printOf returns the fingerprint of w.
+func (r *reconciler) printOf(w *row) fingerprint {
+	p := w.id.pair
+	return fingerprint{maphash.String(r.seeds[0], w.id.key) ^ p.number, maphash.String(r.seeds[1], w.id.key) + p.number}
 }
 
 // has tells whether the row was written in that batch.
