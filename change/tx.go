@@ -45,7 +45,7 @@ type Tx struct {
 	Schema []SchemaChange
 	// Emptied lists the tables of the link that were emptied by one statement, which a log
 	// does not tell row by row. It happened behind Changes; what the transaction wrote after
-	// it is in a Tx of its own. Looks show it by the time that the Tx is given out.
+	// it is in a Tx of its own. Looks that begin after the Tx was given out show it.
 	Emptied []*Table
 	// Time is when Emptied happened, the commit time; the zero time if that is not known.
 	Time time.Time

@@ -431,7 +431,7 @@ func (s *Source) truncate(r *relation) {
 	if t.at.index++; r == nil || t.at.index <= t.skip {
 		return
 	}
-	t.part().Emptied = append(t.tx.Emptied, r.table)
+	t.part().Emptied, t.tx.Time = append(t.tx.Emptied, r.table), t.time
 	s.give(t.cut(t.at, true), t.at)
 }
 

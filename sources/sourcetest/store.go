@@ -61,7 +61,7 @@ type Store struct {
 	// statement, or its log tells of each row. The source gives a Tx that has the table in
 	// Emptied behind all that was written before, in this transaction or earlier ones, and
 	// before what was written after it; nothing but Emptied tells of the rows. A start from the
-	// position of that Tx does not give it again. What it gives out, looks show.
+	// position of that Tx does not give it again. Looks that begin after that show it.
 	Truncate func(t testing.TB, table string, before, behind []Statement)
 
 	// Lose makes the log forget everything that it has, settled or not, as a purge by an

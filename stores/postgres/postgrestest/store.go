@@ -77,6 +77,14 @@ func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store
 			t.Cleanup(func() { j.Close() })
 			return j
 		},
+		Truncate: func(t testing.TB, name string, before, behind []sourcetest.Statement) {
+			t.Helper()
+			app.Exec(t, "BEGIN")
+			app.run(t, table, before)
+			app.Exec(t, "TRUNCATE "+name)
+			app.run(t, table, behind)
+			app.Exec(t, "COMMIT")
+		},
 		Lose: func(t testing.TB) {
 			app.Exec(t, "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()")
 		},
@@ -133,6 +141,17 @@ func (a *Application) Query(t testing.TB, sql string) []string {
 func (a *Application) write(t testing.TB, commit bool, table func(string) *change.Table, statements []sourcetest.Statement) {
 	t.Helper()
 	a.Exec(t, "BEGIN")
+	a.run(t, table, statements)
+	if commit {
+		a.Exec(t, "COMMIT")
+	} else {
+		a.Exec(t, "ROLLBACK")
+	}
+}
+
+// run runs statements.
+func (a *Application) run(t testing.TB, table func(string) *change.Table, statements []sourcetest.Statement) {
+	t.Helper()
 	for _, s := range statements {
 		sql, args := s.SQL(table(s.Table), sourcetest.Dollar)
 		texts := make([]string, len(args))
@@ -144,11 +163,6 @@ func (a *Application) write(t testing.TB, commit bool, table func(string) *chang
 		if _, err := a.conn.Exec(context.Background(), sql, texts...); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
-	}
-	if commit {
-		a.Exec(t, "COMMIT")
-	} else {
-		a.Exec(t, "ROLLBACK")
 	}
 }
 
