@@ -39,7 +39,7 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 				for i, writes := range [][2]bool{{false, true}, {true, true}} {
 					w := newTwin(b, on, writes, benchSchema, "ev")
 					w.sql(change.Left, fill)
-					w.skipLog()
+					w.skipLog(change.Left)
 					w.pairs[0].Initial = router.InitialLeft
 					took, peak := w.drain()
 					w.same()
@@ -54,10 +54,10 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 	}
 }
 
-// skipLog makes the log of the left store begin where it now ends, so that what was written is
-// found by first contact and not read from the log.
-func (w *twin) skipLog() {
-	conn := w.connect(change.Left)
+// skipLog makes the log of a store begin where it now ends, so that what was written is found
+// by first contact and not read from the log.
+func (w *twin) skipLog(s change.Side) {
+	conn := w.connect(s)
 	defer conn.Close()
 	w.must(conn.Do(context.Background(), "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()"))
 }
