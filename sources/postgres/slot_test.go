@@ -340,3 +340,20 @@ func TestSlotHeld(t *testing.T) {
 		}
 	})
 }
+
+// A log in which nothing happens is at its end from the start, and says so: else first contact
+// of an idle store would wait until the server writes something of its own, which may take it
+// a quarter of a minute.
+func TestIdleFromTheBeginning(t *testing.T) {
+	each(t, func(t *testing.T, version string) {
+		f := newFixture(t, pool.Private(t, version, servers.Options{}), "CREATE TABLE t (id int PRIMARY KEY)", true)
+		f.open()
+		f.exec("CHECKPOINT")
+		f.exec("SELECT pg_replication_slot_advance(slot_name, pg_current_wal_insert_lsn()) FROM pg_replication_slots")
+		f.start("")
+		tx, err := f.tryNext(5 * time.Second)
+		if err != nil || tx == nil || tx.Position == "" || len(tx.Changes) > 0 {
+			t.Fatalf("got %v, %v", tx, err)
+		}
+	})
+}

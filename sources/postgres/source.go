@@ -121,6 +121,9 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 		return errors.Join(s.explain(from, err), closeReplication(replication))
 	}
 	s.tx = transaction{skip: at.index, at: position{xid: at.xid}}
+	if from == "" {
+		s.tx.behind = 1 // where the log begins is news
+	}
 	s.read, s.passed, s.ready = at, position{}, nil
 	s.settled.Store(uint64(found.confirmed))
 	if lost := append(s.schema.missing(s.tables), hidden...); len(lost) > 0 {
