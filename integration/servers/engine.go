@@ -23,7 +23,7 @@ type engine interface {
 	configure(s *Server, o Options) ([]string, error)
 	// ready tells whether a server takes connections, by the lines of the file with its
 	// process number.
-	ready(lines []string) bool
+	ready(s *Server, lines []string) bool
 	// dsn is the connection string of a database, or of none in particular if it is empty.
 	dsn(s *Server, database string) string
 	// sql runs statements, as Server.SQL says.

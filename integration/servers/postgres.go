@@ -117,7 +117,7 @@ func (postgres) settings(s *Server, o Options) map[string]string {
 	return settings
 }
 
-func (postgres) ready(lines []string) bool {
+func (postgres) ready(_ *Server, lines []string) bool {
 	return len(lines) >= 8 && strings.TrimSpace(lines[7]) == "ready"
 }
 

@@ -130,7 +130,7 @@ func (s *Server) answers() bool {
 		return false
 	}
 	lines := strings.Split(string(b), "\n")
-	return lines[0] == strconv.Itoa(s.process.cmd.Process.Pid) && s.installation.engine.ready(lines)
+	return lines[0] == strconv.Itoa(s.process.cmd.Process.Pid) && s.installation.engine.ready(s, lines)
 }
 
 // stopTime is how long a server may take to stop: one whose reader of its log is stuck waits
