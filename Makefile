@@ -1,6 +1,6 @@
 # cdcsync: every target does its own set-up; all of them need is Go (and a network, once, for
-# the modules). The tests also fetch PostgreSQL servers, once, from Debian's mirror that apt
-# uses; CDCSYNC_TEST_POSTGRES gives them one instead. See integration/servers/doc.go.
+# the modules). The tests also fetch database servers, once, from Debian's mirror that apt
+# uses; CDCSYNC_TEST_POSTGRES and its like give them one instead. See integration/servers/doc.go.
 
 GO      ?= go
 BIN     := bin/cdcsync

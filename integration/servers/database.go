@@ -16,8 +16,9 @@ type Database struct {
 }
 
 // Database makes a database, and drops it at the end of the test, with all that holds on to
-// it: connections, replication slots, prepared transactions. If the server is down by then,
-// the database goes with the server.
+// it: connections, replication slots, prepared transactions. (Those of MySQL and MariaDB belong
+// to no database: they are ended if they have its name in theirs.) If the server is down by
+// then, the database goes with the server.
 func (s *Server) Database(t testing.TB) *Database {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())[:12]
@@ -43,19 +44,11 @@ func (s *Server) running() bool {
 	return s.process != nil && s.process.alive()
 }
 
-// drop drops a database. A slot can be dropped once its reader is gone, which may come back,
-// so this is tried until it works.
+// drop drops a database. What was ended for that may come back, so this is tried until it
+// works.
 func (s *Server) drop(ctx context.Context, name string) error {
-	prepared := "SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts WHERE database = current_database() \\gexec"
-	if _, err := s.SQL(ctx, name, prepared); err != nil {
-		return err
-	}
-	script := strings.ReplaceAll(`
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'NAME';
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'NAME';
-DROP DATABASE NAME WITH (FORCE);`, "NAME", name)
 	for {
-		_, err := s.SQL(ctx, "", script)
+		err := s.installation.engine.drop(ctx, s, name)
 		if err == nil {
 			return nil
 		}

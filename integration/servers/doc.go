@@ -13,7 +13,9 @@
 //		}
 //	}
 //
-// A test that stops or kills a server takes one of its own with Pool.Private.
+// MariaDB and MySQL are had in the same way, with Pool.MariaDB, MariaDBVersions, Pool.MySQL and
+// MySQLVersions. A test that stops or kills a server takes one of its own with Pool.Private,
+// Pool.PrivateMariaDB or Pool.PrivateMySQL.
 //
 // Programs that are not installed are Debian's: its packages, with all that they need, are
 // downloaded with apt-get from the mirror that this machine uses, verified as apt does, and
@@ -24,6 +26,10 @@
 //
 //	CDCSYNC_TEST_POSTGRES           a server to use instead, as a connection string of a superuser
 //	CDCSYNC_TEST_POSTGRES_VERSIONS  what Versions says, such as 15,17,18
+//	CDCSYNC_TEST_MARIADB            a server to use instead, as user:password@tcp(host:port)/database
+//	CDCSYNC_TEST_MARIADB_VERSIONS   what MariaDBVersions says, such as 10.11,11.8
+//	CDCSYNC_TEST_MYSQL              as with MariaDB
+//	CDCSYNC_TEST_MYSQL_VERSIONS     what MySQLVersions says, such as 9
 //	CDCSYNC_TEST_DIR                where everything is kept, instead of /var/tmp/cdcsync-test-UID;
 //	                                it may be removed whenever no test runs
 package servers

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,13 +16,16 @@ import (
 	"time"
 )
 
-// doomedVariable makes the test binary start a server of the version that it says and wait to
-// be ended.
+// doomedVariable makes the test binary start a server of the engine and version that it says
+// and wait to be ended.
 const doomedVariable = "CDCSYNC_TEST_DOOMED"
 
 // doomed is the tests of a process that is not going to end by itself.
 func doomed() int {
-	i, err := Postgres(context.Background(), os.Getenv(doomedVariable))
+	name, version, _ := strings.Cut(os.Getenv(doomedVariable), " ")
+	all := engines()
+	e := all[slices.IndexFunc(all, func(e engine) bool { return e.traits().name == name })]
+	i, err := install(context.Background(), e, version)
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -31,8 +35,8 @@ func doomed() int {
 		fmt.Println(err)
 		return 1
 	}
-	pool.shared = map[string]*shared{i.version: {server: s}}
-	fmt.Println(s.process.cmd.Process.Pid, s.dir, s.DSN("postgres"))
+	pool.shared = map[string]*shared{i.String(): {server: s}}
+	fmt.Println(s.process.cmd.Process.Pid, s.dir, s.DSN(""))
 	time.Sleep(time.Hour)
 	return 0
 }
@@ -41,22 +45,27 @@ func doomed() int {
 // and in others, and expects that nothing of the server is left: neither processes nor, after
 // the next start at the latest, files.
 func TestProcessEnds(t *testing.T) {
-	versions := Versions()
+	old, recent := Versions()[0], Versions()[len(Versions())-1]
 	tests := []struct {
 		by      syscall.Signal
+		engine  engine
 		version string
 		clean   bool // at once
 	}{
-		{syscall.SIGKILL, versions[0], false},
-		{syscall.SIGKILL, versions[len(versions)-1], false},
-		{syscall.SIGQUIT, versions[0], false}, // as go test does after its timeout
-		{syscall.SIGTERM, versions[0], true},
-		{syscall.SIGINT, versions[0], true},
+		{syscall.SIGKILL, postgres{}, old, false},
+		{syscall.SIGKILL, postgres{}, recent, false},
+		{syscall.SIGKILL, mysql{mariadb: true}, MariaDBVersions()[0], false},
+		{syscall.SIGKILL, mysql{}, MySQLVersions()[0], false},
+		{syscall.SIGQUIT, postgres{}, old, false}, // as go test does after its timeout
+		{syscall.SIGTERM, postgres{}, old, true},
+		{syscall.SIGTERM, mysql{mariadb: true}, MariaDBVersions()[0], true},
+		{syscall.SIGINT, postgres{}, old, true},
 	}
 	for _, test := range tests {
-		t.Run(test.by.String()+" "+test.version, func(t *testing.T) {
+		name := test.engine.traits().name + " " + test.version
+		t.Run(test.by.String()+" "+name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), doomedVariable+"="+test.version)
+			cmd.Env = append(os.Environ(), doomedVariable+"="+name)
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -74,15 +83,19 @@ func TestProcessEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir, dsn := fields[1], fields[2]
-			i, err := Postgres(t.Context(), test.version)
+			i, err := install(t.Context(), test.engine, test.version)
 			if err != nil {
 				t.Fatal(err)
 			}
-			background(t, i.Command(t.Context(), "psql", "-Xc", endless, dsn))
+			busy, processes := i.Command(t.Context(), "psql", "-Xc", endless, dsn), 5
+			if test.engine != (postgres{}) {
+				busy, processes = client(t, i, dsn, "SELECT BENCHMARK(1000000000000, MD5('a'))"), 0
+			}
+			background(t, busy)
 			another(t, i) // leaves one that lives alone
 			time.Sleep(200 * time.Millisecond)
 			family, err := descendants(pid)
-			if err != nil || len(family) < 5 {
+			if err != nil || len(family) < processes {
 				t.Fatalf("the server has %d processes, %v", len(family), err)
 			}
 			server, err := readRelative(pid)

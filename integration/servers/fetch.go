@@ -16,7 +16,7 @@ type bundle struct {
 	suite    string   // the suite of Debian that has the packages
 	packages []string // what to fetch, with all that it depends on
 	bin      string   // the folder of the programs, below the root of the packages
-	programs []string // what has to be there
+	programs []string // what has to be there, seen from bin
 }
 
 // layout is raised when fetch or unpack do their work differently, so that what was fetched

@@ -3,20 +3,16 @@ package servers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// suites says which suite of Debian has a major version of PostgreSQL.
-var suites = map[string]string{"15": "bookworm", "17": "trixie", "18": "sid"}
-
 // Installation is the programs of one version of a server.
 type Installation struct {
+	engine  engine
 	version string
 	bin     string
 	folder  folder
@@ -29,50 +25,61 @@ type Installation struct {
 // them, which takes half a minute and is done once on a machine. The error says what is
 // missing and what to do.
 func Postgres(ctx context.Context, version string) (*Installation, error) {
-	i, err := findPostgres(ctx, version)
-	if err != nil {
-		return nil, fmt.Errorf("find PostgreSQL %s: %w", version, err)
+	return install(ctx, postgres{}, version)
+}
+
+// MariaDB finds or fetches the programs of a version of MariaDB, such as "10.11", as Postgres
+// does.
+func MariaDB(ctx context.Context, version string) (*Installation, error) {
+	return install(ctx, mysql{mariadb: true}, version)
+}
+
+// MySQL finds or fetches the programs of a version of MySQL, such as "9", as Postgres does.
+func MySQL(ctx context.Context, version string) (*Installation, error) {
+	return install(ctx, mysql{}, version)
+}
+
+func install(ctx context.Context, e engine, version string) (*Installation, error) {
+	i := &Installation{engine: e, version: version}
+	if err := i.find(ctx); err != nil {
+		return nil, fmt.Errorf("find %s: %w", i, err)
 	}
 	return i, nil
 }
 
-func findPostgres(ctx context.Context, version string) (*Installation, error) {
-	if _, err := strconv.ParseUint(version, 10, 16); err != nil {
-		return nil, fmt.Errorf("%q is no major version", version)
-	}
-	who, err := unprivileged("postgres", "nobody")
+func (i *Installation) find(ctx context.Context) error {
+	traits := i.engine.traits()
+	b, err := i.engine.programs(i.version)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f, err := openFolder()
+	i.account, err = unprivileged(traits.users...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := f.checkEntry(who); err != nil {
-		return nil, err
-	}
-	bin := filepath.Join("/usr/lib/postgresql", version, "bin")
-	programs := []string{"postgres", "initdb", "pg_resetwal", "psql", "pgbench", "pg_dump"}
-	if hasAll(bin, programs) {
-		return &Installation{version: version, bin: bin, folder: f, account: who}, nil
-	}
-	remedy := fmt.Sprintf("install the package postgresql-%s, or set %s to a server to use", version, givenVariable)
-	suite, ok := suites[version]
-	if !ok {
-		return nil, fmt.Errorf("%s has no server, and of what Debian packages only the versions %s are known here\n%s",
-			bin, strings.Join(slices.Sorted(maps.Keys(suites)), ", "), remedy)
-	}
-	bin, err = bundle{
-		name:     "postgresql-" + version,
-		suite:    suite,
-		packages: []string{"postgresql-" + version},
-		bin:      strings.TrimPrefix(bin, "/"),
-		programs: programs,
-	}.fetch(ctx, f)
+	i.folder, err = openFolder()
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, remedy)
+		return err
 	}
-	return &Installation{version: version, bin: bin, folder: f, account: who}, nil
+	if err := i.folder.checkEntry(i.account); err != nil {
+		return err
+	}
+	i.bin = "/" + b.bin
+	if hasAll(i.bin, b.programs) && i.engine.check(ctx, i.bin, i.version) == nil {
+		return nil
+	}
+	remedy := fmt.Sprintf("install the package %s, or set %s to a server to use", strings.Join(b.packages, " and "), traits.given)
+	if b.suite == "" {
+		return fmt.Errorf("%s has no such server, and no suite of Debian that is known here packages this version\n%s", i.bin, remedy)
+	}
+	i.bin, err = b.fetch(ctx, i.folder)
+	if err == nil {
+		err = i.engine.check(ctx, i.bin, i.version)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, remedy)
+	}
+	return nil
 }
 
 func hasAll(dir string, programs []string) bool {
@@ -82,11 +89,14 @@ func hasAll(dir string, programs []string) bool {
 	})
 }
 
-// Version is the major version.
+// Version is the version that was asked for, or that of the server that was given.
 func (i *Installation) Version() string { return i.version }
 
-// Command is one of the programs, such as psql, pgbench or pg_dump, to be run as whoever runs
-// the tests. Settings for PostgreSQL in the environment, such as PGHOST, count for a given
+// String is the name of the engine and the version.
+func (i *Installation) String() string { return i.engine.traits().name + " " + i.version }
+
+// Command is one of the programs, such as psql, pgbench or mariadb, to be run as whoever runs
+// the tests. Settings for such programs in the environment, such as PGHOST, count for a given
 // server only.
 func (i *Installation) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(i.bin, name), args...)
@@ -94,7 +104,9 @@ func (i *Installation) Command(ctx context.Context, name string, args ...string)
 		return cmd
 	}
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "LC_") || strings.HasPrefix(v, "LANG")
+		return slices.ContainsFunc([]string{"PG", "MYSQL", "MARIADB", "LC_", "LANG"}, func(prefix string) bool {
+			return strings.HasPrefix(v, prefix)
+		})
 	})
 	cmd.Env = append(cmd.Env, "LC_ALL=C", "TZ=UTC")
 	return cmd

@@ -87,18 +87,21 @@ func endLeftover(dir string) error {
 // from another process that got its number.
 func leftover(dir string) (relative, bool) {
 	data := filepath.Join(dir, "data")
-	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
-	if err != nil {
-		return relative{}, false
+	for _, e := range engines() {
+		b, err := os.ReadFile(filepath.Join(data, e.traits().pidFile))
+		if err != nil {
+			continue
+		}
+		first, _, _ := strings.Cut(string(b), "\n")
+		pid, err := strconv.Atoi(first)
+		if err != nil {
+			return relative{}, false
+		}
+		if where, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err != nil || where != data {
+			return relative{}, false
+		}
+		r, err := readRelative(pid)
+		return r, err == nil
 	}
-	first, _, _ := strings.Cut(string(b), "\n")
-	pid, err := strconv.Atoi(first)
-	if err != nil {
-		return relative{}, false
-	}
-	if where, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err != nil || where != data {
-		return relative{}, false
-	}
-	r, err := readRelative(pid)
-	return r, err == nil
+	return relative{}, false
 }

@@ -19,6 +19,7 @@ const (
 	interrupt = syscall.Signal(2)
 	quit      = syscall.Signal(3)
 	kill      = syscall.Signal(9)
+	terminate = syscall.Signal(15)
 )
 
 type account struct {

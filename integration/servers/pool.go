@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // Pool is the servers of one test process. The zero value is a pool without servers.
 type Pool struct {
 	mu      sync.Mutex
-	shared  map[string]*shared
+	shared  map[string]*shared // by engine and version
 	private map[*Server]bool
 	closed  bool
 	ctx     context.Context // made at first use; ended by Close
@@ -88,6 +89,24 @@ func (p *Pool) Close() error {
 // have it fails. What a test does to the server as a whole, it does to all others.
 func (p *Pool) Postgres(t testing.TB, version string) *Server {
 	t.Helper()
+	return p.share(t, postgres{}, version)
+}
+
+// MariaDB returns the shared server of a version of MariaDB, as Postgres does.
+func (p *Pool) MariaDB(t testing.TB, version string) *Server {
+	t.Helper()
+	return p.share(t, mysql{mariadb: true}, version)
+}
+
+// MySQL returns the shared server of a version of MySQL, as Postgres does.
+func (p *Pool) MySQL(t testing.TB, version string) *Server {
+	t.Helper()
+	return p.share(t, mysql{}, version)
+}
+
+func (p *Pool) share(t testing.TB, e engine, version string) *Server {
+	t.Helper()
+	name := e.traits().name + " " + version
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -97,16 +116,16 @@ func (p *Pool) Postgres(t testing.TB, version string) *Server {
 		p.shared = map[string]*shared{}
 		p.ctx, p.cancel = context.WithCancel(context.Background())
 	}
-	if p.shared[version] == nil {
-		p.shared[version] = &shared{}
+	if p.shared[name] == nil {
+		p.shared[name] = &shared{}
 	}
-	s := p.shared[version]
+	s := p.shared[name]
 	p.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server == nil && s.err == nil {
 		// Neither the server nor the reason why there is none ends with this test.
-		s.server, s.err = startShared(p.ctx, version)
+		s.server, s.err = startShared(p.ctx, e, version)
 	}
 	if s.err != nil {
 		t.Fatal(s.err)
@@ -114,35 +133,55 @@ func (p *Pool) Postgres(t testing.TB, version string) *Server {
 	return s.server
 }
 
-func startShared(ctx context.Context, version string) (*Server, error) {
-	if os.Getenv(givenVariable) != "" {
-		s, err := givenServer(ctx)
+func startShared(ctx context.Context, e engine, version string) (*Server, error) {
+	if variable := e.traits().given; os.Getenv(variable) != "" {
+		s, err := givenServer(ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		if s.installation.version != version {
-			return nil, fmt.Errorf("%s is a PostgreSQL %s, and this test needs %s: unset it, or give a server of that version",
-				givenVariable, s.installation.version, version)
+		if !isOf(s.installation.version, version) {
+			return nil, fmt.Errorf("%s is a %s, and this test needs %s: unset it, or give a server of that version",
+				variable, s.installation, version)
 		}
 		return s, nil
 	}
-	i, err := Postgres(ctx, version)
+	i, err := install(ctx, e, version)
 	if err != nil {
 		return nil, err
 	}
 	return i.Start(ctx, Options{})
 }
 
-// Private returns a server of the test's own, which it may stop and kill. It is removed at
+// isOf tells whether a version is that, or a more exact one of it, as 9.7 is of 9.
+func isOf(version, of string) bool { return strings.HasPrefix(version+".", of+".") }
+
+// Private returns a PostgreSQL of the test's own, which it may stop and kill. It is removed at
 // the end of the test; if that failed, the end of its log is in the test's output. The test
 // is skipped if the environment gives a server, because that one is to be used and cannot be
 // stopped.
 func (p *Pool) Private(t testing.TB, version string, o Options) *Server {
 	t.Helper()
-	if os.Getenv(givenVariable) != "" {
-		t.Skipf("%s is set, and this test needs a server of its own: unset it", givenVariable)
+	return p.start(t, postgres{}, version, o)
+}
+
+// PrivateMariaDB returns a MariaDB of the test's own, as Private does.
+func (p *Pool) PrivateMariaDB(t testing.TB, version string, o Options) *Server {
+	t.Helper()
+	return p.start(t, mysql{mariadb: true}, version, o)
+}
+
+// PrivateMySQL returns a MySQL of the test's own, as Private does.
+func (p *Pool) PrivateMySQL(t testing.TB, version string, o Options) *Server {
+	t.Helper()
+	return p.start(t, mysql{}, version, o)
+}
+
+func (p *Pool) start(t testing.TB, e engine, version string, o Options) *Server {
+	t.Helper()
+	if variable := e.traits().given; os.Getenv(variable) != "" {
+		t.Skipf("%s is set, and this test needs a server of its own: unset it", variable)
 	}
-	i, err := Postgres(t.Context(), version)
+	i, err := install(t.Context(), e, version)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +191,7 @@ func (p *Pool) Private(t testing.TB, version string, o Options) *Server {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("PostgreSQL %s logged:\n%s", version, s.Log())
+			t.Logf("%s logged:\n%s", i, s.Log())
 		}
 		p.mu.Lock()
 		delete(p.private, s)

@@ -18,6 +18,7 @@ const (
 	interrupt = syscall.SIGINT
 	quit      = syscall.SIGQUIT
 	kill      = syscall.SIGKILL
+	terminate = syscall.SIGTERM
 )
 
 // process is a running program that ends when this one does, even if this one is killed.

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +14,7 @@ import (
 )
 
 // ErrGiven says that something cannot be done to a server that was given by the environment.
-var ErrGiven = errors.New("the server was given by " + givenVariable + " and is not ours to stop")
+var ErrGiven = errors.New("the server was given by the environment and is not ours to stop")
 
 // Options say how a private server differs from the usual.
 type Options struct {
@@ -34,6 +31,7 @@ type Server struct {
 	given        string // the connection string of a given server; nothing below is set
 	dir          string
 	port         int
+	args         []string
 	locks        []*lock
 
 	mu      sync.Mutex
@@ -48,7 +46,7 @@ func (i *Installation) Start(ctx context.Context, o Options) (*Server, error) {
 		err = s.start(ctx)
 	}
 	if err != nil {
-		err = fmt.Errorf("start PostgreSQL %s: %w", i.version, err)
+		err = fmt.Errorf("start %s: %w", i, err)
 		if s != nil {
 			err = errors.Join(err, s.Remove())
 		}
@@ -59,7 +57,7 @@ func (i *Installation) Start(ctx context.Context, o Options) (*Server, error) {
 
 // prepare makes a server that only has to be started.
 func (i *Installation) prepare(ctx context.Context, o Options) (*Server, error) {
-	dir, owned, err := i.folder.newInstance(ctx, "postgres-"+i.version)
+	dir, owned, err := i.folder.newInstance(ctx, i.engine.traits().label+"-"+i.version)
 	if err != nil {
 		return nil, err
 	}
@@ -75,55 +73,15 @@ func (i *Installation) prepare(ctx context.Context, o Options) (*Server, error) 
 	if err := i.dataDirectory(ctx, s.data()); err != nil {
 		return s, fmt.Errorf("make data directory: %w", err)
 	}
-	config, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
+	s.args, err = i.engine.configure(s, o)
 	if err != nil {
 		return s, fmt.Errorf("configure: %w", err)
 	}
-	settings := s.settings(o)
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if _, err := fmt.Fprintf(config, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''")); err != nil {
-			_ = config.Close()
-			return s, fmt.Errorf("configure: %w", err)
-		}
-	}
-	return s, config.Close()
+	return s, nil
 }
 
 // socketLimit is how long the path of a Unix socket may be.
 const socketLimit = 107
-
-func (s *Server) settings(o Options) map[string]string {
-	settings := map[string]string{
-		"autovacuum":                "on",
-		"fsync":                     "on",
-		"listen_addresses":          "127.0.0.1",
-		"log_line_prefix":           "%m [%p] %q%a %d ",
-		"log_timezone":              "UTC",
-		"logging_collector":         "off",
-		"max_connections":           "100",
-		"max_prepared_transactions": "16",
-		"max_replication_slots":     "32",
-		"max_wal_senders":           "32",
-		"port":                      strconv.Itoa(s.port),
-		"shared_buffers":            "128MB",
-		"timezone":                  "UTC",
-		"unix_socket_directories":   s.dir,
-		"wal_level":                 "logical",
-		// In files of the data directory, so that nothing is left elsewhere after a kill.
-		"dynamic_shared_memory_type": "mmap",
-	}
-	if len(s.dir)+len("/.s.PGSQL.65535") > socketLimit {
-		settings["unix_socket_directories"] = ""
-	}
-	if major, err := strconv.Atoi(s.installation.version); err == nil && major >= 18 {
-		settings["max_active_replication_origins"] = "32"
-	}
-	if o.NoSync {
-		settings["fsync"] = "off"
-	}
-	maps.Copy(settings, o.Settings)
-	return settings
-}
 
 func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
@@ -140,10 +98,10 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	defer func() { _ = log.Close() }()
 	// The server outlives ctx.
-	cmd := s.installation.Command(context.WithoutCancel(ctx), "postgres", "-D", s.data())
+	traits := s.installation.engine.traits()
+	cmd := s.installation.Command(context.WithoutCancel(ctx), traits.server, s.args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
-	// At the signal quit it ends at once and takes its children along.
-	s.process, err = spawn(cmd, s.installation.account, quit)
+	s.process, err = spawn(cmd, s.installation.account, traits.quit)
 	if err != nil {
 		s.process = nil
 		return err
@@ -164,15 +122,15 @@ func (s *Server) start(ctx context.Context) error {
 	return nil
 }
 
-// answers tells whether the server that was started takes connections. It says so on a line
-// of the file with its process number on the first.
+// answers tells whether the server that was started takes connections. It says so in the
+// file that has its process number on the first line.
 func (s *Server) answers() bool {
-	b, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	b, err := os.ReadFile(filepath.Join(s.data(), s.installation.engine.traits().pidFile))
 	if err != nil {
 		return false
 	}
 	lines := strings.Split(string(b), "\n")
-	return len(lines) >= 8 && lines[0] == strconv.Itoa(s.process.cmd.Process.Pid) && strings.TrimSpace(lines[7]) == "ready"
+	return lines[0] == strconv.Itoa(s.process.cmd.Process.Pid) && s.installation.engine.ready(s, lines)
 }
 
 // stopTime is how long a server may take to stop: one whose reader of its log is stuck waits
@@ -194,7 +152,7 @@ func (s *Server) stop() error {
 	if s.process == nil {
 		return nil
 	}
-	if err := s.process.signal(interrupt); err != nil {
+	if err := s.process.signal(s.installation.engine.traits().stop); err != nil {
 		return fmt.Errorf("stop server: %w", err)
 	}
 	if !s.process.wait(stopTime) {
@@ -253,7 +211,7 @@ func (s *Server) Remove() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil {
-		if err := s.process.signal(quit); err == nil && s.process.wait(10*time.Second) {
+		if err := s.process.signal(s.installation.engine.traits().quit); err == nil && s.process.wait(10*time.Second) {
 			s.process = nil
 		}
 	}
@@ -279,17 +237,9 @@ func removeData(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// DSN is the connection string of a database for the superuser postgres, or whoever a given
-// server was given with.
-func (s *Server) DSN(database string) string {
-	if s.given != "" {
-		return withDatabase(s.given, database)
-	}
-	if database == "" {
-		database = "postgres"
-	}
-	return fmt.Sprintf("postgres://postgres@%s/%s", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), database)
-}
+// DSN is the connection string of a database, or of none in particular if it is empty, for
+// the superuser, postgres or root, or whoever a given server was given with.
+func (s *Server) DSN(database string) string { return s.installation.engine.dsn(s, database) }
 
 // Installation is the programs of the server. Those of a given server are found on this
 // machine and may be of another version.
@@ -313,11 +263,8 @@ func (s *Server) Log() string {
 	return tail(string(b), most-1)
 }
 
-// SQL runs statements with psql, stops at the first that fails, and returns what was selected:
-// rows as lines, values apart by "|".
+// SQL runs statements with the engine's own client, stops at the first that fails, and returns
+// what was selected: rows as lines, values apart by "|".
 func (s *Server) SQL(ctx context.Context, database, statements string) (string, error) {
-	cmd := s.installation.Command(ctx, "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database))
-	cmd.Stdin = strings.NewReader(statements)
-	out, err := run(cmd, nil)
-	return strings.TrimSuffix(out, "\n"), err
+	return s.installation.engine.sql(ctx, s, database, statements)
 }

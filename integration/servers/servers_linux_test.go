@@ -200,7 +200,7 @@ func TestSettingRefused(t *testing.T) {
 // TestUnknownVersion asks for versions that do not exist.
 func TestUnknownVersion(t *testing.T) {
 	for version, want := range map[string][]string{
-		"99":    {"find PostgreSQL 99: ", "install the package postgresql-99", givenVariable},
+		"99":    {"find PostgreSQL 99: ", "install the package postgresql-99", postgres{}.traits().given},
 		"../15": {`"../15" is no major version`},
 		"":      {`"" is no major version`},
 	} {
@@ -218,11 +218,12 @@ func TestUnknownVersion(t *testing.T) {
 
 // TestGiven gives a server by the environment, in both forms that a connection string has.
 func TestGiven(t *testing.T) {
+	givenVariable := postgres{}.traits().given
 	version := Versions()[0]
 	s := pool.Postgres(t, version)
 	for _, dsn := range []string{s.DSN("postgres"), fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres", s.port)} {
 		t.Setenv(givenVariable, dsn)
-		if got := Versions(); os.Getenv(versionsVariable) == "" && (len(got) != 1 || got[0] != version) {
+		if got := Versions(); os.Getenv(givenVariable+"_VERSIONS") == "" && (len(got) != 1 || got[0] != version) {
 			t.Errorf("got versions %q", got)
 		}
 		var given Pool
@@ -241,7 +242,7 @@ func TestGiven(t *testing.T) {
 		if told := skipped(t, func(t testing.TB) { given.Private(t, version, Options{}) }); !strings.Contains(told, givenVariable) {
 			t.Errorf("a test that needs its own server was told %q", told)
 		}
-		if _, err := startShared(t.Context(), "99"); err == nil || !strings.Contains(err.Error(), "this test needs 99") {
+		if _, err := startShared(t.Context(), postgres{}, "99"); err == nil || !strings.Contains(err.Error(), "this test needs 99") {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -249,7 +250,7 @@ func TestGiven(t *testing.T) {
 		t.Error("the given server was touched")
 	}
 	t.Setenv(givenVariable, "postgres://postgres@127.0.0.1:1/postgres")
-	if _, err := startShared(t.Context(), version); err == nil || !strings.Contains(err.Error(), givenVariable) {
+	if _, err := startShared(t.Context(), postgres{}, version); err == nil || !strings.Contains(err.Error(), givenVariable) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -280,10 +281,10 @@ func skipped(t *testing.T, test func(testing.TB)) string {
 // endless is a query that never ends and never waits.
 const endless = "SELECT sum(a) FROM generate_series(1, 1000000000000) a"
 
-// ask runs SQL in the database postgres.
+// ask runs SQL in no database in particular.
 func ask(t *testing.T, s *Server, statements string) string {
 	t.Helper()
-	out, err := s.SQL(t.Context(), "postgres", statements)
+	out, err := s.SQL(t.Context(), "", statements)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.Log())
 	}

@@ -50,7 +50,22 @@ func (b bundle) unpack(ctx context.Context, packages, root, final string) error 
 			return fmt.Errorf("find %s in %s: %w", program, strings.Join(b.packages, " "), err)
 		}
 	}
-	return wrap(into, final, b.bin)
+	for _, bin := range b.bins() {
+		if err := wrap(into, final, bin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bins returns the folders that the programs are in.
+func (b bundle) bins() []string {
+	var dirs []string
+	for _, program := range b.programs {
+		dirs = append(dirs, path.Dir(path.Join(b.bin, program)))
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
 }
 
 // unpackPackage unpacks one package into root.
