@@ -160,6 +160,17 @@ func (l *lane) link() (*router.Link, func()) {
 func (l *lane) drain() (time.Duration, int64) {
 	l.tb.Helper()
 	link, closeAll := l.link()
+	return drain(l.tb, link, closeAll)
+}
+
+func drain(tb testing.TB, link *router.Link, closeAll func()) (time.Duration, int64) {
+	tb.Helper()
+	must := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	runtime.GC()
@@ -167,13 +178,13 @@ func (l *lane) drain() (time.Duration, int64) {
 	go func() { done <- link.Run(ctx) }()
 	peak := make(chan int64, 1)
 	go watchMemory(ctx, peak)
-	l.must(link.Barrier(ctx))
+	must(link.Barrier(ctx))
 	took := time.Since(begin)
 	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {
-		l.tb.Logf("%+v", link.Status())
+		tb.Logf("%+v", link.Status())
 	}
 	cancel()
-	l.must(<-done)
+	must(<-done)
 	closeAll()
 	return took, <-peak
 }

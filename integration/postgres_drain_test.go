@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -156,27 +155,11 @@ func (w *twin) open() (*router.Link, func()) {
 	}
 }
 
-// drain runs the link until everything that waits is on the other side, and returns how long
-// that took and the largest resident memory seen meanwhile, in bytes.
+// drain is the function of that name, for the twin.
 func (w *twin) drain() (time.Duration, int64) {
 	w.tb.Helper()
 	link, closeAll := w.open()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	runtime.GC()
-	begin := time.Now()
-	go func() { done <- link.Run(ctx) }()
-	peak := make(chan int64, 1)
-	go watchMemory(ctx, peak)
-	w.must(link.Barrier(ctx))
-	took := time.Since(begin)
-	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {
-		w.tb.Logf("%+v", link.Status())
-	}
-	cancel()
-	w.must(<-done)
-	closeAll()
-	return took, <-peak
+	return drain(w.tb, link, closeAll)
 }
 
 // same checks that both sides hold the same.

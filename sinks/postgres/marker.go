@@ -3,14 +3,12 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sinks"
 	store "github.com/cdcsync/cdcsync/stores/postgres"
@@ -90,7 +88,7 @@ func (w *markerWriter) step(m checkpoint.Marker, outcomes []sinks.Outcome) step 
 		partTables: checkpoint.AppendTables(nil, m.Tables),
 	}
 	if len(outcomes) > 0 {
-		bodies[partOutcomes] = appendOutcomes([]byte{}, outcomes)
+		bodies[partOutcomes] = sinks.AppendOutcomes([]byte{}, outcomes)
 	}
 	w.next = w.stored
 	values := [][]byte{[]byte(w.link), strconv.AppendUint(nil, m.Apply, 10)}
@@ -147,37 +145,4 @@ func (w *markerWriter) conflictSteps(batch *sinks.Batch, outcomes []sinks.Outcom
 		})
 	}
 	return steps
-}
-
-// appendOutcomes encodes the outcomes that are not Done as their place, verdict and error.
-func appendOutcomes(b []byte, outcomes []sinks.Outcome) []byte {
-	for i, o := range outcomes {
-		if o.Verdict == sinks.Done {
-			continue
-		}
-		row := change.Row{change.Int(int64(i)), change.Int(int64(o.Verdict)), change.NullValue()}
-		if o.Err != nil {
-			row[2] = change.TextValue(o.Err.Error())
-		}
-		b = change.AppendRow(b, row)
-	}
-	return b
-}
-
-// decodeOutcomes returns the outcomes of a batch of n writes that was committed before.
-func decodeOutcomes(body []byte, n int) ([]sinks.Outcome, error) {
-	outcomes := make([]sinks.Outcome, n)
-	for len(body) > 0 {
-		row, rest, err := change.DecodeRow(body)
-		if err != nil || len(row) != 3 || row[0].Int64() < 0 || row[0].Int64() >= int64(n) {
-			return nil, fmt.Errorf("read outcomes: %w", errors.Join(change.ErrEncoding, err))
-		}
-		o := &outcomes[row[0].Int64()]
-		o.Verdict = sinks.Verdict(row[1].Int64())
-		if !row[2].IsNull() {
-			o.Err = errors.New(row[2].Str())
-		}
-		body = rest
-	}
-	return outcomes, nil
 }

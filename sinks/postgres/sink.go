@@ -330,7 +330,7 @@ func (s *Sink) outcomesBefore(ctx context.Context, batch *sinks.Batch) ([]sinks.
 	if err != nil {
 		return nil, fmt.Errorf("read outcomes: %w", err)
 	}
-	return decodeOutcomes(body, len(batch.Writes))
+	return sinks.DecodeOutcomes(body, len(batch.Writes))
 }
 
 // Check returns an error of class Fenced once a later instance has opened the store. It

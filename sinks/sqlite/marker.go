@@ -93,7 +93,7 @@ func (w *markerWriter) write(m checkpoint.Marker, outcomes []sinks.Outcome) erro
 	if len(outcomes) == 0 {
 		return nil
 	}
-	return w.part(partOutcomes, appendOutcomes(nil, outcomes))
+	return w.part(partOutcomes, sinks.AppendOutcomes(nil, outcomes))
 }
 
 func (w *markerWriter) part(part int, body []byte) error {
@@ -153,24 +153,8 @@ func (w *markerWriter) writeConflicts(ctx context.Context, batch *sinks.Batch, o
 	return nil
 }
 
-// appendOutcomes encodes the outcomes that are not Done as their place, verdict and error.
-func appendOutcomes(b []byte, outcomes []sinks.Outcome) []byte {
-	for i, o := range outcomes {
-		if o.Verdict == sinks.Done {
-			continue
-		}
-		row := change.Row{change.Int(int64(i)), change.Int(int64(o.Verdict)), change.NullValue()}
-		if o.Err != nil {
-			row[2] = change.TextValue(o.Err.Error())
-		}
-		b = change.AppendRow(b, row)
-	}
-	return b
-}
-
 // readOutcomes returns the outcomes of a batch that was committed before.
 func (w *markerWriter) readOutcomes(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, error) {
-	outcomes := make([]sinks.Outcome, len(batch.Writes))
 	var body []byte
 	err := w.conn.Query(ctx, "SELECT body FROM _cdcsync_marker WHERE link = ? AND part = ?", func(row []change.Value) error {
 		body = []byte(row[0].Str())
@@ -179,19 +163,7 @@ func (w *markerWriter) readOutcomes(ctx context.Context, batch *sinks.Batch) ([]
 	if err != nil {
 		return nil, fmt.Errorf("read outcomes: %w", err)
 	}
-	for len(body) > 0 {
-		row, rest, err := change.DecodeRow(body)
-		if err != nil || len(row) != 3 || row[0].Int64() < 0 || row[0].Int64() >= int64(len(outcomes)) {
-			return nil, fmt.Errorf("read outcomes: %w", errors.Join(change.ErrEncoding, err))
-		}
-		o := &outcomes[row[0].Int64()]
-		o.Verdict = sinks.Verdict(row[1].Int64())
-		if !row[2].IsNull() {
-			o.Err = errors.New(row[2].Str())
-		}
-		body = rest
-	}
-	return outcomes, nil
+	return sinks.DecodeOutcomes(body, len(batch.Writes))
 }
 
 func (w *markerWriter) close() error {
