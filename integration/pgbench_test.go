@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,21 +22,9 @@ type bank struct {
 }
 
 const bankConfig = `
-store "left" {
-  engine = %q
-  dsn    = %q
-  %s
-}
-
-store "right" {
-  engine = %q
-  dsn    = %q
-  %s
-}
-
 link "bank" {
-  left    = store.left
-  right   = store.right
+  left    = store.old
+  right   = store.new
   initial = "left"
   conflict { policy = "merge" }
   table "pgbench_accounts" {
@@ -71,9 +58,7 @@ CREATE TABLE pgbench_history (tid INTEGER, bid INTEGER, aid INTEGER, delta INTEG
 func newBank(t *testing.T, left, right site) *bank {
 	t.Helper()
 	b := &bank{shop: &shop{t: t, config: filepath.Join(t.TempDir(), "bank.hcl"), address: freeAddress(t), sites: [2]site{left, right}}}
-	var args []any
 	for i, at := range b.sites {
-		args = append(args, at.engine, at.dsn, map[string]string{"postgres": "insecure = true"}[at.engine])
 		if at.server != nil {
 			if out, err := at.server.Installation().Command(t.Context(), "pgbench", "-i", "-q", at.dsn).CombinedOutput(); err != nil {
 				t.Fatalf("pgbench -i: %v\n%s", err, out)
@@ -88,10 +73,7 @@ func newBank(t *testing.T, left, right site) *bank {
 		}
 		_ = db.Close()
 	}
-	text := fmt.Sprintf(bankConfig, append(args, b.address)...)
-	if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.writeConfig(bankConfig)
 	return b
 }
 

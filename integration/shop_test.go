@@ -59,7 +59,8 @@ var dialects = [2]dialect{
 		"items", "id", "value", "counters", "id", "total"},
 }
 
-const shopConfig = `
+// storesConfig are the stores of a shop, for the sites in their order.
+const storesConfig = `
 store "old" {
   engine = %q
   dsn    = %q
@@ -71,7 +72,9 @@ store "new" {
   dsn    = %q
   %s
 }
+`
 
+const shopConfig = `
 link "shop" {
   left    = store.old
   right   = store.new
@@ -122,14 +125,21 @@ func newShopOn(t *testing.T, left, right site) *shop {
 	return s
 }
 
-// write writes the config.
+// write writes the config of a shop.
 func (s *shop) write() {
+	s.t.Helper()
+	s.writeConfig(shopConfig)
+}
+
+// writeConfig writes a config with the stores of s and a link, which has a place for the address
+// of the admin API.
+func (s *shop) writeConfig(link string) {
 	s.t.Helper()
 	var args []any
 	for _, at := range s.sites {
 		args = append(args, at.engine, at.dsn, map[string]string{"postgres": "insecure = true"}[at.engine])
 	}
-	text := fmt.Sprintf(shopConfig, append(args, s.address)...)
+	text := fmt.Sprintf(storesConfig+link, append(args, s.address)...)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

@@ -96,10 +96,8 @@ func (s *Source) leaves(ctx context.Context) bool {
 	}
 	err := s.reconnect(asked)
 	code := store.Code(err)
-	return err != nil && ctx.Err() == nil && (code == "" || code == cannotConnectNow)
+	return err != nil && ctx.Err() == nil && (code == "" || code == store.CannotConnectNow)
 }
-
-const cannotConnectNow = "57P03"
 
 // hidden looks which tables the log does not show any more.
 func (s *Source) hidden(ctx context.Context, shown *shown) []change.SchemaChange {

@@ -114,11 +114,13 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 		return err
 	}
 	if at.timeline, err = checkTimeline(ctx, replication, from, at, found.end); err != nil {
-		return errors.Join(err, closeReplication(replication))
+		closeReplication(replication)
+		return err
 	}
 	stream, err := start(ctx, replication, found, strings.ReplaceAll(store.Quote(store.Publication(s.link)), "'", "''"), at.lsn)
 	if err != nil {
-		return errors.Join(s.explain(from, err), closeReplication(replication))
+		closeReplication(replication)
+		return s.explain(from, err)
 	}
 	s.tx = transaction{skip: at.index, at: position{xid: at.xid}}
 	if from == "" {
@@ -139,11 +141,11 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 	return nil
 }
 
-func closeReplication(conn *pgconn.PgConn) error {
+// closeReplication closes a connection that is not used; it may be taken over, or broken.
+func closeReplication(conn *pgconn.PgConn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = conn.Close(ctx) // it may be hijacked, or broken
-	return nil
+	_ = conn.Close(ctx)
 }
 
 // explain makes an error of the server about its log one that says what is lost.

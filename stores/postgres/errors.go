@@ -28,7 +28,7 @@ const (
 	lockNotAvailable  = "55P03"
 	queryCanceled     = "57014"
 	outOfSlots        = "53300"
-	cannotConnectNow  = "57P03"
+	CannotConnectNow  = "57P03"
 	databaseDropped   = "57P04"
 	undefinedDatabase = "3D000"
 )
@@ -64,7 +64,7 @@ func IsTransient(err error) bool {
 	case code == databaseDropped, code == undefinedDatabase:
 		return false
 	case code[:2] == "08", code[:2] == "40", code[:2] == "53", code[:2] == "57", code[:2] == "58",
-		code == lockNotAvailable, code == ObjectInUse, code == queryCanceled, code == outOfSlots, code == cannotConnectNow:
+		code == lockNotAvailable, code == ObjectInUse, code == queryCanceled, code == outOfSlots, code == CannotConnectNow:
 		return true
 	default:
 		return false

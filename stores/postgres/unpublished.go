@@ -26,12 +26,6 @@ func (c *Conn) Unpublished(ctx context.Context, link string, tables []*change.Ta
 
 // shows tells whether p shows every change of the columns of t.
 func (p *publication) shows(t *change.Table) bool {
-	if !p.there || !p.whole || p.forAll {
-		return p.there && p.whole
-	}
-	shown, ok := p.tables[t.Name]
-	if !ok || shown.filtered {
-		return false
-	}
-	return shown.columns == nil || !slices.ContainsFunc(t.Columns, func(c change.Column) bool { return !slices.Contains(shown.columns, c.Name) })
+	columns := p.tables[t.Name].columns
+	return p.has(t) && (columns == nil || !slices.ContainsFunc(t.Columns, func(c change.Column) bool { return !slices.Contains(columns, c.Name) }))
 }
