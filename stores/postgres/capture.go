@@ -193,8 +193,8 @@ func (p *preflight) connectReplication(ctx context.Context, s *Store) error {
 			Remedy:    "end those that nobody needs (SELECT * FROM pg_stat_replication), or raise it and restart the server",
 			Statement: fmt.Sprintf("ALTER SYSTEM SET max_wal_senders = %d", senders+slotsMore)})
 	default:
-		if ctx.Err() != nil {
-			return err
+		if err := Classify("open a replication connection", err); ctx.Err() != nil || change.ClassOf(err) == change.Transient {
+			return err // of a server that just went down, too
 		}
 		p.block("", err.Error(), "the role has to be let in for replication connections to this database, also by pg_hba.conf", "")
 	}

@@ -167,6 +167,26 @@ func TestPreflightPooler(t *testing.T) {
 	})
 }
 
+// A server that goes down between the two connections is no reason to give up: it comes back.
+func TestPreflightServerGoesDown(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		s := open(t, db.DSN)
+		s.config.TLSConfig, s.config.Fallbacks = nil, nil
+		dial, dials := s.config.DialFunc, 0
+		s.config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials++; dials == 1 {
+				return dial(ctx, network, address)
+			}
+			here, there := net.Pipe()
+			return here, there.Close()
+		}
+		problems, err := s.Preflight(t.Context(), Need{Link: "l", Reads: true})
+		if err == nil || change.ClassOf(err) != change.Transient {
+			t.Errorf("got %v, in the way: %v", err, blockers(problems))
+		}
+	})
+}
+
 // renumbered is a connection whose server gives another number for the session.
 type renumbered struct {
 	net.Conn
