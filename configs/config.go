@@ -42,11 +42,11 @@ func (c *Config) Link(name string) *Link {
 // Store is one database and how to reach it.
 type Store struct {
 	Name string
-	// Engine is "sqlite" or "postgres".
+	// Engine is "sqlite", "postgres", "mysql" or "mariadb".
 	Engine string
 	DSN    Secret
 	// Insecure allows connections that are not encrypted, or to a server that is not
-	// verified; the sslmode of the DSN then says which. Without it the server is always
+	// verified; the sslmode or tls of the DSN then says which. Without it the server is always
 	// verified. It is never set for SQLite.
 	Insecure bool
 	// Capture is how changes are captured.
@@ -60,10 +60,13 @@ type Store struct {
 const (
 	engineSQLite   = "sqlite"
 	enginePostgres = "postgres"
+	engineMySQL    = "mysql"
+	engineMariaDB  = "mariadb" // as mysql: the server says which it is
 )
 
 // Capture is how the changes of a store are captured: what its log says of a row that is
-// changed. In SQLite triggers write it, in PostgreSQL it is the replica identity.
+// changed. In SQLite triggers write it, in PostgreSQL it is the replica identity, and in MySQL
+// the row image, which has to be full.
 type Capture string
 
 // The ways to capture. Keys is the key of the row, which in PostgreSQL leaves the replica

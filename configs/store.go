@@ -36,17 +36,21 @@ func (d *decoder) store(b *hclsyntax.Block) {
 
 // engine decodes the engine of a store.
 func (d *decoder) engine(attr *hclsyntax.Attribute) string {
-	return d.choice(attr, []string{engineSQLite, enginePostgres}, []string{"mysql", "mariadb"})
+	return d.choice(attr, []string{engineSQLite, enginePostgres, engineMySQL, engineMariaDB}, nil)
 }
 
 // capture decodes how the changes of a store are captured. Reading the write-ahead log is
-// what a later version adds for SQLite; PostgreSQL has no other way.
+// what a later version adds for SQLite; PostgreSQL has no other way. The log of MySQL always
+// has whole rows.
 func (d *decoder) capture(attr *hclsyntax.Attribute, s *Store) {
-	var later []string
-	if s.Engine != enginePostgres {
-		later = []string{"wal"}
+	words, later := []string{"auto", "keys", "rows"}, []string{"wal"}
+	switch {
+	case s.isMySQL():
+		words, later = []string{"auto", "rows"}, nil
+	case s.Engine == enginePostgres:
+		later = nil
 	}
-	if word := d.choice(attr, []string{"auto", "keys", "rows"}, later); word != "" {
+	if word := d.choice(attr, words, later); word != "" {
 		s.Capture = Capture(word)
 	}
 }
@@ -61,6 +65,8 @@ func (d *decoder) insecure(attr *hclsyntax.Attribute, s *Store) {
 	switch {
 	case s.Engine == enginePostgres:
 		d.postgresDSN(s, ok && !s.Insecure)
+	case s.isMySQL():
+		d.mysqlDSN(s, ok && !s.Insecure)
 	case attr != nil && s.Engine == engineSQLite:
 		d.errorf(attr.NameRange, "Insecure without a server",
 			"A SQLite store is a file, to which there is no connection to secure. Take insecure out.")

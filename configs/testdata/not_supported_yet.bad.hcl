@@ -10,16 +10,6 @@ store "b" {
   dsn    = "b.db"
 }
 
-store "c" {
-  engine = "mariadb"
-  dsn    = "mariadb://user:CANARY@host/db"
-}
-
-store "d" {
-  engine = "mysql"
-  dsn    = "user:CANARY@tcp(host)/db"
-}
-
 store "e" {
   engine  = "sqlite"
   dsn     = "e.db"
