@@ -20,6 +20,8 @@ func openStore(s *configs.Store) (store, error) {
 		return openSQLite(s)
 	case "postgres":
 		return openPostgres(s)
+	case "mysql", "mariadb":
+		return nil, fmt.Errorf("open store %q: later", s.Name)
 	default:
 		return nil, fmt.Errorf("open store %q: there is no engine %q", s.Name, s.Engine)
 	}
@@ -88,6 +90,8 @@ type problem struct {
 	// Statement is SQL that mends it.
 	Statement string `json:"statement,omitempty"`
 	Blocker   bool   `json:"blocker"`
+	// class says whether a blocker passes by itself.
+	class change.Class
 }
 
 // Error prints p in one line.
@@ -96,8 +100,37 @@ func (p problem) Error() string {
 	if p.Table != "" {
 		s = "table " + p.Table + ": " + s
 	}
-	if p.Remedy != "" {
-		s += " (" + p.Remedy + ")"
+	for _, more := range []string{p.Remedy, p.Statement} {
+		if more != "" {
+			s += " (" + more + ")"
+		}
 	}
 	return s
+}
+
+// blocked makes the blockers among problems an error, which passes by itself only if all of
+// them do.
+func blocked(problems []problem) error {
+	var first *problem
+	class, number := change.Transient, 0
+	for i := range problems {
+		p := &problems[i]
+		if !p.Blocker {
+			continue
+		}
+		if number++; first == nil || p.class == change.PositionLost {
+			first = p
+		}
+		if p.class != change.Transient && class != change.PositionLost {
+			class = p.class
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	more := ""
+	if number > 1 {
+		more = fmt.Sprintf(", and %d more: plan lists them", number-1)
+	}
+	return &change.Error{Op: "look for what is in the way", Class: class, Err: fmt.Errorf("%w%s", first, more)}
 }

@@ -61,7 +61,14 @@ func (s *postgresStore) snapshot(ctx context.Context, f func(*postgres.Conn) err
 }
 
 func postgresProblem(p *postgres.Problem) problem {
-	return problem{Table: p.Table, Summary: p.Summary, Remedy: p.Remedy, Statement: p.Statement, Blocker: p.Blocker}
+	return problem{Table: p.Table, Summary: p.Summary, Remedy: p.Remedy, Statement: p.Statement, Blocker: p.Blocker, class: p.Class}
+}
+
+func postgresProblems(list []postgres.Problem) (problems []problem) {
+	for i := range list {
+		problems = append(problems, postgresProblem(&list[i]))
+	}
+	return problems
 }
 
 // postgresNeed is n as the store package has it.
@@ -100,9 +107,7 @@ func (s *postgresStore) Footprint(ctx context.Context, n needs) (f footprint, er
 	}
 	f.existing, f.create = found.Existing, found.Create
 	problems, err := s.db.Preflight(ctx, postgresNeed(n))
-	for i := range problems {
-		f.problems = append(f.problems, postgresProblem(&problems[i]))
-	}
+	f.problems = postgresProblems(problems)
 	return f, err
 }
 
@@ -113,37 +118,10 @@ func (s *postgresStore) Setup(ctx context.Context, n needs) error {
 	if err != nil {
 		return err
 	}
-	if err := blocked(problems); err != nil {
+	if err := blocked(postgresProblems(problems)); err != nil {
 		return err
 	}
 	return s.db.Setup(ctx, postgresNeed(n))
-}
-
-// blocked makes the blockers among problems an error, which passes by itself only if all of
-// them do.
-func blocked(problems []postgres.Problem) error {
-	var first *postgres.Problem
-	class, number := change.Transient, 0
-	for i := range problems {
-		p := &problems[i]
-		if !p.Blocker {
-			continue
-		}
-		if number++; first == nil || p.Class == change.PositionLost {
-			first = p
-		}
-		if p.Class != change.Transient && class != change.PositionLost {
-			class = p.Class
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	more := ""
-	if number > 1 {
-		more = fmt.Sprintf(", and %d more: plan lists them", number-1)
-	}
-	return &change.Error{Op: "look for what is in the way", Class: class, Err: fmt.Errorf("%w%s", first, more)}
 }
 
 // Teardown implements store.

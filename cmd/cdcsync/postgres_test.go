@@ -12,7 +12,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/integration/servers"
 	"github.com/cdcsync/cdcsync/stores/postgres"
 )
@@ -130,33 +129,6 @@ func dropRole(t *testing.T, db *servers.Database) {
 		err = conn.Do(ctx, fmt.Sprintf("DROP OWNED BY %s CASCADE; DROP ROLE %[1]s", roleOf(db)))
 	}
 	if err := errors.Join(err, conn.Close()); err != nil {
-		t.Error(err)
-	}
-}
-
-// Blockers make an error that says how many there are, and that passes by itself only if all
-// of them do.
-func TestBlocked(t *testing.T) {
-	passing := postgres.Problem{Summary: "busy", Blocker: true, Class: change.Transient}
-	lasting := postgres.Problem{Summary: "wrong", Blocker: true}
-	lost := postgres.Problem{Summary: "gone", Blocker: true, Class: change.PositionLost}
-	warning := postgres.Problem{Summary: "hm"}
-	for _, test := range []struct {
-		problems []postgres.Problem
-		want     string
-		class    change.Class
-	}{
-		{[]postgres.Problem{passing}, "busy", change.Transient},
-		{[]postgres.Problem{passing, warning, passing}, "busy, and 1 more: plan lists them", change.Transient},
-		{[]postgres.Problem{passing, lasting}, "busy, and 1 more: plan lists them", change.Permanent},
-		{[]postgres.Problem{lasting, passing, lost, lasting}, "gone, and 3 more: plan lists them", change.PositionLost},
-	} {
-		err := blocked(test.problems)
-		if err == nil || !strings.HasSuffix(err.Error(), ": "+test.want) || change.ClassOf(err) != test.class {
-			t.Errorf("got %v of class %s, want %s of %s", err, change.ClassOf(err), test.want, test.class)
-		}
-	}
-	if err := blocked([]postgres.Problem{warning}); err != nil {
 		t.Error(err)
 	}
 }
