@@ -41,9 +41,11 @@ func types(server store.Server) *strings.Replacer {
 	if server.MariaDB {
 		exact = "utf8mb4_nopad_bin"
 	}
-	text := "varchar(500) CHARACTER SET utf8mb4 COLLATE " + exact
-	return strings.NewReplacer("INT64 REFERENCES parents (id)", "bigint, FOREIGN KEY (parent) REFERENCES parents (id)",
+	text := "longtext CHARACTER SET utf8mb4 COLLATE " + exact
+	key := "varchar(255) CHARACTER SET utf8mb4 COLLATE " + exact
+	return strings.NewReplacer(
 		"parent INT64 REFERENCES parents (id), v TEXT", "parent bigint, v "+text+", FOREIGN KEY (parent) REFERENCES parents (id)",
+		"name TEXT", "name "+key, "two TEXT", "two "+key, "code TEXT", "code "+key,
 		"INT64", "bigint", "FLOAT64", "double", "BYTES", "longblob", "TEXT", text, " ANY", " "+text)
 }
 
