@@ -1,12 +1,162 @@
 package binlog
 
-// Decoder decodes the events of one log, in order. The zero value is not ready: see
-// [NewDecoder].
-type Decoder struct{}
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Decoder decodes the events of one log, in order, and is used by one goroutine. The zero
+// value is not ready: see [NewDecoder].
+type Decoder struct {
+	tables      tables
+	tableIDSize int
+	checksums   checksums
+	event       Event
+	inflater    inflater
+	zstd        *zstd.Decoder // nil until the first compressed transaction
+	payload     []byte        // an event in it
+}
+
+// checksums is whether events end in one.
+type checksums byte
+
+const (
+	unknownChecksums checksums = iota // no event has said yet
+	noChecksums
+	crc32Checksums
+)
+
+const (
+	headerSize   = 19
+	checksumSize = 4
+)
 
 // NewDecoder returns a decoder for a log from where a server begins to send it.
-func NewDecoder() *Decoder { return &Decoder{} }
+func NewDecoder() *Decoder { return &Decoder{tableIDSize: 6} }
 
 // Each calls f with the event that raw is, as a server sends it, with its header and its
-// checksum; or, if that is a compressed transaction, with each event in it.
-func (d *Decoder) Each(raw []byte, f func(*Event) error) error { return ErrUnknown }
+// checksum; or, if that is a compressed transaction, with each event in it. It returns the
+// first error of f.
+func (d *Decoder) Each(raw []byte, f func(*Event) error) error {
+	header, body, err := split(raw)
+	if err != nil {
+		return err
+	}
+	if body, err = d.verified(header, raw, body); err != nil {
+		return d.failed(header, err)
+	}
+	if header.Type == typeTransactionPayload {
+		return d.eachInner(header, body, f)
+	}
+	return d.one(header, body, false, f)
+}
+
+func (d *Decoder) one(header Header, body []byte, inner bool, f func(*Event) error) error {
+	e := &d.event
+	*e = Event{Header: header, Inner: inner}
+	if err := d.decode(e, body); err != nil {
+		return d.failed(header, err)
+	}
+	return f(e)
+}
+
+func (d *Decoder) failed(h Header, err error) error {
+	return fmt.Errorf("decode event of type %d before %d: %w", h.Type, h.LogPos, err)
+}
+
+// split returns the header of an event and what follows it.
+func split(raw []byte) (Header, []byte, error) {
+	if len(raw) < headerSize {
+		return Header{}, nil, fmt.Errorf("decode header of an event: %w", ErrMalformed)
+	}
+	h := Header{
+		Timestamp: binary.LittleEndian.Uint32(raw),
+		Type:      raw[4],
+		ServerID:  binary.LittleEndian.Uint32(raw[5:]),
+		Size:      binary.LittleEndian.Uint32(raw[9:]),
+		LogPos:    binary.LittleEndian.Uint32(raw[13:]),
+		Flags:     binary.LittleEndian.Uint16(raw[17:]),
+	}
+	if uint64(h.Size) != uint64(len(raw)) {
+		return Header{}, nil, fmt.Errorf("decode event of type %d: it has %d bytes and says %d: %w", h.Type, len(raw), h.Size, ErrMalformed)
+	}
+	return h, raw[headerSize:], nil
+}
+
+// verified returns the body without its checksum, which has to be right. A FormatEvent says
+// itself whether events have one, and has one in any case.
+func (d *Decoder) verified(h Header, raw, body []byte) ([]byte, error) {
+	if h.Type == typeFormat {
+		if err := d.format(body); err != nil {
+			return nil, err
+		}
+		if len(body) < checksumSize {
+			return nil, ErrMalformed
+		}
+		if d.checksums != crc32Checksums {
+			return body[:len(body)-checksumSize], nil
+		}
+		if !matches(h, raw) {
+			return nil, ErrChecksum
+		}
+		return body[:len(body)-checksumSize], nil
+	}
+	switch d.checksums {
+	case unknownChecksums:
+		// What comes before the first FormatEvent names the file, with a checksum or without.
+		if len(body) >= checksumSize && matches(h, raw) {
+			return body[:len(body)-checksumSize], nil
+		}
+	case crc32Checksums:
+		if len(body) < checksumSize || !matches(h, raw) {
+			return nil, ErrChecksum
+		}
+		return body[:len(body)-checksumSize], nil
+	}
+	return body, nil
+}
+
+// inUse is a flag of a FormatEvent that is not in its checksum: the file is being written.
+const inUse = 0x0001
+
+func matches(h Header, raw []byte) bool {
+	content := raw[:len(raw)-checksumSize]
+	want := binary.LittleEndian.Uint32(raw[len(content):])
+	sum := crc32.ChecksumIEEE(content)
+	if sum != want && h.Type == typeFormat && h.Flags&inUse != 0 {
+		var header [headerSize]byte
+		copy(header[:], raw)
+		header[17] &^= inUse
+		sum = crc32.Update(crc32.ChecksumIEEE(header[:]), crc32.IEEETable, content[headerSize:])
+	}
+	return sum == want
+}
+
+// format reads how the events of a file are.
+func (d *Decoder) format(body []byte) error {
+	c := cursor{b: body}
+	if version := c.uint(2); version != 4 {
+		return fmt.Errorf("log of version %d: %w", version, ErrUnknown)
+	}
+	c.skip(50 + 4) // version of the server, time
+	if size := c.byte(); size != headerSize || len(c.b) < checksumSize+1+typeTableMap {
+		return fmt.Errorf("format: %w", ErrMalformed)
+	}
+	d.tableIDSize = 6
+	if c.b[typeTableMap-1] == 6 {
+		d.tableIDSize = 4
+	}
+	switch algorithm := c.b[len(c.b)-checksumSize-1]; algorithm {
+	case 0, 255: // 255: who reads does not know them
+		d.checksums = noChecksums
+	case 1:
+		d.checksums = crc32Checksums
+	default:
+		return fmt.Errorf("checksums of kind %d: %w", algorithm, ErrUnknown)
+	}
+	d.tables.forget()
+	return nil
+}
