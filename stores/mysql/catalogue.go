@@ -4,296 +4,242 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
 )
 
-// Table is a table of the catalogue.
-type Table struct {
-	// Table has all columns that can be read and written, also invisible ones. Generated
-	// columns are not among them: nobody can write them.
-	*change.Table
-	// Schema is the database that the table is in.
-	Schema string
-	// Columns are those of Table, in its order.
-	Columns []Column
-	// Ordinals are the places of the columns in the log, and Width is how many columns the log
-	// has of the table.
-	Ordinals []int
-	Width    int
-	// References are the tables that foreign keys refer to.
-	References  []string
-	ForeignKeys []ForeignKey
-	// Unique are the unique indexes but for the primary key.
-	Unique []Index
-	// Triggers are those of the application, as in "BEFORE INSERT".
-	Triggers []string
-	// Refused is why the table cannot be synchronized; nil if it can.
-	Refused *Problem
-}
-
-// Column is what the catalogue knows of a column beyond [change.Column].
-type Column struct {
-	Type
-	AutoIncrement bool
-	// Required: a new row has to have a value for it.
-	Required bool
-}
-
-// Index is a unique index.
-type Index struct {
-	Name    string
-	Columns []string
-}
-
-// ForeignKey is a foreign key of a table. The actions are as SQL names them, in capitals.
-type ForeignKey struct {
-	Name                   string
-	Columns, ParentColumns []string
-	Parent                 string
-	OnDelete, OnUpdate     string
-}
-
-// Problem is something that stands in the way of a link, or may.
-type Problem struct {
-	Table   string
-	Summary string
-	Remedy  string
-	// Statement is SQL that mends it.
-	Statement string
-	// Blocker: the link cannot run. Otherwise it is a warning.
-	Blocker bool
-	// Class says whether a blocker passes by itself.
-	Class change.Class
-}
-
-// Error prints p in one line.
-func (p *Problem) Error() string {
-	s := p.Summary
-	if p.Table != "" {
-		s = "table " + p.Table + ": " + s
-	}
-	for _, more := range []string{p.Remedy, p.Statement} {
-		if more != "" {
-			s += " (" + more + ")"
-		}
-	}
-	return s
-}
-
-// Qualified is the table as SQL, independent of the session's database.
-func (t *Table) Qualified() string { return Quote(t.Schema) + "." + Quote(t.Name) }
-
-// Type returns the type of the column called name, nil if there is none.
-func (t *Table) Type(name string) *Type {
-	if i := t.Column(name); i >= 0 {
-		return &t.Columns[i].Type
-	}
-	return nil
-}
-
-// refuse says why the table cannot be synchronized, unless that was said.
-func (t *Table) refuse(summary, remedy, statement string) {
-	if t.Refused == nil {
-		t.Refused = &Problem{Table: t.Name, Summary: summary, Remedy: remedy, Statement: statement, Blocker: true}
-	}
+// catalogue is the reading of one.
+type catalogue struct {
+	*Conn
+	tables map[string]*Table
+	// primary are the primary keys, by table.
+	primary map[string]*Index
 }
 
 // Catalogue reads the tables of the database by their names, also those that cannot be
-// synchronized, but not cdcsync's own.
+// synchronized.
 func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
-	tables := map[string]*Table{}
+	r := &catalogue{Conn: c, tables: map[string]*Table{}, primary: map[string]*Index{}}
+	if !c.MariaDB && c.Version >= 80030 { // its keys are keys like any other
+		if err := c.Do(ctx, "SET show_gipk_in_create_table_and_information_schema = ON"); err != nil {
+			return nil, fmt.Errorf("read tables: %w", err)
+		}
+	}
 	for _, step := range []struct {
-		what, query string
-		row         func(tables map[string]*Table, v []driver.Value) error
+		what, sql string
+		row       func(v []driver.Value) error
 	}{
-		{"tables", tablesQuery, c.addTable},
-		{"columns", columnsQuery, addColumn},
-		{"keys", keysQuery, addKey},
-		{"foreign keys", foreignKeysQuery, addForeignKey},
-		{"triggers", triggersQuery, addTrigger},
-		{"checks", jsonQuery, addJSON},
+		{"tables", tablesQuery, r.table},
+		{"columns", columnsQuery, r.column},
+		{"indexes", indexesQuery, r.index},
+		{"foreign keys", actionsQuery, r.action},
+		{"foreign keys", referencesQuery, r.reference},
+		{"triggers", triggersQuery, r.trigger},
+		{"checks", r.checksQuery(), r.check},
 	} {
-		if step.query == jsonQuery && !c.MariaDB {
+		if step.sql == "" {
 			continue
 		}
-		err := c.Query(ctx, step.query, func(v []driver.Value) error { return step.row(tables, v) })
-		if err != nil {
+		if err := c.Query(ctx, strings.ReplaceAll(step.sql, "DATABASE", Literal(c.database)), step.row); err != nil {
 			return nil, fmt.Errorf("read %s: %w", step.what, err)
 		}
 	}
-	for _, t := range tables {
-		if len(t.Key) == 0 {
-			t.refuse("it has no primary key", "give it one: rows are told apart by it", "")
-		}
+	for _, t := range r.tables {
+		r.finish(t)
 	}
-	return tables, nil
+	return r.tables, nil
 }
 
-const tablesQuery = `SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()`
+// Statistics are not selected: they are stale, and slow to get. Neither are joins made, which
+// MariaDB does row by row.
+const tablesQuery = `SELECT TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = DATABASE AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`
 
-func (c *Conn) addTable(tables map[string]*Table, v []driver.Value) error {
-	name := String(v[0])
-	if IsOwn(name) {
+func (r *catalogue) table(v []driver.Value) error {
+	t := &Table{Table: &change.Table{Name: String(v[0])}, Database: r.database, Engine: String(v[1])}
+	if IsOwn(t.Name) {
 		return nil
 	}
-	t := &Table{Table: &change.Table{Name: name}, Schema: c.database}
-	tables[name] = t
-	switch kind, engine := String(v[1]), String(v[2]); {
-	case kind == "SYSTEM VERSIONED":
-		t.refuse("it is system-versioned: its log shows versions of rows, and not what was done to them", "take the table out of the link", "")
-	case kind != "BASE TABLE":
-		t.refuse("it is a "+strings.ToLower(kind)+" and no table", "link the tables that it is made of", "")
-	case engine != "InnoDB":
-		t.refuse("its engine is "+engine+", which has no transactions", "make it an InnoDB table", "ALTER TABLE "+t.Qualified()+" ENGINE = InnoDB")
+	if String(v[2]) == "SYSTEM VERSIONED" {
+		t.Refused = &Problem{Table: t.Name, Blocker: true,
+			Summary:   "it is system-versioned: its log tells of versions of rows and not of rows",
+			Remedy:    "leave it out of the link, or do without its history, which this removes",
+			Statement: "ALTER TABLE " + t.Qualified() + " DROP SYSTEM VERSIONING"}
 	}
+	r.tables[t.Name] = t
 	return nil
 }
 
-const columnsQuery = `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME,
-CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, EXTRA, COLUMN_DEFAULT IS NULL, GENERATION_EXPRESSION
-FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION`
+const columnsQuery = `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE,
+  DATETIME_PRECISION, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, EXTRA, GENERATION_EXPRESSION, COLUMN_DEFAULT
+FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE ORDER BY TABLE_NAME, ORDINAL_POSITION`
 
-func addColumn(tables map[string]*Table, v []driver.Value) error {
-	t := tables[String(v[0])]
+func (r *catalogue) column(v []driver.Value) error {
+	t := r.tables[String(v[0])]
 	if t == nil {
-		return nil
+		return nil // of a view, or made meanwhile
 	}
-	place := t.Width
+	ordinal := t.Width
 	t.Width++
-	extra := strings.ToLower(String(v[11]))
-	if String(v[13]) != "" || strings.Contains(extra, "generated") && !strings.Contains(extra, "default_generated") {
-		return nil
+	if String(v[12]) != "" {
+		return nil // generated
 	}
-	declared := String(v[3])
-	col := Column{
-		Type: Type{
-			Name: strings.ToLower(String(v[2])), Unsigned: strings.Contains(declared, " unsigned"),
-			Charset: String(v[5]), Collation: String(v[6]), Length: int(Number(v[7])), Precision: int(Number(v[8])),
-			Scale: int(Number(v[9])), Fraction: int(Number(v[10])),
-		},
+	number := func(i int) int { return int(Number(v[i])) }
+	declared, extra := String(v[3]), String(v[11])
+	column := Column{
+		Type: Type{Name: strings.ToLower(String(v[2])), Precision: number(5), Scale: number(6), Fraction: number(7),
+			Charset: String(v[8]), Collation: String(v[9])},
 		AutoIncrement: strings.Contains(extra, "auto_increment"),
+		Default:       v[13] != nil && !(r.MariaDB && String(v[13]) == "NULL"), // a text would have quotes
+		Invisible:     strings.Contains(extra, "INVISIBLE"),
+		Compressed:    strings.Contains(declared, "COMPRESSED*/"),
 	}
-	if col.Name == "enum" || col.Name == "set" {
-		var err error
-		if col.Members, err = parseMembers(declared); err != nil {
+	column.Unsigned = strings.Contains(declared, " unsigned")
+	switch column.Name {
+	case "enum", "set":
+		column.Unsigned = false
+		members, err := members(declared)
+		if err != nil {
 			return fmt.Errorf("column %s of table %s: %w", String(v[1]), t.Name, err)
 		}
+		column.Members = members
+	case "binary", "varbinary":
+		column.Length = number(4)
 	}
-	nullable := String(v[4]) == "YES"
-	col.Required = !nullable && !col.AutoIncrement && Number(v[12]) == 1
-	t.Columns, t.Ordinals = append(t.Columns, col), append(t.Ordinals, place)
-	t.Table.Columns = append(t.Table.Columns, change.Column{Name: String(v[1]), Type: declared, Kind: col.Kind(), Nullable: nullable})
+	t.Columns = append(t.Columns, column)
+	t.Ordinals = append(t.Ordinals, ordinal)
+	t.Table.Columns = append(t.Table.Columns, change.Column{
+		Name: String(v[1]), Type: declared, Kind: column.Kind(), Nullable: String(v[10]) == "YES",
+	})
 	return nil
 }
 
-// parseMembers reads the members of a type as in enum('a','it”s').
-func parseMembers(declared string) ([]string, error) {
-	_, list, ok := strings.Cut(declared, "(")
-	var members []string
-	for ok {
-		if list, ok = strings.CutPrefix(list, "'"); !ok {
-			break
-		}
-		var b strings.Builder
-		for {
-			at := strings.IndexByte(list, '\'')
-			if at < 0 {
-				return nil, fmt.Errorf("%w: %q", ErrValue, declared)
-			}
-			b.WriteString(list[:at])
-			list = list[at+1:]
-			if !strings.HasPrefix(list, "'") {
-				break
-			}
-			b.WriteByte('\'')
-			list = list[1:]
-		}
-		members = append(members, b.String())
-		list, ok = strings.CutPrefix(list, ",")
-	}
-	if len(members) == 0 || !strings.HasPrefix(list, ")") {
-		return nil, fmt.Errorf("%w: %q", ErrValue, declared)
-	}
-	return members, nil
-}
+const indexesQuery = `SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART IS NOT NULL, NULLABLE
+FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`
 
-const keysQuery = `SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS
-WHERE TABLE_SCHEMA = DATABASE() AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`
-
-func addKey(tables map[string]*Table, v []driver.Value) error {
-	t := tables[String(v[0])]
+func (r *catalogue) index(v []driver.Value) error {
+	t := r.tables[String(v[0])]
 	if t == nil {
 		return nil
 	}
-	index, column := String(v[1]), String(v[2])
-	if index != "PRIMARY" {
-		if n := len(t.Unique); n > 0 && t.Unique[n-1].Name == index {
-			t.Unique[n-1].Columns = append(t.Unique[n-1].Columns, column)
-		} else {
-			t.Unique = append(t.Unique, Index{Name: index, Columns: []string{column}})
-		}
-		return nil
-	}
-	i := t.Column(column)
+	name := String(v[1])
+	var index *Index
 	switch {
-	case v[3] != nil:
-		t.refuse("its primary key is over the beginning of column "+column+" only", "make a key over whole columns", "")
-	case i < 0:
-		t.refuse("its primary key has the generated column "+column, "make a key over ordinary columns", "")
+	case name == "PRIMARY":
+		if r.primary[t.Name] == nil {
+			r.primary[t.Name] = &Index{Name: name}
+		}
+		index = r.primary[t.Name]
+	case len(t.Unique) == 0 || t.Unique[len(t.Unique)-1].Name != name:
+		t.Unique = append(t.Unique, Index{Name: name})
+		fallthrough
 	default:
-		t.Key = append(t.Key, i)
+		index = &t.Unique[len(t.Unique)-1]
+	}
+	index.Columns = append(index.Columns, String(v[2]))
+	index.Prefix = index.Prefix || Number(v[3]) != 0
+	index.Nullable = index.Nullable || String(v[4]) == "YES"
+	return nil
+}
+
+const actionsQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = DATABASE ORDER BY TABLE_NAME, CONSTRAINT_NAME`
+
+func (r *catalogue) action(v []driver.Value) error {
+	if t := r.tables[String(v[0])]; t != nil {
+		t.ForeignKeys = append(t.ForeignKeys, ForeignKey{Name: String(v[1]), OnDelete: String(v[2]), OnUpdate: String(v[3])})
 	}
 	return nil
 }
 
-const foreignKeysQuery = `SELECT k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
-FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r
-ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
-WHERE k.TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_SCHEMA = DATABASE() AND r.CONSTRAINT_SCHEMA = DATABASE()
-ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`
+const referencesQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME
+FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = DATABASE AND REFERENCED_TABLE_NAME IS NOT NULL
+ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION`
 
-func addForeignKey(tables map[string]*Table, v []driver.Value) error {
-	t := tables[String(v[0])]
+func (r *catalogue) reference(v []driver.Value) error {
+	t := r.tables[String(v[0])]
 	if t == nil {
 		return nil
 	}
-	name, parent := String(v[1]), String(v[3])
-	if n := len(t.ForeignKeys); n == 0 || t.ForeignKeys[n-1].Name != name {
-		t.ForeignKeys = append(t.ForeignKeys, ForeignKey{Name: name, Parent: parent, OnDelete: String(v[5]), OnUpdate: String(v[6])})
-		if !slices.Contains(t.References, parent) {
-			t.References = append(t.References, parent)
+	for i := range t.ForeignKeys {
+		k := &t.ForeignKeys[i]
+		if k.Name != String(v[1]) {
+			continue
+		}
+		k.Columns, k.ParentColumns = append(k.Columns, String(v[2])), append(k.ParentColumns, String(v[5]))
+		if k.Parent == "" {
+			if k.Parent = String(v[4]); String(v[3]) != r.database {
+				k.Parent = String(v[3]) + "." + k.Parent
+			}
+			t.References = append(t.References, k.Parent)
 		}
 	}
-	key := &t.ForeignKeys[len(t.ForeignKeys)-1]
-	key.Columns, key.ParentColumns = append(key.Columns, String(v[2])), append(key.ParentColumns, String(v[4]))
 	return nil
 }
 
-const triggersQuery = `SELECT EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()`
+const triggersQuery = `SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION FROM information_schema.TRIGGERS
+WHERE EVENT_OBJECT_SCHEMA = DATABASE ORDER BY EVENT_OBJECT_TABLE, TRIGGER_NAME`
 
-func addTrigger(tables map[string]*Table, v []driver.Value) error {
-	if t := tables[String(v[0])]; t != nil {
-		t.Triggers = append(t.Triggers, String(v[1])+" "+String(v[2]))
+func (r *catalogue) trigger(v []driver.Value) error {
+	if t := r.tables[String(v[0])]; t != nil {
+		t.Triggers = append(t.Triggers, Trigger{Name: String(v[1]), Timing: String(v[2]), Event: String(v[3])})
 	}
 	return nil
 }
 
-// JSON of MariaDB is LONGTEXT with a check that has the name of the column.
-const jsonQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE()`
+// checksQuery finds what makes a text of MariaDB JSON. MySQL has a type for it.
+func (r *catalogue) checksQuery() string {
+	if !r.MariaDB {
+		return ""
+	}
+	return `SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = DATABASE AND CHECK_CLAUSE LIKE 'json\_valid(%'`
+}
 
-func addJSON(tables map[string]*Table, v []driver.Value) error {
-	t := tables[String(v[0])]
+func (r *catalogue) check(v []driver.Value) error {
+	t := r.tables[String(v[0])]
 	if t == nil {
 		return nil
 	}
-	i := t.Column(String(v[1]))
-	if i < 0 || !t.Columns[i].IsText() || !strings.EqualFold(String(v[2]), "json_valid("+Quote(t.Table.Columns[i].Name)+")") {
-		return nil
+	for i := range t.Columns {
+		if column := &t.Table.Columns[i]; t.Columns[i].IsText() && String(v[1]) == "json_valid("+Quote(column.Name)+")" {
+			t.Columns[i].JSON = true
+			column.Kind = t.Columns[i].Kind()
+		}
 	}
-	t.Columns[i].JSON = true
-	t.Table.Columns[i].Kind = change.JSON
 	return nil
+}
+
+// finish gives a table its key, or says why it cannot be synchronized.
+func (r *catalogue) finish(t *Table) {
+	primary := r.primary[t.Name]
+	stored := primary != nil
+	if primary != nil {
+		for _, name := range primary.Columns {
+			i := t.Column(name)
+			stored = stored && i >= 0
+			t.Key = append(t.Key, i)
+		}
+	}
+	if !stored {
+		t.Key = nil
+	}
+	problem := &Problem{Table: t.Name, Blocker: true}
+	switch {
+	case t.Refused != nil:
+		return
+	case t.Engine != "InnoDB":
+		problem.Summary = "its engine is " + t.Engine + ", which has no transactions: what is half written could not be taken back"
+		problem.Remedy, problem.Statement = "let InnoDB keep it", "ALTER TABLE "+t.Qualified()+" ENGINE = InnoDB"
+	case !stored:
+		problem.Summary = "it has no primary key over stored columns, so its rows cannot be told apart"
+		problem.Remedy, problem.Statement = "add a primary key", "ALTER TABLE "+t.Qualified()+" ADD PRIMARY KEY (…)"
+	case primary.Prefix:
+		problem.Summary = "its primary key has only the beginning of a column in it"
+		problem.Remedy, problem.Statement = "make the key of whole columns", "ALTER TABLE "+t.Qualified()+" DROP PRIMARY KEY, ADD PRIMARY KEY (…)"
+	default:
+		return
+	}
+	t.Refused = problem
 }

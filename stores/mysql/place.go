@@ -10,106 +10,109 @@ import (
 	"strings"
 )
 
-// Place is where a log ends, or begins: by GTIDs where the log has them, else by file and
-// offset.
+// Place is a place in the log of a server, between transactions.
 type Place struct {
-	// GTIDs is a set of MySQL, maybe not in its shortest form, or a position of MariaDB.
-	GTIDs  string
+	// GTIDs are those of the transactions before the place, as the server writes a set of them.
+	// They are what counts unless there is a File.
+	GTIDs string
+	// File and Offset are the place in a log without GTIDs.
 	File   string
 	Offset uint64
 }
 
-// String prints p as "gtid:SET" or "file:NAME:OFFSET".
+const (
+	placeGTIDs = "gtid:"
+	placeFile  = "file:"
+)
+
+// String returns p as text, which [ParsePlace] reads.
 func (p Place) String() string {
 	if p.File != "" {
-		return "file:" + p.File + ":" + strconv.FormatUint(p.Offset, 10)
+		return placeFile + p.File + ":" + strconv.FormatUint(p.Offset, 10)
 	}
-	return "gtid:" + p.GTIDs
+	return placeGTIDs + p.GTIDs
 }
 
-// ParsePlace reads what String prints.
+// ErrPlace is returned for text that is no place.
+var ErrPlace = errors.New("malformed place in a log")
+
+// ParsePlace reads what [Place.String] returned.
 func ParsePlace(text string) (Place, error) {
-	if set, ok := strings.CutPrefix(text, "gtid:"); ok {
-		return Place{GTIDs: set}, nil
+	if gtids, ok := strings.CutPrefix(text, placeGTIDs); ok {
+		return Place{GTIDs: gtids}, nil
 	}
-	rest, ok := strings.CutPrefix(text, "file:")
-	at := strings.LastIndexByte(rest, ':')
-	if !ok || at <= 0 {
-		return Place{}, fmt.Errorf("%q is no place in a log", text)
+	rest, ok := strings.CutPrefix(text, placeFile)
+	colon := strings.LastIndexByte(rest, ':')
+	if !ok || colon <= 0 {
+		return Place{}, fmt.Errorf("%w: %q", ErrPlace, text)
 	}
-	offset, err := strconv.ParseUint(rest[at+1:], 10, 64)
+	offset, err := strconv.ParseUint(rest[colon+1:], 10, 64)
 	if err != nil {
-		return Place{}, fmt.Errorf("%q is no place in a log: %w", text, err)
+		return Place{}, fmt.Errorf("%w: %q", ErrPlace, text)
 	}
-	return Place{File: rest[:at], Offset: offset}, nil
+	return Place{File: rest[:colon], Offset: offset}, nil
 }
 
-// HasGTIDs tells whether the log has GTIDs.
-func (c *Conn) HasGTIDs(ctx context.Context) (bool, error) {
-	if c.MariaDB {
-		return true, nil
-	}
-	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
-	return mode == "ON", err
-}
+// owner is the session that has a GTID, behind the number.
+var owner = regexp.MustCompile(`#[0-9]+`)
 
-var errNoLog = errors.New("the server has no binary log: set log_bin and start it again")
-
-// LogEnd returns where the log ends. Every transaction whose changes anybody sees before the
-// call is at or before it.
+// LogEnd returns a place that has everything behind it that anybody can see by now.
 func (c *Conn) LogEnd(ctx context.Context) (Place, error) {
+	place, err := c.logEnd(ctx)
+	if err != nil {
+		return Place{}, fmt.Errorf("read end of the log: %w", err)
+	}
+	return place, nil
+}
+
+func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 	if c.MariaDB {
 		gtids, err := c.Text(ctx, "SELECT @@global.gtid_binlog_pos")
 		return Place{GTIDs: gtids}, err
 	}
-	gtids, err := c.HasGTIDs(ctx)
+	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
 	if err != nil {
 		return Place{}, err
 	}
-	if gtids {
-		// A transaction is owned until it is executed, so this order misses none.
-		var owned, executed string
-		err := c.Query(ctx, "SELECT @@global.gtid_owned, @@global.gtid_executed", func(v []driver.Value) error {
-			owned, executed = String(v[0]), String(v[1])
-			return nil
-		})
-		return Place{GTIDs: joinSets(executed, ownedSet(owned))}, err
+	if mode != "ON" {
+		return c.fileEnd(ctx)
 	}
-	return c.fileEnd(ctx)
-}
-
-// fileEnd returns the file and offset at which the log ends. The statement was renamed twice.
-func (c *Conn) fileEnd(ctx context.Context) (Place, error) {
-	var p Place
-	var failed error
-	for _, name := range []string{"BINARY LOG", "BINLOG", "MASTER"} {
-		err := c.Query(ctx, "SHOW "+name+" STATUS", func(v []driver.Value) error {
-			p = Place{File: String(v[0]), Offset: uint64(Number(v[1]))}
-			return nil
-		})
-		switch {
-		case err == nil && p.File == "":
-			return p, errNoLog
-		case err == nil:
-			return p, nil
-		case Code(err) != 1064:
-			return p, err
+	// A transaction is seen a moment before it is among those executed. Until then a session
+	// owns it, so the owned are read first.
+	var sets []string
+	err = c.Query(ctx, "SELECT @@global.gtid_owned; SELECT @@global.gtid_executed", func(v []driver.Value) error {
+		if set := owner.ReplaceAllString(String(v[0]), ""); set != "" {
+			sets = append(sets, set)
 		}
-		failed = err
+		return nil
+	})
+	if err != nil {
+		return Place{}, err
 	}
-	return p, failed
+	gtids, err := c.Text(ctx, "SELECT GTID_SUBTRACT("+Literal(strings.Join(sets, ","))+", '')") // in order, each once
+	return Place{GTIDs: strings.ReplaceAll(gtids, "\n", "")}, err
 }
 
-// owners are the threads in gtid_owned.
-var owners = regexp.MustCompile(`#[0-9]+`)
-
-// ownedSet makes a set of what @@gtid_owned prints, as in uuid:23#4:24#5,uuid:tag:7#9.
-func ownedSet(owned string) string { return owners.ReplaceAllString(owned, "") }
-
-func joinSets(a, b string) string {
-	a, b = strings.ReplaceAll(a, "\n", ""), strings.ReplaceAll(b, "\n", "")
-	if a == "" || b == "" {
-		return a + b
+func (c *Conn) fileEnd(ctx context.Context) (Place, error) {
+	var place Place
+	err := c.Query(ctx, c.LogStatus(), func(v []driver.Value) error {
+		place = Place{File: String(v[0]), Offset: uint64(Number(v[1]))}
+		return nil
+	})
+	if err == nil && place.File == "" {
+		err = errors.New("the server writes none")
 	}
-	return a + "," + b
+	return place, err
+}
+
+// LogStatus is the statement that shows where the log of the server ends: file, offset, the
+// databases that alone are logged, those that are not.
+func (s Server) LogStatus() string {
+	switch {
+	case s.MariaDB && s.Version >= 100502:
+		return "SHOW BINLOG STATUS"
+	case !s.MariaDB && s.Version >= 80200:
+		return "SHOW BINARY LOG STATUS"
+	}
+	return "SHOW MASTER STATUS"
 }

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"crypto/rand"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,161 +21,113 @@ type Need struct {
 	Reads, Writes bool
 }
 
-// names returns the names of the tables, sorted, each once.
+// names returns the names of the tables, each once, in order.
 func (n *Need) names() []string {
-	var list []string
+	var names []string
 	for _, t := range n.Tables {
-		list = append(list, t.Name)
+		names = append(names, t.Name)
 	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-// layout is what all links of a database share. Of a link's row, tag is the number of the last
-// transaction that wrote rows: it is changed first in each of them. The place where the log
-// began for the link is in began, and generation tells that log from one that was begun anew.
-var layout = []struct{ table, columns string }{
-	{LinkTable, `link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, epoch bigint unsigned NOT NULL DEFAULT 0,
-tag bigint unsigned NOT NULL DEFAULT 0, applied bigint unsigned NOT NULL DEFAULT 0, generation varchar(32) CHARACTER SET ascii,
-began longtext CHARACTER SET utf8mb4, marker longblob, debts longblob, tables longblob, outcomes longblob`},
-	{ConflictTable, `id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-body longblob NOT NULL, KEY link (link, id)`},
+// layout is what all links of a database share, by table.
+var layout = map[string]string{
+	LinkTable: `(
+  link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
+  epoch bigint unsigned NOT NULL DEFAULT 0, tag bigint unsigned NOT NULL DEFAULT 0, applied bigint unsigned NOT NULL DEFAULT 0,
+  generation varchar(32) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, began longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  marker longblob, debts longblob, tables longblob, outcomes longblob)`,
+	ConflictTable: `(
+  id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  body longblob NOT NULL, KEY link (link, id))`,
 }
+
+// setupWithin is how long a set-up waits for another one of the same server, and for those who
+// hold the tables of links, in seconds.
+const setupWithin = 10
 
 // Setup makes what a link needs in the store, where it is missing, and changes nothing that
 // is right already.
-func (s *Store) Setup(ctx context.Context, n Need) (err error) {
-	conn, err := s.Connect(ctx)
+func (s *Store) Setup(ctx context.Context, n Need) error {
+	return s.alone(ctx, "set up link "+n.Link, func(conn *Conn) error { return conn.setup(ctx, n) })
+}
+
+// alone runs f while nobody else sets a link up or takes one down.
+func (s *Store) alone(ctx context.Context, op string, f func(*Conn) error) (err error) {
+	conn, err := s.Connect(ctx, fmt.Sprintf("lock_wait_timeout = %d", setupWithin))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	return Classify("set up link "+n.Link, conn.setup(ctx, n))
+	defer func() { err = errors.Join(err, conn.Close()) }() // which lets go of the lock
+	got, err := conn.Int(ctx, fmt.Sprintf("SELECT GET_LOCK('cdcsync', %d)", setupWithin))
+	if err != nil {
+		return Classify(op, err)
+	}
+	if got != 1 {
+		return &change.Error{Op: op, Class: change.Transient, Err: errors.New("another link is being set up or taken down on the server")}
+	}
+	return Classify(op, f(conn))
 }
 
 func (c *Conn) setup(ctx context.Context, n Need) error {
-	for _, l := range layout {
-		there, err := c.has(ctx, l.table)
+	for _, table := range []string{LinkTable, ConflictTable} {
+		there, err := c.hasTable(ctx, table)
 		if err != nil {
 			return err
 		}
-		if there { // IF NOT EXISTS wants the privilege to create all the same
-			continue
+		if there {
+			continue // IF NOT EXISTS wants the right to create all the same
 		}
-		if err := c.Do(ctx, "CREATE TABLE IF NOT EXISTS "+Quote(l.table)+" ("+l.columns+") ENGINE = InnoDB"); err != nil {
-			return fmt.Errorf("create table %s: %w", l.table, err)
+		if err := c.Do(ctx, "CREATE TABLE IF NOT EXISTS "+Quote(table)+" "+layout[table]+" ENGINE = InnoDB"); err != nil {
+			return fmt.Errorf("create table %s: %w", table, err)
 		}
 	}
-	if err := c.Do(ctx, "INSERT IGNORE INTO "+Quote(LinkTable)+" (link) VALUES ("+Literal(n.Link)+")"); err != nil {
-		return fmt.Errorf("enrol link: %w", err)
-	}
-	if !n.Reads {
-		return nil
-	}
-	known, err := c.Text(ctx, "SELECT generation FROM "+Quote(LinkTable)+" WHERE link = "+Literal(n.Link))
-	if err != nil || known != "" {
+	row, err := c.linkRow(ctx, n.Link)
+	if err != nil {
 		return err
 	}
-	end, err := c.LogEnd(ctx)
-	if err != nil {
-		return fmt.Errorf("read the end of the log: %w", err)
+	if !row.there {
+		if err := c.Do(ctx, "INSERT INTO "+LinkTable+" (link) VALUES ("+Literal(n.Link)+")"); err != nil {
+			return fmt.Errorf("enrol link: %w", err)
+		}
 	}
-	err = c.Do(ctx, fmt.Sprintf("UPDATE %s SET generation = %s, began = %s WHERE link = %s AND generation IS NULL",
-		Quote(LinkTable), Literal(strings.ToLower(rand.Text()[:10])), Literal(end.String()), Literal(n.Link)))
+	if !n.Reads || row.reads {
+		return nil
+	}
+	place, err := c.LogEnd(ctx)
 	if err != nil {
-		return fmt.Errorf("note where the log begins: %w", err)
+		return err
+	}
+	// Every beginning has a generation of its own, which is in all positions behind it: those
+	// of an earlier one are lost with it.
+	err = c.Do(ctx, fmt.Sprintf("UPDATE %s SET generation = %s, began = %s WHERE link = %s AND generation IS NULL",
+		LinkTable, Literal(strings.ToLower(rand.Text()[:10])), Literal(place.String()), Literal(n.Link)))
+	if err != nil {
+		return fmt.Errorf("note where the link begins: %w", err)
 	}
 	return nil
 }
 
-// has tells whether the database has a table.
-func (c *Conn) has(ctx context.Context, table string) (bool, error) {
-	n, err := c.Int(ctx, "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = "+Literal(table))
+// hasTable tells whether the database has a table, as far as the user may see it.
+func (c *Conn) hasTable(ctx context.Context, name string) (bool, error) {
+	n, err := c.Int(ctx, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+Literal(c.database)+" AND TABLE_NAME = "+Literal(name))
 	if err != nil {
-		return false, fmt.Errorf("look for table %s: %w", table, err)
+		return false, fmt.Errorf("look for table %s: %w", name, err)
 	}
 	return n > 0, nil
 }
 
-// Teardown removes whatever the link keeps in the store, and with the last link the tables.
-func (s *Store) Teardown(ctx context.Context, link string) (err error) {
-	conn, err := s.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	return Classify("take down link "+link, conn.teardown(ctx, link))
-}
+// linkRow is what the store knows of a link: whether it is there, and reads.
+type linkRow struct{ there, reads bool }
 
-func (c *Conn) teardown(ctx context.Context, link string) error {
-	left := int64(0)
-	for _, l := range layout {
-		there, err := c.has(ctx, l.table)
-		if err != nil {
-			return err
-		}
-		if !there {
-			continue
-		}
-		if err := c.Do(ctx, "DELETE FROM "+Quote(l.table)+" WHERE link = "+Literal(link)); err != nil {
-			return fmt.Errorf("remove link from table %s: %w", l.table, err)
-		}
-		n, err := c.Int(ctx, "SELECT count(*) FROM "+Quote(l.table))
-		if err != nil {
-			return fmt.Errorf("count links: %w", err)
-		}
-		left += n
-	}
-	if left > 0 {
+func (c *Conn) linkRow(ctx context.Context, link string) (row linkRow, err error) {
+	err = c.Query(ctx, "SELECT generation IS NOT NULL FROM "+LinkTable+" WHERE link = "+Literal(link), func(v []driver.Value) error {
+		row = linkRow{there: true, reads: Number(v[0]) != 0}
 		return nil
-	}
-	for _, l := range layout {
-		if err := c.Do(ctx, "DROP TABLE IF EXISTS "+Quote(l.table)); err != nil {
-			return fmt.Errorf("drop table %s: %w", l.table, err)
-		}
-	}
-	return nil
-}
-
-// Footprint is what a link has in a store, and what Setup would make there, in words.
-type Footprint struct {
-	Existing, Create []string
-}
-
-// Footprint says what a link has in the store, and what Setup would make. It changes nothing.
-func (s *Store) Footprint(ctx context.Context, n Need) (f Footprint, err error) {
-	conn, err := s.Connect(ctx)
+	})
 	if err != nil {
-		return f, err
+		return row, fmt.Errorf("read table %s: %w", LinkTable, err)
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	for _, l := range layout {
-		there, err := conn.has(ctx, l.table)
-		if err != nil {
-			return f, Classify("read what link "+n.Link+" has in the store", err)
-		}
-		if there {
-			f.Existing = append(f.Existing, "table "+l.table)
-		} else {
-			f.Create = append(f.Create, "table "+l.table)
-		}
-	}
-	return f, nil
-}
-
-// Identity returns what tells the database apart from every other that is up now, however its
-// dsn is written.
-func (s *Store) Identity(ctx context.Context) (identity string, err error) {
-	conn, err := s.Connect(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	// A copy of the files has the same uuid, and another port while both are up.
-	query := "SELECT CONCAT_WS(' ', @@server_uuid, @@port, DATABASE())"
-	if conn.MariaDB {
-		query = "SELECT CONCAT_WS(' ', @@hostname, @@server_id, @@port, @@datadir, DATABASE())"
-	}
-	identity, err = conn.Text(ctx, query)
-	return identity, Classify("find out which database it is", err)
+	return row, nil
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/go-sql-driver/mysql"
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sources/sourcetest"
@@ -16,104 +16,121 @@ import (
 // Application is a program that writes to a database and knows nothing of cdcsync.
 type Application struct{ db *sql.DB }
 
-// Open connects an application, which is closed at the end of the test.
+// Open connects an application, which is closed at the end of the test. It has one session.
 func Open(t testing.TB, dsn string) *Application {
 	t.Helper()
-	separator := "?"
-	if strings.Contains(dsn, "?") {
-		separator = "&"
-	}
-	db, err := sql.Open("mysql", dsn+separator+"multiStatements=true&collation=utf8mb4_bin&time_zone=%27%2B00%3A00%27")
+	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.MultiStatements = true
+	config.Collation = "utf8mb4_bin"
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { _ = db.Close() })
+	t.Cleanup(func() { db.Close() })
 	return &Application{db}
 }
 
 // Exec runs statements, each as a transaction of its own unless they say otherwise.
-func (a *Application) Exec(t testing.TB, statements string, args ...any) {
+func (a *Application) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
-	if _, err := a.db.Exec(statements, args...); err != nil {
-		t.Fatalf("%s: %v", statements, err)
+	if _, err := a.db.ExecContext(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
 	}
 }
 
 // Query returns the rows of a query, their columns joined by "|".
 func (a *Application) Query(t testing.TB, query string) []string {
 	t.Helper()
-	rows, err := a.db.Query(query)
+	var rows []string
+	a.scan(t, query, func(values []any) {
+		var parts []string
+		for _, v := range values {
+			switch v := v.(type) {
+			case nil:
+				parts = append(parts, "NULL")
+			case []byte:
+				parts = append(parts, string(v))
+			default:
+				parts = append(parts, fmt.Sprint(v))
+			}
+		}
+		rows = append(rows, strings.Join(parts, "|"))
+	})
+	return rows
+}
+
+// scan runs a query and calls row with the values of each row.
+func (a *Application) scan(t testing.TB, query string, row func(values []any)) {
+	t.Helper()
+	rows, err := a.db.QueryContext(context.Background(), query)
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
-	defer func() { _ = rows.Close() }()
-	names, err := rows.Columns()
+	defer rows.Close()
+	columns, err := rows.Columns()
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+	values, to := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
-		into[i] = &values[i]
+		to[i] = &values[i]
 	}
-	var list []string
 	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
+		if err := rows.Scan(to...); err != nil {
 			t.Fatal(err)
 		}
-		var parts []string
-		for _, v := range values {
-			if !v.Valid {
-				v.String = "NULL"
-			}
-			parts = append(parts, v.String)
-		}
-		list = append(list, strings.Join(parts, "|"))
+		row(values)
 	}
 	if err := rows.Err(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", query, err)
 	}
-	return list
 }
 
 func (a *Application) write(t testing.TB, commit bool, table func(string) *change.Table, statements []sourcetest.Statement) {
 	t.Helper()
-	tx, err := a.db.BeginTx(context.Background(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range statements {
-		text, args := s.SQL(table(s.Table), sourcetest.QuestionMark)
-		if _, err := tx.Exec(text, arguments(args)...); err != nil {
-			_ = tx.Rollback()
-			t.Fatalf("%s: %v", text, err)
-		}
-	}
-	end := tx.Rollback
+	a.Exec(t, "BEGIN")
+	a.run(t, table, statements)
 	if commit {
-		end = tx.Commit
-	}
-	if err := end(); err != nil {
-		t.Fatal(err)
+		a.Exec(t, "COMMIT")
+	} else {
+		a.Exec(t, "ROLLBACK")
 	}
 }
 
-func arguments(values []change.Value) []any {
-	args := make([]any, len(values))
-	for i, v := range values {
-		switch v.Kind() {
-		case change.Null:
-		case change.Int64:
-			args[i] = v.Int64()
-		case change.Float64:
-			args[i] = v.Float64()
-		case change.Bytes:
-			args[i] = []byte(v.Str())
-		default:
-			args[i] = v.Str()
+// run runs statements.
+func (a *Application) run(t testing.TB, table func(string) *change.Table, statements []sourcetest.Statement) {
+	t.Helper()
+	for _, s := range statements {
+		sql, values := s.SQL(table(s.Table), sourcetest.QuestionMark)
+		args := make([]any, len(values))
+		for i, v := range values {
+			args[i] = argument(t, v)
 		}
+		a.Exec(t, sql, args...)
 	}
-	return args
+}
+
+func argument(t testing.TB, v change.Value) any {
+	t.Helper()
+	switch v.Kind() {
+	case change.Null:
+		return nil
+	case change.Int64:
+		return v.Int64()
+	case change.Float64:
+		return v.Float64()
+	case change.Text:
+		return v.Str()
+	case change.Bytes:
+		return []byte(v.Str())
+	}
+	t.Fatalf("a value of kind %s", v.Kind())
+	return nil
 }
 
 // rows reads a table by its own way of decoding, so that it is not the code under test that
@@ -124,35 +141,20 @@ func (a *Application) rows(t testing.TB, table *change.Table) []change.Row {
 	for _, c := range table.Columns {
 		names = append(names, c.Name)
 	}
-	// With an argument the driver reads numbers as such, and floats with all their digits.
-	result, err := a.db.Query("SELECT "+strings.Join(names, ", ")+" FROM "+table.Name+" WHERE 1 = ?", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = result.Close() }()
-	values, into := make([]any, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
 	var rows []change.Row
-	for result.Next() {
-		if err := result.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
+	a.scan(t, "SELECT "+strings.Join(names, ", ")+" FROM "+table.Name, func(values []any) {
 		row := make(change.Row, len(values))
 		for i, v := range values {
 			row[i] = valueOf(t, table.Columns[i].Type, v)
 		}
 		rows = append(rows, row)
-	}
-	if err := result.Err(); err != nil {
-		t.Fatal(err)
-	}
+	})
 	return rows
 }
 
-func valueOf(t testing.TB, declared string, v any) change.Value {
+func valueOf(t testing.TB, typ string, v any) change.Value {
 	t.Helper()
+	typ, _, _ = strings.Cut(typ, "(")
 	switch v := v.(type) {
 	case nil:
 		return change.NullValue()
@@ -161,12 +163,22 @@ func valueOf(t testing.TB, declared string, v any) change.Value {
 	case float64:
 		return change.Float(v)
 	case []byte:
-		if strings.Contains(declared, "blob") {
+		switch typ {
+		case "longtext", "varchar":
+			return change.TextValue(string(v))
+		case "longblob":
 			return change.BytesValue(v)
 		}
-		return change.TextValue(string(v))
-	default:
-		t.Fatal(fmt.Errorf("column of type %s holds a %T", declared, v))
-		return change.Value{}
 	}
+	t.Fatalf("a %T in a column of type %s", v, typ)
+	return change.Value{}
+}
+
+// purge makes the server forget its log.
+func (a *Application) purge(t testing.TB) {
+	t.Helper()
+	a.Exec(t, "FLUSH BINARY LOGS")
+	logs := a.Query(t, "SHOW BINARY LOGS")
+	newest, _, _ := strings.Cut(logs[len(logs)-1], "|")
+	a.Exec(t, "PURGE BINARY LOGS TO '"+newest+"'")
 }
