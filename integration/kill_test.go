@@ -63,6 +63,30 @@ func TestKillPostgres(t *testing.T) {
 	}
 }
 
+// TestKillMySQL does that between a MySQL and a PostgreSQL, a MariaDB and a SQLite file, and two
+// MariaDBs.
+func TestKillMySQL(t *testing.T) {
+	versions := servers.Versions()
+	for _, test := range []struct {
+		name  string
+		sites func() (site, site)
+	}{
+		{"mysql-postgres", func() (site, site) { return mysqlSite(t), postgresSite(t, versions[len(versions)-1]) }},
+		{"mariadb-sqlite", func() (site, site) { return mariadbSite(t, false), file(t) }},
+		{"mysql-mariadb", func() (site, site) { return mysqlSite(t), mariadbSite(t, true) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			left, right := test.sites()
+			s := newShopOn(t, left, right)
+			l := newLedger()
+			s.killed(l, kills(t, 8), s.bounce,
+				func(ctx context.Context) { s.writeTo(ctx, "left", l, 0) },
+				func(ctx context.Context) { s.writeTo(ctx, "right", l, 1) },
+				func(ctx context.Context) { s.writeGo(ctx, l) })
+		})
+	}
+}
+
 // bounce kills a server of the shop, or restarts it, once in a while.
 func (s *shop) bounce(rng *rand.Rand) {
 	server := s.sites[rng.IntN(2)].server

@@ -14,30 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/cdcsync/cdcsync/integration/servers"
 )
-
-// site is one database of a shop, and the server that it is on, if there is one.
-type site struct {
-	engine, dsn string
-	server      *servers.Server
-}
-
-// file is a SQLite file of its own.
-func file(t *testing.T) site {
-	return site{engine: "sqlite", dsn: filepath.Join(t.TempDir(), "shop.db")}
-}
-
-// postgresSite is a database on a server that the test may kill.
-func postgresSite(t *testing.T, version string) site {
-	// Who is killed loses nothing that was written to a file; the disk need not be waited for.
-	server := pool.Private(t, version, servers.Options{NoSync: true})
-	return site{engine: "postgres", dsn: server.Database(t).DSN, server: server}
-}
 
 // shop is two databases with different schemas, both in use, and a config for them.
 type shop struct {
@@ -109,7 +86,7 @@ func newShopOn(t *testing.T, left, right site) *shop {
 	t.Helper()
 	s := &shop{t: t, config: filepath.Join(t.TempDir(), "shop.hcl"), address: freeAddress(t), sites: [2]site{left, right}}
 	for i, at := range s.sites {
-		prepare := []string{dialects[i].schema, "CREATE TABLE applog (id TEXT PRIMARY KEY)"}
+		prepare := []string{dialects[i].schema, "CREATE TABLE applog (id VARCHAR(64) PRIMARY KEY)"}
 		if at.engine == "sqlite" {
 			prepare = append(prepare, "PRAGMA journal_mode = WAL")
 		}
@@ -137,7 +114,7 @@ func (s *shop) writeConfig(link string) {
 	s.t.Helper()
 	var args []any
 	for _, at := range s.sites {
-		args = append(args, at.engine, at.dsn, map[string]string{"postgres": "insecure = true"}[at.engine])
+		args = append(args, at.engine, at.dsn, at.settings())
 	}
 	text := fmt.Sprintf(storesConfig+link, append(args, s.address)...)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
@@ -147,15 +124,10 @@ func (s *shop) writeConfig(link string) {
 
 func (s *shop) open(side int) *sql.DB {
 	s.t.Helper()
-	driver, dsn := "sqlite", "file:"+s.sites[side].dsn+"?_pragma=busy_timeout(20000)"
-	if s.sites[side].engine == "postgres" {
-		driver, dsn = "pgx", s.sites[side].dsn
-	}
-	db, err := sql.Open(driver, dsn)
+	db, err := s.sites[side].open()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	db.SetMaxOpenConns(1)
 	return db
 }
 
@@ -195,15 +167,14 @@ type group struct {
 
 // draw makes a transaction for one side: upserts and deletes of hot rows, inserts of new ones,
 // REPLACE, key changes, several rows at once, and a counter.
-func draw(rng *rand.Rand, engine string, d dialect, value string) group {
+func draw(rng *rand.Rand, at site, d dialect, value string) group {
 	key := rng.IntN(20)
 	g := group{value: value, counter: rng.IntN(3), delta: 1 + rng.IntN(5)}
 	found := func(where string) string {
-		return fmt.Sprintf("SELECT %s FROM %s WHERE %s", d.val, d.item, where)
+		return fmt.Sprintf("SELECT %s FROM %s WHERE %s%s", d.val, d.item, where, at.reading())
 	}
 	is := func(k int) string { return fmt.Sprintf("%s = %d", d.id, k) }
-	upsert := fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, '%s') ON CONFLICT (%s) DO UPDATE SET %s = excluded.%s",
-		d.item, d.id, d.val, key, value, d.id, d.val, d.val)
+	upsert := fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, '%s')%s", d.item, d.id, d.val, key, value, at.onConflict(d.id, d.val, "{new}"))
 	switch rng.IntN(10) {
 	case 0: // delete
 		g.value = ""
@@ -211,10 +182,10 @@ func draw(rng *rand.Rand, engine string, d dialect, value string) group {
 	case 1: // a row of its own
 		key = 1000 + rng.IntN(1_000_000_000)
 		g.sql = []string{fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, '%s')", d.item, d.id, d.val, key, value)}
-	case 2: // REPLACE, which only SQLite has
+	case 2: // REPLACE, which PostgreSQL does not have
 		g.sql = []string{found(is(key)), fmt.Sprintf("DELETE FROM %s WHERE %s", d.item, is(key)),
 			fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, '%s')", d.item, d.id, d.val, key, value)}
-		if engine == "sqlite" {
+		if at.engine != "postgres" {
 			g.sql = []string{found(is(key)), fmt.Sprintf("REPLACE INTO %s (%s, %s) VALUES (%d, '%s')", d.item, d.id, d.val, key, value)}
 		}
 	case 3: // key change, over whatever is there
@@ -232,8 +203,8 @@ func draw(rng *rand.Rand, engine string, d dialect, value string) group {
 	default:
 		g.sql = []string{found(is(key)), upsert}
 	}
-	g.sql = append(g.sql, fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, %d) ON CONFLICT (%s) DO UPDATE SET %s = %s + %d",
-		d.counter, d.cid, d.n, g.counter, g.delta, d.cid, d.n, d.counter+"."+d.n, g.delta))
+	g.sql = append(g.sql, fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES (%d, %d)%s", d.counter, d.cid, d.n, g.counter, g.delta,
+		at.onConflict(d.cid, d.n, d.counter+"."+d.n+" + {new}")))
 	return g
 }
 
@@ -242,7 +213,7 @@ func (s *shop) writeShell(ctx context.Context, side int, l *ledger) {
 	sh := openShell(s.t, s.sites[side].dsn)
 	rng := rand.New(rand.NewPCG(uint64(side), 7))
 	for i := 0; ctx.Err() == nil; i++ {
-		g := draw(rng, "sqlite", dialects[side], fmt.Sprintf("shell-%d-%d", side, i))
+		g := draw(rng, s.sites[side], dialects[side], fmt.Sprintf("shell-%d-%d", side, i))
 		found := sh.run("BEGIN IMMEDIATE;\n" + strings.Join(g.sql, ";\n") + ";\nCOMMIT;")
 		if s.t.Failed() {
 			return
@@ -264,7 +235,7 @@ func (s *shop) writeTo(ctx context.Context, name string, l *ledger, sides ...int
 	for i := 0; ctx.Err() == nil; i++ {
 		side := sides[i%len(sides)]
 		id := fmt.Sprintf("%s-%d-%d", name, side, i)
-		g := draw(rng, s.sites[side].engine, dialects[side], id)
+		g := draw(rng, s.sites[side], dialects[side], id)
 		found, err := s.runGroup(dbs[side], side, id, g)
 		if err != nil {
 			s.t.Errorf("write: %v", err)
@@ -277,19 +248,14 @@ func (s *shop) writeTo(ctx context.Context, name string, l *ledger, sides ...int
 
 // runGroup runs a group until it is committed, and returns the values that it replaced.
 func (s *shop) runGroup(db *sql.DB, side int, id string, g group) ([]string, error) {
-	begin := []string{"BEGIN IMMEDIATE"}
-	if d := dialects[side]; s.sites[side].engine == "postgres" {
-		// What a group finds has to be what it replaces: writers take turns, as in SQLite.
-		begin = []string{"BEGIN", "LOCK TABLE " + d.item + ", " + d.counter + " IN SHARE ROW EXCLUSIVE MODE"}
-	}
+	at, d := s.sites[side], dialects[side]
+	// What a group finds has to be what it replaces.
+	begin := at.begin(d.item, d.counter)
 	deadline := time.Now().Add(time.Minute)
 	for {
 		found, err := tryGroup(db, begin, id, g)
-		if err == nil || s.sites[side].engine == "sqlite" {
+		if err == nil || !at.passes(err) {
 			return found, err
-		}
-		if e, ok := errors.AsType[*pgconn.PgError](err); ok && !strings.Contains("40P01 57P01 57P02 57P03 55P03 53300", e.Code) {
-			return nil, err
 		}
 		// A deadlock, or the server has gone: if COMMIT was on its way, the log tells.
 		for {
@@ -361,7 +327,11 @@ func (s *shop) rows(side int) (items map[int]string, counters map[int]int) {
 	d, db := dialects[side], s.open(side)
 	defer func() { _ = db.Close() }()
 	items, counters = map[int]string{}, map[int]int{}
-	rows, err := db.Query(fmt.Sprintf("SELECT 0, %s, %s FROM %s UNION ALL SELECT 1, %s, CAST(%s AS TEXT) FROM %s",
+	text := "TEXT"
+	if s.sites[side].isMySQL() {
+		text = "CHAR"
+	}
+	rows, err := db.Query(fmt.Sprintf("SELECT 0, %s, %s FROM %s UNION ALL SELECT 1, %s, CAST(%s AS "+text+") FROM %s",
 		d.id, d.val, d.item, d.cid, d.n, d.counter))
 	if err != nil {
 		s.t.Fatal(err)
