@@ -1,0 +1,201 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+	store "github.com/cdcsync/cdcsync/stores/mysql"
+)
+
+// catalogue is what the database knows of its tables, and what the sink has made of them.
+type catalogue struct {
+	have map[string]*store.Table
+	// rank is how far a table is from those that refer to nothing, see ranks.
+	rank    map[string]int
+	traits  map[string]*traits // by the name of the table
+	related bool               // there are foreign keys
+	targets map[*change.Table]*target
+}
+
+// traits are what the sink has to know of a table beyond what a source does.
+type traits struct {
+	// checked: there are CHECK constraints.
+	checked bool
+	// cascades: deleting a row takes rows of other tables with it, or changes them.
+	cascades bool
+	// renewed are the columns that an update changes by itself.
+	renewed []string
+}
+
+const (
+	traitChecked = iota
+	traitCascades
+	traitRenewed
+)
+
+const traitsQuery = `
+SELECT DISTINCT 0, TABLE_NAME, '' FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK';
+SELECT DISTINCT 1, REFERENCED_TABLE_NAME, '' FROM information_schema.REFERENTIAL_CONSTRAINTS
+  WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND DELETE_RULE IN ('CASCADE', 'SET NULL');
+SELECT 2, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND EXTRA LIKE '%on update%'`
+
+// readCatalogue reads the catalogue.
+func readCatalogue(ctx context.Context, conn *store.Conn) (*catalogue, error) {
+	have, err := conn.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &catalogue{have: have, traits: map[string]*traits{}, targets: map[*change.Table]*target{}}
+	err = conn.Query(ctx, traitsQuery, func(v []driver.Value) error {
+		table := store.String(v[1])
+		t := c.traits[table]
+		if t == nil {
+			t = &traits{}
+			c.traits[table] = t
+		}
+		switch store.Number(v[0]) {
+		case traitChecked:
+			t.checked = true
+		case traitCascades:
+			t.cascades = true
+		case traitRenewed:
+			t.renewed = append(t.renewed, store.String(v[2]))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read constraints: %w", err)
+	}
+	c.rank = ranks(have)
+	for _, t := range have {
+		c.related = c.related || len(t.References) > 0
+	}
+	return c, nil
+}
+
+// ranks returns how far each table is from the tables that refer to nothing: parents have
+// lower ranks than their children, as far as there is no circle.
+func ranks(have map[string]*store.Table) map[string]int {
+	rank := map[string]int{}
+	var visit func(name string, open []string) int
+	visit = func(name string, open []string) int {
+		if r, ok := rank[name]; ok {
+			return r
+		}
+		r := 0
+		for _, parent := range have[name].References {
+			if have[parent] != nil && !slices.Contains(open, parent) {
+				r = max(r, visit(parent, append(open, parent))+1)
+			}
+		}
+		rank[name] = r
+		return r
+	}
+	for name := range have {
+		visit(name, []string{name})
+	}
+	return rank
+}
+
+// target is one table that is written to.
+type target struct {
+	*traits
+	of    *catalogue
+	table *change.Table
+	have  *store.Table
+	name  string // as SQL
+	rank  int
+	// types and names are of the columns of table, the names as SQL; nil: generated.
+	types []*store.Type
+	names []string
+	isKey []bool
+	// inexact: the database takes different keys for equal.
+	inexact bool
+	// required and renewed are columns of table. missing: there are required ones that the
+	// link does not know.
+	required, renewed []int
+	missing           bool
+	// inserting: a trigger runs when a row is inserted, and when it only would be.
+	inserting bool
+	// refused is why no row can be written.
+	refused error
+	forms   map[string]*form
+	indexes map[string]*index
+	// sets is room for the columns at hand.
+	sets []byte
+}
+
+var (
+	errNoTable   = errors.New("there is no such table: it was dropped or renamed")
+	errNoColumn  = errors.New("it was dropped or renamed")
+	errOtherKeys = errors.New("its primary key is not the one that the link was started with")
+)
+
+// target returns what the sink knows of a table of the link.
+func (c *catalogue) target(table *change.Table) *target {
+	if t := c.targets[table]; t != nil {
+		return t
+	}
+	t := &target{of: c, traits: c.traits[table.Name], table: table, have: c.have[table.Name], rank: c.rank[table.Name],
+		forms: map[string]*form{}, indexes: map[string]*index{}}
+	c.targets[table] = t
+	if t.traits == nil {
+		t.traits = &traits{}
+	}
+	switch {
+	case t.have == nil:
+		t.refused = errNoTable
+	case t.have.Refused != nil:
+		t.refused = t.have.Refused
+	default:
+		t.name = t.have.Qualified()
+		t.refused = t.bindColumns()
+	}
+	return t
+}
+
+// bindColumns finds the columns of the table in the catalogue.
+func (t *target) bindColumns() error {
+	n := len(t.table.Columns)
+	t.types, t.names, t.isKey, t.sets = make([]*store.Type, n), make([]string, n), make([]bool, n), make([]byte, n)
+	for i := range t.table.Columns {
+		c := &t.table.Columns[i]
+		t.names[i] = store.Quote(c.Name)
+		at := t.have.Column(c.Name)
+		if at >= 0 && !t.have.Table.Columns[at].Generated {
+			t.types[i] = t.have.Type(c.Name)
+		} else if !c.Generated {
+			return fmt.Errorf("column %s: %w", c.Name, errNoColumn)
+		}
+	}
+	same := len(t.table.Key) == len(t.have.Key)
+	for _, k := range t.table.Key {
+		if t.types[k] == nil {
+			return errOtherKeys
+		}
+		t.isKey[k] = true
+		t.inexact = t.inexact || !t.types[k].Exact()
+		same = same && slices.ContainsFunc(t.have.Key, func(h int) bool { return t.have.Table.Columns[h].Name == t.table.Columns[k].Name })
+	}
+	if !same {
+		return errOtherKeys
+	}
+	t.inserting = slices.ContainsFunc(t.have.Triggers, func(trigger store.Trigger) bool { return trigger.Event == "INSERT" })
+	for _, name := range t.have.Required() {
+		if i := t.table.Column(name); i < 0 {
+			t.missing = true
+		} else if !t.isKey[i] {
+			t.required = append(t.required, i)
+		}
+	}
+	for _, name := range t.traits.renewed {
+		if i := t.table.Column(name); i >= 0 && t.types[i] != nil && !t.isKey[i] {
+			t.renewed = append(t.renewed, i)
+		}
+	}
+	return nil
+}

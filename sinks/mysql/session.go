@@ -1,0 +1,53 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	store "github.com/cdcsync/cdcsync/stores/mysql"
+)
+
+const (
+	// lockWithin is for how many seconds a statement waits for a row that an application has
+	// locked, and for a table that is being changed.
+	lockWithin = 3
+	// endWithin bounds what ctx does not end: COMMIT and ROLLBACK, and what is sent with them.
+	endWithin = time.Minute
+)
+
+// openSession opens a session that writes. Rows are found through the index of the key
+// however many there are in one statement. Messages are in the language in which the names of
+// indexes are found in them.
+func openSession(ctx context.Context, s *store.Store) (*store.Conn, error) {
+	conn, err := s.Connect(ctx, fmt.Sprintf("innodb_lock_wait_timeout = %d, lock_wait_timeout = %d", lockWithin, lockWithin), "lc_messages = 'en_US'")
+	if err != nil {
+		return nil, err
+	}
+	set := "SET range_optimizer_max_mem_size = 0"
+	if conn.MariaDB {
+		set = "SET in_predicate_conversion_threshold = 0"
+		if conn.Version >= 100509 {
+			set += ", optimizer_max_sel_arg_weight = 0"
+		}
+	}
+	if err := conn.Do(ctx, set); err != nil {
+		return nil, errors.Join(fmt.Errorf("set up session: %w", err), conn.Close())
+	}
+	return conn, nil
+}
+
+// rollback ends a transaction that failed. A session that cannot be brought to an end is
+// closed.
+func rollback(conn *store.Conn) error {
+	if conn.Broken() {
+		return closed(conn)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	if err := conn.Do(ctx, "ROLLBACK"); err != nil {
+		return errors.Join(fmt.Errorf("roll back: %w", err), closed(conn))
+	}
+	return nil
+}
