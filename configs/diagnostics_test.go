@@ -41,7 +41,9 @@ func exampleEnvironment(t *testing.T) {
 	t.Helper()
 	t.Setenv("EAST_DSN", "postgres://cdcsync:"+canary+"@east.example.org/shop")
 	t.Setenv("WEST_DSN", "host=west.example.org dbname=shop password="+canary)
-	t.Setenv("HUB_PASSWORD", canary)
+	for _, name := range []string{"HUB_PASSWORD", "LEGACY_PASSWORD", "MODERN_PASSWORD"} {
+		t.Setenv(name, canary)
+	}
 }
 
 // files lists what matches patterns below testdata.

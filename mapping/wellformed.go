@@ -50,10 +50,18 @@ func decimalText(s string) bool {
 // noNumber tells whether s is one of the values of a Decimal that are no number.
 func noNumber(s string) bool { return s == "NaN" || s == "Infinity" || s == "-Infinity" }
 
+// The zero date is MySQL's for no day at all.
+const (
+	zeroDate      = "0000-00-00"
+	zeroTimestamp = zeroDate + " 00:00:00"
+)
+
 // dateText tells whether s is a day, with a time where the kind has one, of any year from
-// before Christ to beyond 9999, or without an end.
+// before Christ to beyond 9999, or without an end, or none in the way of MySQL.
 func dateText(s string, kind change.Kind) bool {
-	if s == "infinity" || s == "-infinity" {
+	switch {
+	case s == "infinity", s == "-infinity",
+		kind == change.Date && s == zeroDate, kind == change.Timestamp && s == zeroTimestamp, kind == change.TimestampUTC && s == zeroTimestamp+"Z":
 		return true
 	}
 	s, before := strings.CutSuffix(s, " BC")
