@@ -56,6 +56,15 @@ func ParsePlace(text string) (Place, error) {
 // owner is the session that has a GTID, behind the number.
 var owner = regexp.MustCompile(`#[0-9]+`)
 
+// HasGTIDs tells whether every transaction in the log has a GTID.
+func (c *Conn) HasGTIDs(ctx context.Context) (bool, error) {
+	if c.MariaDB {
+		return true, nil
+	}
+	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
+	return mode == "ON", err
+}
+
 // LogEnd returns a place that has everything behind it that anybody can see by now.
 func (c *Conn) LogEnd(ctx context.Context) (Place, error) {
 	place, err := c.logEnd(ctx)
@@ -70,11 +79,11 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 		gtids, err := c.Text(ctx, "SELECT @@global.gtid_binlog_pos")
 		return Place{GTIDs: gtids}, err
 	}
-	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
+	named, err := c.HasGTIDs(ctx)
 	if err != nil {
 		return Place{}, err
 	}
-	if mode != "ON" {
+	if !named {
 		return c.fileEnd(ctx)
 	}
 	// A transaction is seen a moment before it is among those executed. Until then a session
@@ -91,6 +100,15 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 	}
 	gtids, err := c.Text(ctx, "SELECT GTID_SUBTRACT("+Literal(strings.Join(sets, ","))+", '')") // in order, each once
 	return Place{GTIDs: strings.ReplaceAll(gtids, "\n", "")}, err
+}
+
+// HasGTIDs tells whether transactions have GTIDs in the log.
+func (c *Conn) HasGTIDs(ctx context.Context) (bool, error) {
+	if c.MariaDB {
+		return true, nil
+	}
+	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
+	return mode == "ON", err
 }
 
 func (c *Conn) fileEnd(ctx context.Context) (Place, error) {

@@ -98,8 +98,8 @@ func (t *Type) Exact() bool {
 // Selected returns what has to be selected to read a column, quoted, exactly.
 func (t *Type) Selected(column string) string {
 	switch t.Name {
-	case "float": // the text of a FLOAT has six digits
-		return column + " + 0e0"
+	case "float", "double": // the text of a FLOAT has six digits, that of a DOUBLE(m,d) d behind the point
+		return column + " * 1e0"
 	case "bit":
 		return column + " + 0"
 	}
@@ -143,11 +143,21 @@ func (t *Type) Scan(v driver.Value) (change.Value, error) {
 			return Float32(float32(f)), nil
 		}
 		return change.Float(f), nil
+	case change.Decimal:
+		return change.Str(kind, plainDecimal(String(v))), nil
 	case change.Time, change.Timestamp, change.TimestampUTC:
 		return change.Str(kind, Clock(kind, String(v))), nil
 	default:
 		return change.Str(kind, String(v)), nil
 	}
+}
+
+// plainDecimal returns the text of a DECIMAL without the zeros that ZEROFILL puts before it.
+func plainDecimal(text string) string {
+	for len(text) > 1 && text[0] == '0' && text[1] != '.' {
+		text = text[1:]
+	}
+	return text
 }
 
 // Float32 returns a FLOAT, as the shortest number that names it.

@@ -173,12 +173,3 @@ func valueOf(t testing.TB, typ string, v any) change.Value {
 	t.Fatalf("a %T in a column of type %s", v, typ)
 	return change.Value{}
 }
-
-// purge makes the server forget its log.
-func (a *Application) purge(t testing.TB) {
-	t.Helper()
-	a.Exec(t, "FLUSH BINARY LOGS")
-	logs := a.Query(t, "SHOW BINARY LOGS")
-	newest, _, _ := strings.Cut(logs[len(logs)-1], "|")
-	a.Exec(t, "PURGE BINARY LOGS TO '"+newest+"'")
-}
