@@ -102,15 +102,6 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 	return Place{GTIDs: strings.ReplaceAll(gtids, "\n", "")}, err
 }
 
-// HasGTIDs tells whether transactions have GTIDs in the log.
-func (c *Conn) HasGTIDs(ctx context.Context) (bool, error) {
-	if c.MariaDB {
-		return true, nil
-	}
-	mode, err := c.Text(ctx, "SELECT @@global.gtid_mode")
-	return mode == "ON", err
-}
-
 func (c *Conn) fileEnd(ctx context.Context) (Place, error) {
 	var place Place
 	err := c.Query(ctx, c.LogStatus(), func(v []driver.Value) error {
