@@ -3,6 +3,7 @@ package binlog
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -237,6 +238,9 @@ func (p *jsonPrinter) member(data, entry []byte, wide int) error {
 	return p.value(kind, data[at:])
 }
 
+// base64Line is how many bytes the server prints in one line of base 64.
+const base64Line = 57
+
 // opaque prints a value that JSON has no form for: decimals as numbers, times as texts, all
 // else in base 64 with the number of its type.
 func (p *jsonPrinter) opaque(kind byte, content []byte) error {
@@ -254,7 +258,12 @@ func (p *jsonPrinter) opaque(kind byte, content []byte) error {
 	p.text = append(p.text, `"base64:type`...)
 	p.text = strconv.AppendUint(p.text, uint64(kind), 10)
 	p.text = append(p.text, ':')
-	p.text = base64.StdEncoding.AppendEncode(p.text, content)
+	for line := range slices.Chunk(content, base64Line) {
+		if &line[0] != &content[0] {
+			p.text = append(p.text, '\n') // bare, although JSON does not have it
+		}
+		p.text = base64.StdEncoding.AppendEncode(p.text, line)
+	}
 	p.text = append(p.text, '"')
 	return nil
 }

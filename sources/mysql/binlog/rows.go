@@ -49,8 +49,25 @@ type Rows struct {
 	// the table; nil for one that the action does not have.
 	Before, After []Cell
 
-	before, after []byte // which columns the images have
+	before, after columnSet
 	data          []byte // what was not read yet
+}
+
+// columnSet is which columns an image has.
+type columnSet struct {
+	bits  []byte // the low bit first
+	count int
+}
+
+// newColumnSet counts the columns. Bits beyond the last may be set, and mean nothing.
+func newColumnSet(bits []byte, columns int) columnSet {
+	s := columnSet{bits: bits}
+	for i := range columns {
+		if bit(bits, i) {
+			s.count++
+		}
+	}
+	return s
 }
 
 // Next finds the next row. It returns false after the last.
@@ -84,14 +101,8 @@ func (r *Rows) cells(of *[]Cell) []Cell {
 
 // image finds the values of one image, which begins with a bit for each column that it has,
 // set where the value is NULL. It returns what follows the image.
-func image(columns []Column, cells []Cell, has, data []byte) ([]byte, bool) {
-	count := 0
-	for _, b := range has {
-		for ; b != 0; b &= b - 1 {
-			count++
-		}
-	}
-	size := (count + 7) / 8
+func image(columns []Column, cells []Cell, set columnSet, data []byte) ([]byte, bool) {
+	has, size := set.bits, (set.count+7)/8
 	if size > len(data) || len(cells) != len(columns) {
 		return nil, false
 	}
@@ -159,24 +170,19 @@ func (d *Decoder) parseRows(e *Event, body []byte, action Action, version int) (
 	if width != uint64(len(r.Table.Columns)) {
 		return nil, fmt.Errorf("rows of %s.%s: %w", r.Table.Schema, r.Table.Name, ErrMalformed)
 	}
-	has := c.take((width + 7) / 8)
-	r.before, r.after = has, has
+	before := c.take((width + 7) / 8)
+	after := before
 	if action == Update {
-		r.after = c.take((width + 7) / 8)
+		after = c.take((width + 7) / 8)
 	}
-	if c.bad || !within(r.before, int(width)) || !within(r.after, int(width)) {
+	if c.bad {
 		return nil, fmt.Errorf("rows of %s.%s: %w", r.Table.Schema, r.Table.Name, ErrMalformed)
 	}
+	r.before, r.after = newColumnSet(before, int(width)), newColumnSet(after, int(width))
 	return c, nil
 }
 
 // isDummy tells whether a number of a table means none.
 func isDummy(id uint64) bool {
 	return id == 0xffffff || id == 0xffffffff || id == 0xffffffffffff
-}
-
-// within tells whether no bit is set beyond the columns: they would be counted as NULLs.
-func within(bitmap []byte, columns int) bool {
-	used := columns & 7
-	return used == 0 || bitmap[len(bitmap)-1]>>used == 0
 }

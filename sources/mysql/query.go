@@ -1,0 +1,192 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+	store "github.com/cdcsync/cdcsync/stores/mysql"
+)
+
+// query is what reads rows of one table.
+type query struct {
+	table *change.Table
+	types []*store.Type
+	names []string // of the key's columns, quoted
+	start string   // SELECT … FROM …
+	// most is how long a statement may be, in bytes.
+	most int
+}
+
+// lookMost is how many keys are looked for in one statement.
+const lookMost = 500
+
+// look reads the rows with these keys into rows, nil where there is none.
+func (q *query) look(ctx context.Context, conn *store.Conn, keys, rows []change.Row, lock string) error {
+	wanted := make(map[string][]int, len(keys))
+	for i, key := range keys {
+		name := string(change.AppendRow(nil, key))
+		wanted[name] = append(wanted[name], i)
+	}
+	for first := 0; first < len(keys); {
+		b := append([]byte(q.start), " WHERE "...)
+		if len(q.names) > 1 {
+			b = append(b, '(')
+		}
+		b = append(b, strings.Join(q.names, ", ")...)
+		if len(q.names) > 1 {
+			b = append(b, ')')
+		}
+		b = append(b, " IN ("...)
+		n := 0
+		for ; first < len(keys) && n < lookMost && len(b) < q.most; n++ {
+			if n > 0 {
+				b = append(b, ", "...)
+			}
+			b = q.appendKey(b, keys[first])
+			first++
+		}
+		b = append(b, ')')
+		b = append(b, lock...)
+		err := q.run(ctx, conn, string(b), func(row change.Row) {
+			// A key that merely equals the one asked for is another row's.
+			for _, i := range wanted[string(change.AppendRow(nil, q.table.KeyOf(row)))] {
+				rows[i] = row
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *query) appendKey(b []byte, key change.Row) []byte {
+	if len(key) > 1 {
+		b = append(b, '(')
+	}
+	for i, v := range key {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = appendKey(b, q.types[q.table.Key[i]], v)
+	}
+	if len(key) > 1 {
+		b = append(b, ')')
+	}
+	return b
+}
+
+// scan appends the first limit rows behind the key after to rows.
+func (q *query) scan(ctx context.Context, conn *store.Conn, after change.Row, limit int, rows *[]change.Row, lock string) error {
+	b := []byte(q.start)
+	if after != nil {
+		b = append(b, " WHERE "...)
+		b = q.appendBehind(b, after)
+	}
+	b = append(b, " ORDER BY "...)
+	b = append(b, strings.Join(q.names, ", ")...)
+	b = append(b, " LIMIT "...)
+	b = strconv.AppendInt(b, int64(limit), 10)
+	b = append(b, lock...)
+	*rows = slices.Grow(*rows, min(limit, 1024))
+	return q.run(ctx, conn, string(b), func(row change.Row) { *rows = append(*rows, row) })
+}
+
+// appendBehind appends the condition that a row is behind a key: a > x OR (a = x AND b > y)….
+// The first part alone, once more, is what the index is searched by.
+func (q *query) appendBehind(b []byte, after change.Row) []byte {
+	compare := func(i int, operator string) {
+		b = append(b, q.names[i]...)
+		b = append(b, operator...)
+		b = appendOrdered(b, q.types[q.table.Key[i]], after[i])
+	}
+	if len(after) > 1 {
+		compare(0, " >= ")
+		b = append(b, " AND ("...)
+	}
+	for i := range after {
+		if i > 0 {
+			b = append(b, " OR ("...)
+			for j := range i {
+				compare(j, " = ")
+				b = append(b, " AND "...)
+			}
+		}
+		compare(i, " > ")
+		if i > 0 {
+			b = append(b, ')')
+		}
+	}
+	if len(after) > 1 {
+		b = append(b, ')')
+	}
+	return b
+}
+
+func (q *query) run(ctx context.Context, conn *store.Conn, sql string, row func(change.Row)) error {
+	return conn.Query(ctx, sql, func(values []driver.Value) error {
+		r := make(change.Row, len(values))
+		for i, v := range values {
+			var err error
+			if r[i], err = q.types[i].Scan(v); err != nil {
+				return fmt.Errorf("column %s: %w", q.table.Columns[i].Name, err)
+			}
+		}
+		row(r)
+		return nil
+	})
+}
+
+// appendKey appends v as SQL that is compared with a column of the key, so that the index is
+// searched and nothing is rounded.
+func appendKey(b []byte, t *store.Type, v change.Value) []byte {
+	switch {
+	case t.Name == "float" && v.Kind() == change.Float64: // what the server has of it, as a double
+		return strconv.AppendFloat(b, float64(float32(v.Float64())), 'e', -1, 64)
+	case t.Name == "decimal" && isNumber(v.Str()): // in quotes it would be compared as a double
+		return append(b, v.Str()...)
+	case t.IsText() && t.Name != "enum" && t.Name != "set" && !strings.HasPrefix(t.Charset, "utf8") && !isASCII(v.Str()):
+		// The other way round, the server would convert the column, and not use the index.
+		b = append(b, "CONVERT("...)
+		b = t.AppendLiteral(b, v)
+		return append(b, " USING "+store.Quote(t.Charset)+") COLLATE "+store.Quote(t.Collation)...)
+	}
+	return t.AppendLiteral(b, v)
+}
+
+// appendOrdered is appendKey for a comparison in the order of the index, which for members is
+// that of their numbers.
+func appendOrdered(b []byte, t *store.Type, v change.Value) []byte {
+	switch t.Name {
+	case "enum":
+		return strconv.AppendInt(b, int64(slices.Index(t.Members, v.Str())+1), 10)
+	case "set":
+		bits := uint64(0)
+		for member := range strings.SplitSeq(v.Str(), ",") {
+			if i := slices.Index(t.Members, member); i >= 0 {
+				bits |= 1 << i
+			}
+		}
+		return strconv.AppendUint(b, bits, 10)
+	}
+	return appendKey(b, t, v)
+}
+
+// isNumber tells whether a text is a number as SQL writes it.
+func isNumber(text string) bool {
+	return text != "" && strings.Trim(text, "-.0123456789") == ""
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

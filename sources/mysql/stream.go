@@ -1,0 +1,221 @@
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/cdcsync/cdcsync/change"
+	store "github.com/cdcsync/cdcsync/stores/mysql"
+)
+
+// stream is a connection on which the server sends its log. Its events are read by a goroutine
+// of go-mysql, a few ahead of who takes them.
+type stream struct {
+	syncer *replication.BinlogSyncer
+	events chan []byte
+	stop   chan struct{} // closed by close
+
+	// ended is closed once no event comes any more; err says why.
+	ended chan struct{}
+	err   error
+
+	mu      sync.Mutex
+	dialled []net.Conn
+	closed  bool
+}
+
+const (
+	// ahead is how many events are read ahead. They may be large.
+	ahead = 64
+	// heartbeat is how often the server shows that it is there, and silence how long it is
+	// waited for.
+	heartbeat = time.Second
+	silence   = 20 * time.Second
+	// connectWithin bounds how long it takes to begin.
+	connectWithin = 20 * time.Second
+)
+
+// serverID returns the number that the link is known by to the server as a replica. The server
+// ends an older connection of the same number.
+func serverID(link, generation, database string) uint32 {
+	h := fnv.New32a()
+	for _, s := range []string{link, generation, database} {
+		_, _ = h.Write([]byte(s)) // it never fails
+		_, _ = h.Write([]byte{0})
+	}
+	return max(h.Sum32(), 1)
+}
+
+// startStream has the server send its log from a place on.
+func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
+	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), ended: make(chan struct{})}
+	settings := replication.BinlogSyncerConfig{
+		ServerID: id, Flavor: gomysql.MySQLFlavor, Host: config.Addr, User: config.User, Password: config.Passwd,
+		Localhost: "cdcsync", RawModeEnabled: true, DisableRetrySync: true, DiscardGTIDSet: true,
+		HeartbeatPeriod: heartbeat, EventCacheCount: 1, MaxReconnectAttempts: 1,
+		Logger: slog.New(slog.DiscardHandler), TLSConfig: tlsOf(config, encrypted), SynchronousEventHandler: s,
+	}
+	if mariadb {
+		settings.Flavor = gomysql.MariaDBFlavor
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	settings.Dialer = func(inner context.Context, _, _ string) (net.Conn, error) { return s.dial(inner, config) }
+	s.syncer = replication.NewBinlogSyncer(settings)
+	watch := context.AfterFunc(ctx, s.hangUp)
+	streamer, err := s.sync(settings.Flavor, from)
+	if !watch() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		s.hangUp()
+		s.syncer.Close()
+		if cause := ctx.Err(); cause != nil {
+			err = fmt.Errorf("%w (%w)", cause, err)
+		}
+		return nil, fromGoMySQL(err)
+	}
+	go func() {
+		defer close(s.ended)
+		_, s.err = streamer.GetEvent(context.Background()) // there are only errors in it
+	}()
+	return s, nil
+}
+
+func (s *stream) sync(flavor string, from *place) (*replication.BinlogStreamer, error) {
+	if from.set == nil {
+		if from.offset > 1<<32-1 {
+			return nil, fmt.Errorf("file %s of the log is longer than the protocol can tell", from.file)
+		}
+		return s.syncer.StartSync(gomysql.Position{Name: from.file, Pos: uint32(from.offset)})
+	}
+	set, err := gomysql.ParseGTIDSet(flavor, from.set.String())
+	if err != nil {
+		return nil, err
+	}
+	return s.syncer.StartSyncGTID(set)
+}
+
+// tlsOf returns how the connection is to be encrypted: as the other ones are.
+func tlsOf(config *mysql.Config, encrypted bool) *tls.Config {
+	switch {
+	case config.TLS != nil:
+		return config.TLS.Clone()
+	case encrypted:
+		return &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // as the dsn allows
+	}
+	return nil
+}
+
+// dial connects, and keeps the connection to be able to close it.
+func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, error) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return nil, net.ErrClosed // go-mysql would kill the session by another one, but it is ended
+	}
+	conn, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, config.Net, config.Addr)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	s.dialled = append(s.dialled, conn)
+	return conn, nil
+}
+
+// hangUp closes the connection under whoever uses it.
+func (s *stream) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, conn := range s.dialled {
+		_ = conn.Close() // it may be closed already
+	}
+}
+
+// close ends the connection and waits for whoever reads from it.
+func (s *stream) close() {
+	close(s.stop)
+	s.hangUp()
+	s.syncer.Close()
+	<-s.ended
+}
+
+// HandleEvent takes an event from go-mysql.
+func (s *stream) HandleEvent(e *replication.BinlogEvent) error {
+	select {
+	case s.events <- e.RawData:
+		return nil
+	case <-s.stop:
+		return replication.ErrSyncClosed
+	}
+}
+
+// more tells whether events wait.
+func (s *stream) more() bool { return len(s.events) > 0 }
+
+// errSilent is returned when the server has not shown that it is there for long.
+var errSilent = &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has sent nothing for %s", silence)}
+
+// errInterrupted is returned by next when interrupt is signalled.
+var errInterrupted = errors.New("interrupted")
+
+// next returns the next event and waits for it.
+func (s *stream) next(ctx context.Context, interrupt <-chan struct{}) ([]byte, error) {
+	select {
+	case raw := <-s.events:
+		return raw, ctx.Err()
+	default:
+	}
+	timer := time.NewTimer(silence)
+	defer timer.Stop()
+	select {
+	case raw := <-s.events:
+		return raw, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-interrupt:
+		return nil, errInterrupted
+	case <-timer.C:
+		return nil, errSilent
+	case <-s.ended:
+	}
+	select { // what came before the end is in events
+	case raw := <-s.events:
+		return raw, nil
+	default:
+		return nil, fromGoMySQL(s.err)
+	}
+}
+
+// fromGoMySQL returns an error of go-mysql as one that [store.Classify] understands.
+func fromGoMySQL(err error) error {
+	if e, ok := errors.AsType[*gomysql.MyError](err); ok {
+		return &mysql.MySQLError{Number: e.Code, Message: e.Message}
+	}
+	if store.IsTransient(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	for _, broken := range []error{gomysql.ErrBadConn, gomysql.ErrMalformPacket, replication.ErrSyncClosed} {
+		if errors.Is(err, broken) {
+			return &change.Error{Op: "read log", Class: change.Transient, Err: err}
+		}
+	}
+	return err
+}
