@@ -260,7 +260,7 @@ func (p *jsonPrinter) opaque(kind byte, content []byte) error {
 	p.text = append(p.text, ':')
 	for line := range slices.Chunk(content, base64Line) {
 		if &line[0] != &content[0] {
-			p.text = append(p.text, '\n') // bare, although JSON does not have it
+			p.text = append(p.text, '\\', 'n')
 		}
 		p.text = base64.StdEncoding.AppendEncode(p.text, line)
 	}
