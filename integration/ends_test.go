@@ -1,0 +1,186 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/router"
+	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
+	pgsink "github.com/cdcsync/cdcsync/sinks/postgres"
+	mysqlsource "github.com/cdcsync/cdcsync/sources/mysql"
+	pgsource "github.com/cdcsync/cdcsync/sources/postgres"
+	"github.com/cdcsync/cdcsync/stores/mysql"
+	"github.com/cdcsync/cdcsync/stores/postgres"
+)
+
+// end is one of the two stores of a benchmark's link, of any engine.
+type end interface {
+	// tables reads the catalogue.
+	tables() (map[string]*change.Table, error)
+	setup(tables []*change.Table, reads, writes bool) error
+	open(tables []*change.Table, reads, writes bool) router.Store
+}
+
+const endsLink = "ends"
+
+type postgresEnd struct{ *postgres.Store }
+
+func (e postgresEnd) tables() (map[string]*change.Table, error) {
+	conn, err := e.Connect(context.Background(), nil)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := conn.Catalogue(context.Background())
+	tables := map[string]*change.Table{}
+	for name, t := range catalogue {
+		tables[name] = t.Table
+	}
+	return tables, errors.Join(err, conn.Close())
+}
+
+func (e postgresEnd) setup(tables []*change.Table, reads, writes bool) error {
+	return e.Setup(context.Background(), postgres.Need{Link: endsLink, Tables: tables, Whole: reads && writes, Reads: reads, Writes: writes})
+}
+
+func (e postgresEnd) open(tables []*change.Table, reads, writes bool) (s router.Store) {
+	window := &pgsource.Window{}
+	s.Looker = pgsource.NewLooker(e.Store, endsLink, window)
+	if reads {
+		s.Source = pgsource.New(e.Store, endsLink, tables, window)
+	}
+	if writes {
+		s.Sink = pgsink.New(e.Store, endsLink)
+	}
+	return s
+}
+
+type mysqlEnd struct{ *mysql.Store }
+
+func (e mysqlEnd) tables() (map[string]*change.Table, error) {
+	conn, err := e.Connect(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := conn.Catalogue(context.Background())
+	tables := map[string]*change.Table{}
+	for name, t := range catalogue {
+		tables[name] = t.Table
+	}
+	return tables, errors.Join(err, conn.Close())
+}
+
+func (e mysqlEnd) setup(tables []*change.Table, reads, writes bool) error {
+	return e.Setup(context.Background(), mysql.Need{Link: endsLink, Tables: tables, Reads: reads, Writes: writes})
+}
+
+func (e mysqlEnd) open(tables []*change.Table, reads, writes bool) (s router.Store) {
+	window := &mysqlsource.Window{}
+	s.Looker = mysqlsource.NewLooker(e.Store, endsLink, window)
+	if reads {
+		s.Source = mysqlsource.New(e.Store, endsLink, tables, window)
+	}
+	if writes {
+		s.Sink = mysqlsink.New(e.Store, endsLink)
+	}
+	return s
+}
+
+// openEnd returns the end at a site.
+func openEnd(tb testing.TB, at site) end {
+	tb.Helper()
+	if at.isMySQL() {
+		s, err := mysql.Open(at.dsn, true)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return mysqlEnd{s}
+	}
+	s, err := postgres.Open(at.dsn, true)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return postgresEnd{s}
+}
+
+// duo is two ends with a link between tables of the same names.
+type duo struct {
+	tb     testing.TB
+	sites  [2]site
+	ends   [2]end
+	pairs  []router.Pair
+	tables [2][]*change.Table
+	writes [2]bool
+}
+
+// newDuo binds the tables called names and sets the link up.
+func newDuo(tb testing.TB, sites [2]site, writes [2]bool, initial router.Initial, names ...string) *duo {
+	tb.Helper()
+	d := &duo{tb: tb, sites: sites, writes: writes}
+	var catalogues [2]map[string]*change.Table
+	for s, at := range sites {
+		var err error
+		d.ends[s] = openEnd(tb, at)
+		catalogues[s], err = d.ends[s].tables()
+		d.must(err)
+	}
+	for _, name := range names {
+		tables := [2]*change.Table{catalogues[0][name], catalogues[1][name]}
+		pair, problems := mapping.Compile(mapping.Spec{Name: name, Tables: tables, Writes: writes})
+		if problems != nil {
+			tb.Fatal(problems)
+		}
+		d.pairs = append(d.pairs, router.Pair{Pair: pair, Initial: initial})
+		for s := range d.tables {
+			d.tables[s] = append(d.tables[s], pair.Tables[s])
+		}
+	}
+	for s, e := range d.ends {
+		d.must(e.setup(d.tables[s], writes[1-s], writes[s]))
+	}
+	return d
+}
+
+func (d *duo) must(err error) {
+	d.tb.Helper()
+	if err != nil {
+		d.tb.Fatal(err)
+	}
+}
+
+// exec runs a statement on a side.
+func (d *duo) exec(side int, statement string) {
+	d.tb.Helper()
+	db, err := d.sites[side].open()
+	d.must(err)
+	_, err = db.Exec(statement)
+	d.must(errors.Join(err, db.Close()))
+}
+
+// drain is the function of that name, for the duo.
+func (d *duo) drain() (time.Duration, int64) {
+	d.tb.Helper()
+	cfg := router.Config{Name: endsLink, Pairs: d.pairs, Log: hclog.NewNullLogger()}
+	var closers []func() error
+	for s, e := range d.ends {
+		st := e.open(d.tables[s], d.writes[1-s], d.writes[s])
+		cfg.Stores[s] = st
+		closers = append(closers, st.Looker.Close)
+		if st.Source != nil {
+			closers = append(closers, st.Source.Close)
+		}
+		if st.Sink != nil {
+			closers = append(closers, st.Sink.Close)
+		}
+	}
+	return drain(d.tb, router.NewLink(cfg), func() {
+		for _, c := range closers {
+			d.must(c())
+		}
+	})
+}
