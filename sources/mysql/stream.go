@@ -29,6 +29,8 @@ type stream struct {
 	// ended is closed once no event comes any more; err says why.
 	ended chan struct{}
 	err   error
+	// left is closed if the server has ended the stream, or never began it.
+	left chan struct{}
 
 	mu      sync.Mutex
 	dialled []net.Conn
@@ -44,6 +46,8 @@ const (
 	silence   = 20 * time.Second
 	// connectWithin bounds how long it takes to begin.
 	connectWithin = 20 * time.Second
+	// endWithin bounds each step of ending it.
+	endWithin = time.Second
 )
 
 // serverID returns the number that the link is known by to the server as a replica. The server
@@ -59,7 +63,7 @@ func serverID(link, generation, database string) uint32 {
 
 // startStream has the server send its log from a place on.
 func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
-	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{})}
 	settings := replication.BinlogSyncerConfig{
 		ServerID: id, Flavor: gomysql.MySQLFlavor, Host: config.Addr, User: config.User, Password: config.Passwd,
 		Localhost: "cdcsync", RawModeEnabled: true, DisableRetrySync: true, DiscardGTIDSet: true,
@@ -79,6 +83,7 @@ func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb b
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		close(s.left)
 		s.hangUp()
 		s.syncer.Close()
 		if cause := ctx.Err(); cause != nil {
@@ -124,7 +129,7 @@ func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, erro
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
-		return nil, net.ErrClosed // go-mysql would kill the session by another one, but it is ended
+		return s.dialOnce(ctx, config)
 	}
 	conn, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, config.Net, config.Addr)
 	if err != nil {
@@ -139,6 +144,21 @@ func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, erro
 	return conn, nil
 }
 
+// dialOnce connects to end the session of the stream, which go-mysql does by another one: the
+// server would find out by itself only with the next heartbeat, and keep its log until then.
+func (s *stream) dialOnce(ctx context.Context, config *mysql.Config) (net.Conn, error) {
+	select {
+	case <-s.left:
+		return nil, net.ErrClosed // it has ended
+	default:
+	}
+	conn, err := (&net.Dialer{Timeout: endWithin}).DialContext(ctx, config.Net, config.Addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Now().Add(endWithin))
+}
+
 // hangUp closes the connection under whoever uses it.
 func (s *stream) hangUp() {
 	s.mu.Lock()
@@ -151,6 +171,11 @@ func (s *stream) hangUp() {
 
 // close ends the connection and waits for whoever reads from it.
 func (s *stream) close() {
+	select {
+	case <-s.ended:
+		close(s.left)
+	default:
+	}
 	close(s.stop)
 	s.hangUp()
 	s.syncer.Close()

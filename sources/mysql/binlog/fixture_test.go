@@ -39,8 +39,6 @@ type site struct {
 	*store.Conn
 	name  string
 	store *store.Store
-	db    *servers.Database
-	undo  []string
 }
 
 // onServers runs a test on every server.
@@ -70,7 +68,7 @@ func newSite(t *testing.T, server *servers.Server, name string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{name: name, store: st, db: db}
+	s := &site{name: name, store: st}
 	s.Conn = s.connect(t)
 	return s
 }
@@ -157,13 +155,13 @@ func (s *site) read(t *testing.T, from, to gomysql.Position) [][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flavor := gomysql.MySQLFlavor
+	flavor, annotated := gomysql.MySQLFlavor, uint16(0)
 	if s.MariaDB {
-		flavor = gomysql.MariaDBFlavor
+		flavor, annotated = gomysql.MariaDBFlavor, replication.BINLOG_SEND_ANNOTATE_ROWS_EVENT
 	}
 	syncer := replication.NewBinlogSyncer(replication.BinlogSyncerConfig{
 		ServerID: 4242, Flavor: flavor, Host: host, Port: uint16(number), User: config.User, Password: config.Passwd,
-		RawModeEnabled: true, DisableRetrySync: true, Logger: slog.New(slog.DiscardHandler),
+		RawModeEnabled: true, DisableRetrySync: true, DumpCommandFlag: annotated, Logger: slog.New(slog.DiscardHandler),
 	})
 	defer syncer.Close()
 	streamer, err := syncer.StartSync(from)

@@ -27,7 +27,15 @@ func appendJSONDouble(text []byte, bits uint64) ([]byte, bool) {
 	scientific := strconv.AppendFloat(buffer[:0], f, 'e', -1, 64)
 	mantissa, exponent, _ := bytes.Cut(scientific, []byte{'e'})
 	power, _ := strconv.Atoi(string(exponent))
-	if point := power + 1; point >= -mostDigits+1 && point <= mostDigits {
+	digits := len(mantissa)
+	if bytes.IndexByte(mantissa, '.') >= 0 {
+		digits--
+	}
+	if f < 0 {
+		digits--
+	}
+	// Digits behind the point are a reason to do without an exponent.
+	if point := power + 1; point >= -mostDigits+1 && (point <= mostDigits || point < digits) {
 		start := len(text)
 		text = strconv.AppendFloat(text, f, 'f', -1, 64)
 		if bytes.IndexByte(text[start:], '.') < 0 {
