@@ -87,22 +87,10 @@ func split(raw []byte) (Header, []byte, error) {
 }
 
 // verified returns the body without its checksum, which has to be right. A FormatEvent says
-// itself whether events have one, and has one in any case.
+// itself whether the events that follow have one.
 func (d *Decoder) verified(h Header, raw, body []byte) ([]byte, error) {
 	if h.Type == typeFormat {
-		if err := d.format(body); err != nil {
-			return nil, err
-		}
-		if len(body) < checksumSize {
-			return nil, ErrMalformed
-		}
-		if d.checksums != crc32Checksums {
-			return body[:len(body)-checksumSize], nil
-		}
-		if !matches(h, raw) {
-			return nil, ErrChecksum
-		}
-		return body[:len(body)-checksumSize], nil
+		return d.verifiedFormat(h, raw, body)
 	}
 	switch d.checksums {
 	case unknownChecksums:
@@ -117,6 +105,23 @@ func (d *Decoder) verified(h Header, raw, body []byte) ([]byte, error) {
 		return body[:len(body)-checksumSize], nil
 	}
 	return body, nil
+}
+
+// verifiedFormat is verified for a FormatEvent. It has the room of a checksum in any case.
+func (d *Decoder) verifiedFormat(h Header, raw, body []byte) ([]byte, error) {
+	f, err := parseFormat(body)
+	if len(body) < checksumSize {
+		return nil, ErrMalformed
+	}
+	if !matches(h, raw) && (f.checksums == crc32Checksums || err != nil && d.checksums == crc32Checksums) {
+		return nil, ErrChecksum
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.checksums, d.tableIDSize = f.checksums, f.tableIDSize
+	d.tables.forget()
+	return body[:len(body)-checksumSize], nil
 }
 
 // inUse is a flag of a FormatEvent that is not in its checksum: the file is being written.
@@ -135,28 +140,32 @@ func matches(h Header, raw []byte) bool {
 	return sum == want
 }
 
-// format reads how the events of a file are.
-func (d *Decoder) format(body []byte) error {
+// format is how the events of a file are.
+type format struct {
+	checksums   checksums
+	tableIDSize int
+}
+
+func parseFormat(body []byte) (format, error) {
 	c := cursor{b: body}
 	if version := c.uint(2); version != 4 {
-		return fmt.Errorf("log of version %d: %w", version, ErrUnknown)
+		return format{}, fmt.Errorf("log of version %d: %w", version, ErrUnknown)
 	}
 	c.skip(50 + 4) // version of the server, time
 	if size := c.byte(); size != headerSize || len(c.b) < checksumSize+1+typeTableMap {
-		return fmt.Errorf("format: %w", ErrMalformed)
+		return format{}, fmt.Errorf("format: %w", ErrMalformed)
 	}
-	d.tableIDSize = 6
+	f := format{tableIDSize: 6}
 	if c.b[typeTableMap-1] == 6 {
-		d.tableIDSize = 4
+		f.tableIDSize = 4
 	}
 	switch algorithm := c.b[len(c.b)-checksumSize-1]; algorithm {
 	case 0, 255: // 255: who reads does not know them
-		d.checksums = noChecksums
+		f.checksums = noChecksums
 	case 1:
-		d.checksums = crc32Checksums
+		f.checksums = crc32Checksums
 	default:
-		return fmt.Errorf("checksums of kind %d: %w", algorithm, ErrUnknown)
+		return format{}, fmt.Errorf("checksums of kind %d: %w", algorithm, ErrUnknown)
 	}
-	d.tables.forget()
-	return nil
+	return f, nil
 }

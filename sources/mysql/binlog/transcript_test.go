@@ -17,8 +17,6 @@ var kinds = map[binlog.Kind]string{
 // transcript writes events down, a line for each. What is by chance is left out.
 type transcript struct {
 	lines []string
-	// raw writes values as the log has them.
-	raw bool
 }
 
 func (s *transcript) add(e *binlog.Event) error {
@@ -33,7 +31,7 @@ func (s *transcript) add(e *binlog.Event) error {
 	case binlog.GTIDEvent:
 		line += describeGTID(e.GTID)
 	case binlog.QueryEvent, binlog.AnnotateEvent:
-		line += " " + string(e.Query.Text)
+		line += " " + strings.Join(strings.Fields(string(e.Query.Text)), " ")
 	case binlog.XAPrepareEvent:
 		line += fmt.Sprintf(" %s one phase %v", e.XA.ID, e.XA.OnePhase)
 	case binlog.TableMapEvent, binlog.PartialRowsEvent:
@@ -59,13 +57,15 @@ func (s *transcript) add(e *binlog.Event) error {
 
 func describeGTID(g binlog.GTID) string {
 	line := ""
-	for name, is := range map[string]bool{"anonymous": g.Anonymous, "standalone": g.Standalone, "ddl": g.DDL, "prepared": g.PreparedXA, "completed": g.CompletedXA} {
-		if is {
-			line += " " + name
+	for _, flag := range []struct {
+		name string
+		is   bool
+	}{
+		{"anonymous", g.Anonymous}, {"standalone", g.Standalone}, {"ddl", g.DDL}, {"prepared", g.PreparedXA}, {"completed", g.CompletedXA},
+	} {
+		if flag.is {
+			line += " " + flag.name
 		}
-	}
-	if len(strings.Fields(line)) == 2 { // a map has no order
-		line = strings.NewReplacer(" ddl standalone", " standalone ddl").Replace(line)
 	}
 	if g.Tag != "" {
 		line += " tag " + g.Tag

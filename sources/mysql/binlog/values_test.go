@@ -104,7 +104,9 @@ func TestValues(t *testing.T) {
 				s.do(t, "DROP TABLE IF EXISTS ty, own")
 				events := s.fill(t)
 				s.same(t, events)
-				s.save(t, "values-"+strings.NewReplacer("=", "-", "_", "-").Replace(name), events)
+				if !strings.Contains(name, "checksum") && !strings.Contains(name, "MINIMAL") { // like others
+					s.save(t, "values-"+strings.NewReplacer("=", "-", "_", "-").Replace(name), events)
+				}
 			})
 		}
 		if !s.MariaDB {
