@@ -331,7 +331,7 @@ func (s *shop) rows(side int) (items map[int]string, counters map[int]int) {
 	if s.sites[side].isMySQL() {
 		text = "CHAR"
 	}
-	rows, err := db.Query(fmt.Sprintf("SELECT 0, %s, %s FROM %s UNION ALL SELECT 1, %s, CAST(%s AS "+text+") FROM %s",
+	rows, err := db.Query(fmt.Sprintf("SELECT 0, %s, CAST(%s AS "+text+") FROM %s UNION ALL SELECT 1, %s, CAST(%s AS "+text+") FROM %s",
 		d.id, d.val, d.item, d.cid, d.n, d.counter))
 	if err != nil {
 		s.t.Fatal(err)

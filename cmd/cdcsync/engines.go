@@ -21,7 +21,7 @@ func openStore(s *configs.Store) (store, error) {
 	case "postgres":
 		return openPostgres(s)
 	case "mysql", "mariadb":
-		return nil, fmt.Errorf("open store %q: later", s.Name)
+		return openMySQL(s)
 	default:
 		return nil, fmt.Errorf("open store %q: there is no engine %q", s.Name, s.Engine)
 	}
