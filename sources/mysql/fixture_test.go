@@ -70,13 +70,19 @@ func newFixture(t *testing.T, server *servers.Server, schema string) *fixture {
 	if f.store, err = store.Open(f.db.DSN, true); err != nil {
 		t.Fatal(err)
 	}
+	f.begin()
+	return f
+}
+
+// begin sets the link up and reads its log from the beginning.
+func (f *fixture) begin() {
+	f.t.Helper()
 	f.need = store.Need{Link: "l", Tables: f.tables(), Reads: true, Writes: true}
-	if err := f.store.Setup(t.Context(), f.need); err != nil {
-		t.Fatal(err)
+	if err := f.store.Setup(f.t.Context(), f.need); err != nil {
+		f.t.Fatal(err)
 	}
 	f.open()
 	f.start("")
-	return f
 }
 
 // tables returns the tables that can be synchronized and are not called other, by name.
@@ -274,4 +280,19 @@ func (f *fixture) ends() error {
 		f.at = tx.Position
 	}
 	return errNever
+}
+
+// purge removes all files of the log but the one that is written. Whoever still reads an
+// older one keeps it.
+func (f *fixture) purge() {
+	f.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		logs := f.app.Query(f.t, "SHOW BINARY LOGS")
+		if len(logs) == 1 {
+			return
+		}
+		newest, _, _ := strings.Cut(logs[len(logs)-1], "|")
+		f.exec("PURGE BINARY LOGS TO '" + newest + "'")
+	}
+	f.t.Fatal("the server keeps its log")
 }
