@@ -31,14 +31,3 @@ func TestSysbench(t *testing.T) {
 		}
 	})
 }
-
-// TestPGLoader asks what it is.
-func TestPGLoader(t *testing.T) {
-	tool, err := PGLoader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := tool.Command(t.Context(), "--version").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
