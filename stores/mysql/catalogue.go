@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -33,19 +34,18 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 		{"tables", tablesQuery, r.table},
 		{"columns", columnsQuery, r.column},
 		{"indexes", indexesQuery, r.index},
-		{"foreign keys", actionsQuery, r.action},
 		{"foreign keys", referencesQuery, r.reference},
+		{"foreign keys", actionsQuery, r.action},
 		{"triggers", triggersQuery, r.trigger},
-		{"checks", r.checksQuery(), r.check},
 	} {
-		if step.sql == "" {
-			continue
-		}
 		if err := c.Query(ctx, strings.ReplaceAll(step.sql, "DATABASE", Literal(c.database)), step.row); err != nil {
 			return nil, fmt.Errorf("read %s: %w", step.what, err)
 		}
 	}
 	for _, t := range r.tables {
+		if err := r.declared(ctx, t); err != nil {
+			return nil, fmt.Errorf("read declaration of table %s: %w", t.Name, err)
+		}
 		r.finish(t)
 	}
 	return r.tables, nil
@@ -95,17 +95,17 @@ func (r *catalogue) column(v []driver.Value) error {
 		Invisible:     strings.Contains(extra, "INVISIBLE"),
 		Compressed:    strings.Contains(declared, "COMPRESSED*/"),
 	}
-	column.Unsigned = strings.Contains(declared, " unsigned")
 	switch column.Name {
 	case "enum", "set":
-		column.Unsigned = false
-		members, err := members(declared)
-		if err != nil {
+		var err error
+		if column.Members, err = members(declared); err != nil {
 			return fmt.Errorf("column %s of table %s: %w", String(v[1]), t.Name, err)
 		}
-		column.Members = members
+		column.Vague = mayBeLost(column.Charset) && strings.Contains(declared, "?")
 	case "binary", "varbinary":
 		column.Length = number(4)
+	default:
+		column.Unsigned = strings.Contains(declared, " unsigned")
 	}
 	t.Columns = append(t.Columns, column)
 	t.Ordinals = append(t.Ordinals, ordinal)
@@ -143,16 +143,6 @@ func (r *catalogue) index(v []driver.Value) error {
 	return nil
 }
 
-const actionsQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = DATABASE ORDER BY TABLE_NAME, CONSTRAINT_NAME`
-
-func (r *catalogue) action(v []driver.Value) error {
-	if t := r.tables[String(v[0])]; t != nil {
-		t.ForeignKeys = append(t.ForeignKeys, ForeignKey{Name: String(v[1]), OnDelete: String(v[2]), OnUpdate: String(v[3])})
-	}
-	return nil
-}
-
 const referencesQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME
 FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = DATABASE AND REFERENCED_TABLE_NAME IS NOT NULL
 ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION`
@@ -162,17 +152,32 @@ func (r *catalogue) reference(v []driver.Value) error {
 	if t == nil {
 		return nil
 	}
-	for i := range t.ForeignKeys {
-		k := &t.ForeignKeys[i]
-		if k.Name != String(v[1]) {
-			continue
+	if n := len(t.ForeignKeys); n == 0 || t.ForeignKeys[n-1].Name != String(v[1]) {
+		parent := String(v[4])
+		if String(v[3]) != r.database {
+			parent = String(v[3]) + "." + parent
 		}
-		k.Columns, k.ParentColumns = append(k.Columns, String(v[2])), append(k.ParentColumns, String(v[5]))
-		if k.Parent == "" {
-			if k.Parent = String(v[4]); String(v[3]) != r.database {
-				k.Parent = String(v[3]) + "." + k.Parent
-			}
-			t.References = append(t.References, k.Parent)
+		t.ForeignKeys = append(t.ForeignKeys, ForeignKey{Name: String(v[1]), Parent: parent, Database: String(v[3]), OnDelete: restrict, OnUpdate: restrict})
+		if !slices.Contains(t.References, parent) {
+			t.References = append(t.References, parent)
+		}
+	}
+	k := &t.ForeignKeys[len(t.ForeignKeys)-1]
+	k.Columns, k.ParentColumns = append(k.Columns, String(v[2])), append(k.ParentColumns, String(v[5]))
+	return nil
+}
+
+const actionsQuery = `SELECT TABLE_NAME, CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = DATABASE`
+
+func (r *catalogue) action(v []driver.Value) error {
+	t := r.tables[String(v[0])]
+	if t == nil {
+		return nil
+	}
+	for i := range t.ForeignKeys {
+		if k := &t.ForeignKeys[i]; k.Name == String(v[1]) {
+			k.OnDelete, k.OnUpdate = String(v[2]), String(v[3])
 		}
 	}
 	return nil
@@ -184,29 +189,6 @@ WHERE EVENT_OBJECT_SCHEMA = DATABASE ORDER BY EVENT_OBJECT_TABLE, TRIGGER_NAME`
 func (r *catalogue) trigger(v []driver.Value) error {
 	if t := r.tables[String(v[0])]; t != nil {
 		t.Triggers = append(t.Triggers, Trigger{Name: String(v[1]), Timing: String(v[2]), Event: String(v[3])})
-	}
-	return nil
-}
-
-// checksQuery finds what makes a text of MariaDB JSON. MySQL has a type for it.
-func (r *catalogue) checksQuery() string {
-	if !r.MariaDB {
-		return ""
-	}
-	return `SELECT TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
-WHERE CONSTRAINT_SCHEMA = DATABASE AND CHECK_CLAUSE LIKE 'json\_valid(%'`
-}
-
-func (r *catalogue) check(v []driver.Value) error {
-	t := r.tables[String(v[0])]
-	if t == nil {
-		return nil
-	}
-	for i := range t.Columns {
-		if column := &t.Table.Columns[i]; t.Columns[i].IsText() && String(v[1]) == "json_valid("+Quote(column.Name)+")" {
-			t.Columns[i].JSON = true
-			column.Kind = t.Columns[i].Kind()
-		}
 	}
 	return nil
 }

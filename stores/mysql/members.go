@@ -49,3 +49,13 @@ func unescaped(c byte) byte {
 	}
 	return c
 }
+
+// mayBeLost tells whether a character set has characters beyond those of three bytes in UTF-8.
+// The catalogue of a server shows them as question marks.
+func mayBeLost(charset string) bool {
+	switch charset {
+	case "utf8mb4", "utf16", "utf16le", "utf32", "gb18030":
+		return true
+	}
+	return false
+}

@@ -135,17 +135,18 @@ func (s *Store) connect(ctx context.Context, settings []string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{raw: raw, database: s.config.DBName}
+	c := &Conn{raw: raw}
 	set := session
 	if len(settings) > 0 {
 		set += "; SET " + strings.Join(settings, ", ")
 	}
 	err = c.Do(ctx, set)
 	if err == nil {
-		err = c.Query(ctx, "SELECT VERSION(), @@max_allowed_packet", func(v []driver.Value) error {
+		err = c.Query(ctx, "SELECT VERSION(), @@max_allowed_packet, DATABASE()", func(v []driver.Value) error {
 			var err error
 			c.Server, err = ParseServer(String(v[0]))
 			c.PacketMax = int(Number(v[1]))
+			c.database = String(v[2]) // some servers write all names in lower case
 			return err
 		})
 	}

@@ -42,6 +42,9 @@ type Column struct {
 	Default bool
 	// Invisible columns are read and written only by their names.
 	Invisible bool
+	// Vague: some of Members may not be what they are called, because the catalogue has
+	// question marks in the place of characters that it cannot show.
+	Vague bool
 	// Compressed: MariaDB keeps and logs the values compressed.
 	Compressed bool
 }
@@ -60,8 +63,9 @@ type Index struct {
 type ForeignKey struct {
 	Name    string
 	Columns []string
-	// Parent is the table that is referred to, with its database in front if it is another.
+	// Parent is the table that is referred to, with its Database in front if that is another.
 	Parent        string
+	Database      string
 	ParentColumns []string
 	// OnDelete and OnUpdate are what happens to rows of this table: RESTRICT, NO ACTION,
 	// CASCADE, SET NULL, SET DEFAULT.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -194,7 +195,11 @@ func (t *Type) AppendLiteral(b []byte, v change.Value) []byte {
 	case change.Uint64:
 		return strconv.AppendUint(b, v.Uint64(), 10)
 	case change.Float64:
-		return strconv.AppendFloat(b, v.Float64(), 'e', -1, 64)
+		f := v.Float64()
+		if short := float64(float32(f)); t.Name == "float" && !math.IsInf(short, 0) {
+			f = short // the largest is beyond the range of a FLOAT as the shortest text has it
+		}
+		return strconv.AppendFloat(b, f, 'e', -1, 64)
 	case change.Bytes:
 		if v.Str() == "" {
 			return append(b, "_binary''"...)
