@@ -48,10 +48,12 @@ func fits(c *binlog.Column, t *store.Type) bool {
 	default: // texts and blobs of every size
 		types = []byte{binlog.TypeBlob, binlog.TypeBlobCompressed, binlog.TypeTinyBlob, binlog.TypeMediumBlob, binlog.TypeLongBlob}
 	}
-	if !slices.Contains(types, c.Type) || c.SignKnown && c.Unsigned != t.Unsigned {
+	if !slices.Contains(types, c.Type) {
 		return false
 	}
 	switch c.Type {
+	case binlog.TypeTiny, binlog.TypeShort, binlog.TypeInt24, binlog.TypeLong, binlog.TypeLongLong:
+		return !c.SignKnown || c.Unsigned == t.Unsigned
 	case binlog.TypeNewDecimal:
 		return int(c.Meta>>8) == t.Precision && int(c.Meta&0xff) == t.Scale
 	case binlog.TypeBit:

@@ -73,50 +73,53 @@ func TestOtherDatabases(t *testing.T) {
 
 // Positions within a transaction lead to the rest of it.
 func TestPartsRestart(t *testing.T) {
-	on(t, "CREATE TABLE items (id int PRIMARY KEY, v varchar(200)) ENGINE = InnoDB; CREATE TABLE other (id int PRIMARY KEY)", func(f *fixture) {
-		t := f.t
-		const rows = 40_000
-		values := make([]string, rows)
-		for i := range values {
-			values[i] = fmt.Sprintf("(%d, 'v')", i)
+	on(t, items, testPartsRestart)
+}
+
+func testPartsRestart(f *fixture) {
+	t := f.t
+	f.exec("CREATE TABLE other (id int PRIMARY KEY)")
+	const rows = 40_000
+	values := make([]string, rows)
+	for i := range values {
+		values[i] = fmt.Sprintf("(%d, 'v', %d)", i, i)
+	}
+	f.exec("BEGIN; INSERT INTO other VALUES (1); INSERT INTO items VALUES " + strings.Join(values, ",") + "; INSERT INTO other VALUES (2); UPDATE items SET v = 'w' WHERE id < 3; COMMIT")
+	f.exec("INSERT INTO items VALUES (-1, 'behind', -1)")
+	txs, err := f.txs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []*change.Tx
+	for _, tx := range txs {
+		if len(tx.Changes) > 0 {
+			parts = append(parts, tx)
 		}
-		f.exec("BEGIN; INSERT INTO other VALUES (1); INSERT INTO items VALUES " + strings.Join(values, ",") + "; INSERT INTO other VALUES (2); UPDATE items SET v = 'w' WHERE id < 3; COMMIT")
-		f.exec("INSERT INTO items VALUES (-1, 'behind')")
-		txs, err := f.txs()
+	}
+	if len(parts) < 4 || !parts[0].Partial || parts[len(parts)-2].Partial {
+		t.Fatalf("%d parts", len(parts))
+	}
+	for i, part := range parts {
+		f.at = part.Position
+		f.restart()
+		again, err := f.txs()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var parts []*change.Tx
-		for _, tx := range txs {
+		var rest []*change.Tx
+		for _, tx := range again {
 			if len(tx.Changes) > 0 {
-				parts = append(parts, tx)
+				rest = append(rest, tx)
 			}
 		}
-		if len(parts) < 4 || !parts[0].Partial || parts[len(parts)-2].Partial {
-			t.Fatalf("%d parts", len(parts))
+		if len(rest) != len(parts)-i-1 {
+			t.Fatalf("behind part %d: %d transactions, want %d", i, len(rest), len(parts)-i-1)
 		}
-		for i, part := range parts {
-			f.at = part.Position
-			f.restart()
-			again, err := f.txs()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var rest []*change.Tx
-			for _, tx := range again {
-				if len(tx.Changes) > 0 {
-					rest = append(rest, tx)
-				}
-			}
-			if len(rest) != len(parts)-i-1 {
-				t.Fatalf("behind part %d: %d transactions, want %d", i, len(rest), len(parts)-i-1)
-			}
-			for j, tx := range rest {
-				want := parts[i+1+j]
-				if tx.Position != want.Position || len(tx.Changes) != len(want.Changes) || !tx.Changes[0].Key.Equal(want.Changes[0].Key) {
-					t.Errorf("behind part %d: %s with %d changes, want %s with %d", i, tx.Position, len(tx.Changes), want.Position, len(want.Changes))
-				}
+		for j, tx := range rest {
+			want := parts[i+1+j]
+			if tx.Position != want.Position || len(tx.Changes) != len(want.Changes) || !tx.Changes[0].Key.Equal(want.Changes[0].Key) {
+				t.Errorf("behind part %d: %s with %d changes, want %s with %d", i, tx.Position, len(tx.Changes), want.Position, len(want.Changes))
 			}
 		}
-	})
+	}
 }

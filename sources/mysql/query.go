@@ -150,7 +150,7 @@ func appendKey(b []byte, t *store.Type, v change.Value) []byte {
 		return strconv.AppendFloat(b, float64(float32(v.Float64())), 'e', -1, 64)
 	case t.Name == "decimal" && isNumber(v.Str()): // in quotes it would be compared as a double
 		return append(b, v.Str()...)
-	case t.IsText() && t.Name != "enum" && t.Name != "set" && !strings.HasPrefix(t.Charset, "utf8") && !isASCII(v.Str()):
+	case t.IsText() && t.Name != "enum" && t.Name != "set" && !strings.HasPrefix(t.Charset, "utf8") && (!isASCII(v.Str()) || isWide(t.Charset)):
 		// The other way round, the server would convert the column, and not use the index.
 		b = append(b, "CONVERT("...)
 		b = t.AppendLiteral(b, v)
@@ -180,6 +180,12 @@ func appendOrdered(b []byte, t *store.Type, v change.Value) []byte {
 // isNumber tells whether a text is a number as SQL writes it.
 func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "-.0123456789") == ""
+}
+
+// isWide tells whether ASCII is something else in a character set. MariaDB does not convert
+// that in a list of rows.
+func isWide(charset string) bool {
+	return strings.HasPrefix(charset, "utf16") || charset == "utf32" || charset == "ucs2"
 }
 
 func isASCII(text string) bool {

@@ -61,7 +61,7 @@ func onMariaDB(t *testing.T, f func(t *testing.T, s *site)) {
 	}
 }
 
-func newSite(t *testing.T, server *servers.Server, name string) *site {
+func newSite(t testing.TB, server *servers.Server, name string) *site {
 	t.Helper()
 	db := server.Database(t)
 	st, err := store.Open(db.DSN, true)
@@ -73,7 +73,7 @@ func newSite(t *testing.T, server *servers.Server, name string) *site {
 	return s
 }
 
-func (s *site) connect(t *testing.T, settings ...string) *store.Conn {
+func (s *site) connect(t testing.TB, settings ...string) *store.Conn {
 	t.Helper()
 	c, err := s.store.Connect(t.Context(), settings...)
 	if err != nil {
@@ -87,12 +87,12 @@ func (s *site) connect(t *testing.T, settings ...string) *store.Conn {
 	return c
 }
 
-func (s *site) do(t *testing.T, sql string) {
+func (s *site) do(t testing.TB, sql string) {
 	t.Helper()
 	do(t, s.Conn, sql)
 }
 
-func do(t *testing.T, c *store.Conn, sql string) {
+func do(t testing.TB, c *store.Conn, sql string) {
 	t.Helper()
 	if err := c.Do(t.Context(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -118,7 +118,7 @@ func (s *site) global(t *testing.T, name, value string) {
 }
 
 // end returns where the log ends.
-func (s *site) end(t *testing.T) gomysql.Position {
+func (s *site) end(t testing.TB) gomysql.Position {
 	t.Helper()
 	show := "SHOW BINARY LOG STATUS"
 	if s.MariaDB {
@@ -136,7 +136,7 @@ func (s *site) end(t *testing.T) gomysql.Position {
 }
 
 // logged returns the events that f has the server log, from the first that describes the file.
-func (s *site) logged(t *testing.T, f func()) [][]byte {
+func (s *site) logged(t testing.TB, f func()) [][]byte {
 	t.Helper()
 	from := s.end(t)
 	f()
@@ -144,7 +144,7 @@ func (s *site) logged(t *testing.T, f func()) [][]byte {
 }
 
 // read returns the events between two places of the log.
-func (s *site) read(t *testing.T, from, to gomysql.Position) [][]byte {
+func (s *site) read(t testing.TB, from, to gomysql.Position) [][]byte {
 	t.Helper()
 	config := s.store.Config()
 	host, port, err := net.SplitHostPort(config.Addr)
@@ -228,7 +228,7 @@ func decodeAll(t *testing.T, events [][]byte, f func(e *binlog.Event) error) {
 }
 
 // tables returns the tables of the database.
-func (s *site) tables(t *testing.T) map[string]*store.Table {
+func (s *site) tables(t testing.TB) map[string]*store.Table {
 	t.Helper()
 	tables, err := s.Catalogue(t.Context())
 	if err != nil {
@@ -238,7 +238,7 @@ func (s *site) tables(t *testing.T) map[string]*store.Table {
 }
 
 // looked returns the rows of a table in the order of its first column, as looks read them.
-func (s *site) looked(t *testing.T, table *store.Table) []change.Row {
+func (s *site) looked(t testing.TB, table *store.Table) []change.Row {
 	t.Helper()
 	var selected []string
 	for i := range table.Columns {
