@@ -153,13 +153,16 @@ func (d *duo) must(err error) {
 	}
 }
 
-// exec runs a statement on a side.
-func (d *duo) exec(side int, statement string) {
+// exec runs statements on a side, each by itself, in one session.
+func (d *duo) exec(side int, statements ...string) {
 	d.tb.Helper()
 	db, err := d.sites[side].open()
 	d.must(err)
-	_, err = db.Exec(statement)
-	d.must(errors.Join(err, db.Close()))
+	for _, q := range statements {
+		_, err = db.Exec(q)
+		d.must(err)
+	}
+	d.must(db.Close())
 }
 
 // drain is the function of that name, for the duo.

@@ -113,7 +113,7 @@ func BenchmarkMySQLPostgresDrain(b *testing.B) {
 					if from == "mysql" {
 						d.loadMySQL(load.procedure, rows)
 					} else {
-						d.exec(0, "SET synchronous_commit = off; "+strings.ReplaceAll(backlogs[i].sql(1, rows), "now()", "now()::timestamp"))
+						d.exec(0, "SET synchronous_commit = off", strings.ReplaceAll(backlogs[i].sql(1, rows), "now()", "now()::timestamp"))
 					}
 					return d
 				}

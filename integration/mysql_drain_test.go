@@ -135,9 +135,7 @@ func nativeMariaDB(b *testing.B, on [2]*servers.Server, procedure string, rows i
 	defer d.exec(1, "DROP DATABASE "+c.DBName)
 	right.dsn = on[1].DSN(c.DBName)
 	d.sites[1] = right
-	for _, q := range mysqlBenchSchema {
-		d.exec(1, q)
-	}
+	d.exec(1, mysqlBenchSchema...)
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		b.Fatal(err)
