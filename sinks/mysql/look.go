@@ -73,7 +73,9 @@ func (w *writer) looks(rows []int) []*look {
 func (w *writer) needsLook(i int) bool {
 	write, t := &w.batch.Writes[i], w.targets[i]
 	switch {
-	case w.careful, write.Expect.Known, t.inexact:
+	case w.mode == trusting && write.Expect.Known && write.Expect.Row == nil && write.New != nil:
+		return false
+	case w.mode == careful, write.Expect.Known, t.inexact:
 		return true
 	case write.New == nil:
 		return false

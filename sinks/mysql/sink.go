@@ -26,6 +26,7 @@ type Sink struct {
 	catalogue *catalogue // nil: to be read
 	marker    markerWriter
 	pace      pace
+	trust     trust
 	// buffer is what the statements at hand are made in.
 	buffer []byte
 }
@@ -209,11 +210,12 @@ func (s *Sink) renew(outcomes []sinks.Outcome) error {
 }
 
 // write runs the transaction: plainly, with the catalogue read again if the schema seems to
-// have changed, and with care if the store does not take a row.
+// have changed, with new rows looked for if one of them is there, and with care if the store
+// does not take a row.
 func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, error) {
-	careful, renewed := false, false
+	mode, renewed := s.trust.mode(), false
 	for {
-		outcomes, err := s.attempt(ctx, batch, careful)
+		outcomes, err := s.attempt(ctx, batch, mode)
 		if err == nil {
 			return outcomes, nil
 		}
@@ -228,8 +230,11 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, 
 			return nil, err
 		case isStale(err) && !renewed:
 			renewed, s.catalogue = true, nil
-		case store.IsRow(err) && !careful:
-			careful = true
+		case mode == trusting && store.Code(err) == store.DuplicateKey:
+			mode = looking
+			s.trust.lost()
+		case store.IsRow(err) && mode != careful:
+			mode = careful
 			s.catalogue = nil // the row may be right for the table as it now is
 		default:
 			return nil, err
@@ -250,7 +255,7 @@ func isStale(err error) bool {
 var errAgain = errors.New("the batch was committed before")
 
 // attempt runs the transaction once. On an error it may still be open.
-func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, careful bool) ([]sinks.Outcome, error) {
+func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode) ([]sinks.Outcome, error) {
 	if len(batch.Writes) == 0 {
 		return nil, s.markOnly(ctx, batch, nil)
 	}
@@ -261,9 +266,9 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, careful bool) ([
 		}
 		s.catalogue = c
 	}
-	w := newWriter(s, batch, careful)
+	w := newWriter(s, batch, mode)
 	run := w.write
-	if careful {
+	if mode == careful {
 		run = w.writeCarefully
 	}
 	if err := run(ctx); err != nil {
@@ -304,6 +309,9 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 		return s.gone() // cannot be: the row was locked
 	}
 	s.marker.committed()
+	if w.mode == trusting && slices.Contains(w.seen, unseen) {
+		s.trust.kept()
+	}
 	return nil
 }
 

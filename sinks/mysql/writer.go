@@ -24,7 +24,7 @@ type writer struct {
 	// claimedRow: the row of the link was there.
 	claimedRow bool
 
-	careful bool
+	mode mode
 	// progress counts the statements that succeeded in careful mode.
 	progress int
 	aside    []failure
@@ -39,10 +39,10 @@ type failure struct {
 }
 
 // newWriter binds the writes of a batch to tables.
-func newWriter(s *Sink, batch *sinks.Batch, careful bool) *writer {
+func newWriter(s *Sink, batch *sinks.Batch, mode mode) *writer {
 	n := len(batch.Writes)
 	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, n), targets: make([]*target, n), seen: make([]byte, n),
-		limits: limitsOf(s.conn), careful: careful}
+		limits: limitsOf(s.conn), mode: mode}
 	w.packet = packet{conn: s.conn, max: w.limits.packet}
 	var last *target
 	for i := range batch.Writes {
@@ -81,7 +81,7 @@ func (w *writer) plan(i int) verb {
 		return verbNone
 	case there:
 		return verbUpdate
-	case seen == unseen:
+	case seen == unseen && !known:
 		return verbPut
 	default:
 		return verbInsert
