@@ -115,7 +115,7 @@ func (r *catalogue) column(v []driver.Value) error {
 	return nil
 }
 
-const indexesQuery = `SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART IS NOT NULL, NULLABLE
+const indexesQuery = `SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART IS NOT NULL, NULLABLE, INDEX_TYPE
 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX`
 
 func (r *catalogue) index(v []driver.Value) error {
@@ -133,6 +133,9 @@ func (r *catalogue) index(v []driver.Value) error {
 		index = r.primary[t.Name]
 	case len(t.Unique) == 0 || t.Unique[len(t.Unique)-1].Name != name:
 		t.Unique = append(t.Unique, Index{Name: name})
+		if r.MariaDB && String(v[5]) == "HASH" {
+			t.Width++ // what is indexed is a column that only the log shows, behind the others
+		}
 		fallthrough
 	default:
 		index = &t.Unique[len(t.Unique)-1]

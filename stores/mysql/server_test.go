@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -119,4 +120,14 @@ func catalogueOf(t *testing.T, s *Store) map[string]*Table {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// patience is how long something is waited for that comes.
+const patience = 30 * time.Second
+
+func setup(t *testing.T, s *Store, n Need) {
+	t.Helper()
+	if err := s.Setup(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
 }
