@@ -8,6 +8,9 @@ import (
 // decode makes the event of a body without a checksum.
 func (d *Decoder) decode(e *Event, body []byte) error {
 	c := cursor{b: body}
+	if e.Type == typeGTID || e.Type == typeAnonymousGTID || e.Type == typeGTIDTagged || e.Type == typeMariaGTID {
+		d.tables.begin()
+	}
 	switch e.Type {
 	case typeFormat:
 		e.Kind = FormatEvent
@@ -95,14 +98,11 @@ func (d *Decoder) decodeOther(e *Event, body []byte) error {
 
 func (d *Decoder) rows(e *Event, body []byte, t rowsType) error {
 	e.Kind = RowsEvent
-	c, err := d.parseRows(e, body, t.action, t.version)
-	if err != nil || c == nil {
-		return err
+	rows, err := d.parseRows(e, body, t.action, t.version)
+	if err == nil && t.compressed && len(rows) > 0 {
+		rows, err = d.inflater.event(rows)
 	}
-	e.Rows.data = c.b
-	if t.compressed && len(c.b) > 0 {
-		e.Rows.data, err = d.inflater.event(c.b)
-	}
+	e.Rows.data = rows
 	return err
 }
 

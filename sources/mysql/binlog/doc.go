@@ -1,4 +1,4 @@
 // Package binlog decodes the binary log of MySQL and MariaDB: bytes of events in, events and
-// values out. It knows no connection. Whatever a server may send, it returns an error rather
-// than fail, or take more memory than a few times of what it was given.
+// values out. It knows no connection. Whatever bytes it is given, it returns an error rather
+// than panic, and makes no room for more than what has come.
 package binlog

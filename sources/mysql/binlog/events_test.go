@@ -35,12 +35,14 @@ var history = []string{
 	"TRUNCATE t2; REPLACE INTO t2 VALUES (1); BEGIN; SAVEPOINT a; DELETE FROM t2; ROLLBACK TO a; INSERT INTO t2 VALUES (9); COMMIT",
 	"CREATE TABLE u (id int PRIMARY KEY, v int UNIQUE); INSERT INTO u VALUES (1, 1), (2, 2); REPLACE INTO u VALUES (1, 2)",
 	"CREATE TABLE my (id int) ENGINE=MyISAM; INSERT INTO my VALUES (1); FLUSH LOGS; INSERT INTO t2 VALUES (10)",
+	"CREATE TABLE part (id int PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3; INSERT INTO part VALUES (1), (2); UPDATE part SET id = id + 5",
 	"UPDATE t2, u SET t2.id = 90, u.v = 90 WHERE t2.id = 9 AND u.id = 1",
 	"CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p(id) ON DELETE CASCADE)",
 	"INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1), (2, 1); DELETE FROM p",
 }
 
 var mysqlHistory = []string{
+	"CREATE TABLE own_key (a int); INSERT INTO own_key VALUES (1)",
 	"CREATE TABLE j (id int PRIMARY KEY, j json); INSERT INTO j VALUES (1, '{}')",
 	"SET binlog_row_value_options = PARTIAL_JSON; UPDATE j SET j = json_set(j, '$.a', 1) WHERE id = 1; SET binlog_row_value_options = ''",
 	"SET gtid_next = 'AUTOMATIC:tag_a'; INSERT INTO t2 VALUES (11); SET gtid_next = 'AUTOMATIC'",
@@ -50,6 +52,7 @@ var mysqlHistory = []string{
 }
 
 var mariaHistory = []string{
+	"CREATE SEQUENCE seq; SELECT NEXT VALUE FOR seq",
 	"SET skip_replication = 1; INSERT INTO t2 VALUES (11); SET skip_replication = 0",
 	"SET gtid_domain_id = 5; INSERT INTO t2 VALUES (12); SET gtid_domain_id = 0",
 }

@@ -167,3 +167,73 @@ func tableMap(id byte, meta []byte, field byte, content []byte) []byte {
 	body = append(append(body, meta...), 0)
 	return event(19, append(append(body, field, byte(len(content))), content...))
 }
+
+// TestHeartbeat reads both forms of a heartbeat, of which the second has places in large files.
+func TestHeartbeat(t *testing.T) {
+	second := append([]byte{1, 6}, "log.01"...)
+	second = append(second, 2, 9, 0xfe, 0, 0, 0, 0, 1, 0, 0, 0, 0)
+	for kind, body := range map[byte][]byte{27: []byte("log.01"), 41: second} {
+		err := binlog.NewDecoder().Each(event(kind, body), func(e *binlog.Event) error {
+			want := binlog.Rotate{File: "log.01"}
+			if kind == 41 {
+				want.Offset = 1 << 32
+			}
+			if e.Kind != binlog.HeartbeatEvent || e.Rotate != want {
+				t.Errorf("type %d: got %v %+v", kind, e.Kind, e.Rotate)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestUnknown passes over what may be passed over, and nothing else.
+func TestUnknown(t *testing.T) {
+	raw := event(200, nil)
+	err := binlog.NewDecoder().Each(raw, func(*binlog.Event) error { return nil })
+	if !errors.Is(err, binlog.ErrUnknown) {
+		t.Errorf("got %v", err)
+	}
+	raw[17] = byte(binlog.Ignorable)
+	kinds := []binlog.Kind{}
+	err = binlog.NewDecoder().Each(raw, func(e *binlog.Event) error {
+		kinds = append(kinds, e.Kind)
+		return nil
+	})
+	if err != nil || !slices.Equal(kinds, []binlog.Kind{binlog.IgnoredEvent}) {
+		t.Errorf("got %v, %v", kinds, err)
+	}
+}
+
+// TestManyTables describes more tables than are kept. Those of the transaction are.
+func TestManyTables(t *testing.T) {
+	const tables = 10000
+	d := binlog.NewDecoder()
+	nothing := func(*binlog.Event) error { return nil }
+	numbered := func(raw []byte, n int) []byte {
+		binary.LittleEndian.PutUint32(raw[19:], uint32(n))
+		return raw
+	}
+	rows := func(n int) []byte {
+		return numbered(event(23, []byte{0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 2}), n)
+	}
+	gtid := event(162, make([]byte, 19))
+	for n := range tables {
+		if n%100 == 0 {
+			if err := d.Each(gtid, nothing); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.Each(numbered(tableMap(0, []byte{0xf7, 1}, 99, nil), n), nothing); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Each(rows(n-n%100), nothing); err != nil { // the first of the transaction
+			t.Fatal(err)
+		}
+	}
+	if err := d.Each(rows(0), nothing); !errors.Is(err, binlog.ErrMalformed) {
+		t.Errorf("a table of long ago: %v", err)
+	}
+}

@@ -140,9 +140,10 @@ func image(columns []Column, cells []Cell, set columnSet, data []byte) ([]byte, 
 	return data, true
 }
 
-// parseRows reads what comes before the rows. version is that of the event: 2 has more data.
-func (d *Decoder) parseRows(e *Event, body []byte, action Action, version int) (*cursor, error) {
-	c := &cursor{b: body}
+// parseRows reads what comes before the rows, and returns these. Version is that of the event:
+// 2 has more data.
+func (d *Decoder) parseRows(e *Event, body []byte, action Action, version int) (rows []byte, err error) {
+	c := cursor{b: body}
 	id := c.uint(d.tableIDSize)
 	r := &e.Rows
 	*r = Rows{Action: action, Flags: uint16(c.uint(2))}
@@ -179,7 +180,7 @@ func (d *Decoder) parseRows(e *Event, body []byte, action Action, version int) (
 		return nil, fmt.Errorf("rows of %s.%s: %w", r.Table.Schema, r.Table.Name, ErrMalformed)
 	}
 	r.before, r.after = newColumnSet(before, int(width)), newColumnSet(after, int(width))
-	return c, nil
+	return c.b, nil
 }
 
 // isDummy tells whether a number of a table means none.

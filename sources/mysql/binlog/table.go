@@ -54,9 +54,12 @@ type tables struct {
 	byID map[uint64]*Table
 }
 
-// maxTables bounds the tables that are kept. A statement that uses more does not exist: a join
-// takes 61, and what triggers and cascades add stays far below.
-const maxTables = 4096
+// Tables are kept between transactions as long as there are not more than keptTables.
+// mostTables is how many one transaction may have.
+const (
+	keptTables = 4096
+	mostTables = 16 * keptTables
+)
 
 // add decodes the description of a table, or finds it if it is that of before.
 func (t *tables) add(body []byte, idSize int) (*Table, error) {
@@ -70,11 +73,21 @@ func (t *tables) add(body []byte, idSize int) (*Table, error) {
 		return nil, err
 	}
 	table.body = bytes.Clone(body)
-	if len(t.byID) >= maxTables || t.byID == nil {
+	if len(t.byID) >= mostTables {
+		return nil, fmt.Errorf("table map: more than %d tables in one transaction: %w", mostTables, ErrMalformed)
+	}
+	if t.byID == nil {
 		t.byID = map[uint64]*Table{}
 	}
 	t.byID[id] = table
 	return table, nil
+}
+
+// begin begins a transaction, which describes its tables itself.
+func (t *tables) begin() {
+	if len(t.byID) >= keptTables {
+		t.forget()
+	}
 }
 
 func (t *tables) forget() { t.byID = nil }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/cdcsync/cdcsync/sources/mysql/binlog"
 )
 
 // torture returns SQL with the lists that are too long to write.
@@ -104,6 +106,7 @@ func TestValues(t *testing.T) {
 				s.do(t, "DROP TABLE IF EXISTS ty, own")
 				events := s.fill(t)
 				s.same(t, events)
+				checkVariant(t, name, events)
 				if !strings.Contains(name, "checksum") && !strings.Contains(name, "MINIMAL") { // like others
 					s.save(t, "values-"+strings.NewReplacer("=", "-", "_", "-").Replace(name), events)
 				}
@@ -114,8 +117,94 @@ func TestValues(t *testing.T) {
 				s.do(t, "DROP TABLE IF EXISTS ty, own")
 				events := s.fill(t, "binlog_transaction_compression = 1")
 				s.same(t, events)
+				checkVariant(t, "compressed", events)
 				s.save(t, "values-compressed", events)
 			})
+		}
+	})
+}
+
+// checkVariant checks that a variant of the log is one: that it has what others do not.
+func checkVariant(t *testing.T, name string, events [][]byte) {
+	t.Helper()
+	raw, types, created := map[byte]int{}, map[byte]int{}, false
+	for _, e := range events {
+		raw[e[4]]++
+	}
+	named, signed, inner := false, false, false
+	decodeAll(t, events, func(e *binlog.Event) error {
+		if e.Kind == binlog.QueryEvent {
+			created = created || strings.HasPrefix(string(e.Query.Text), "CREATE TABLE ty(")
+		}
+		inner = inner || e.Inner
+		if e.Kind == binlog.TableMapEvent {
+			for _, c := range e.Table.Columns {
+				types[c.Type]++
+				named, signed = named || c.Name != "", signed || c.SignKnown
+			}
+		}
+		return nil
+	})
+	const queryCompressed, writeRowsCompressed = 165, 166
+	old := types[binlog.TypeTime] > 0 && types[binlog.TypeDatetime] > 0 && types[binlog.TypeTimestamp] > 0
+	compressed := raw[queryCompressed] > 0 && raw[writeRowsCompressed] > 0
+	for _, check := range []struct {
+		what      string
+		is, wants bool
+	}{
+		{"the statement that made the table", created, true},
+		{"names", named, !strings.HasPrefix(name, "binlog_row_metadata")},
+		{"signs", signed, !strings.HasSuffix(name, "NO_LOG")},
+		{"compressed transactions", inner, name == "compressed"},
+		{"compressed events", compressed, strings.HasPrefix(name, "log_bin_compress")},
+		{"old types of time", old, strings.HasPrefix(name, "mysql56")},
+	} {
+		if check.is != check.wants {
+			t.Errorf("the log has %s: %v", check.what, check.is)
+		}
+	}
+}
+
+// TestNewTypes compares what newer releases of MariaDB have: vectors, and instants up to 2106.
+func TestNewTypes(t *testing.T) {
+	onMariaDB(t, func(t *testing.T, s *site) {
+		if s.Version < 110700 {
+			return
+		}
+		for _, format := range []string{"1", "0"} {
+			s.global(t, "mysql56_temporal_format", format)
+			s.do(t, "DROP TABLE IF EXISTS n")
+			s.same(t, s.logged(t, func() {
+				s.do(t, "CREATE TABLE n (id int PRIMARY KEY, v vector(3) NOT NULL, ts timestamp NULL, ts3 timestamp(3) NULL)")
+				s.do(t, "INSERT INTO n VALUES (1, vec_fromtext('[1,2.5,-3]'), '2106-02-07 06:28:15', '2106-02-07 06:28:15.999'), (2, vec_fromtext('[0,0,0]'), '2038-01-19 03:14:08', NULL)")
+			}))
+		}
+	})
+}
+
+// TestImpliedJSON reads documents that nobody wrote: those of a column that was added to rows.
+func TestImpliedJSON(t *testing.T) {
+	onMySQL(t, func(t *testing.T, s *site) {
+		s.do(t, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); SET sql_mode = ''; ALTER TABLE t ADD j json NOT NULL")
+		before := s.looked(t, s.tables(t)["t"])
+		events := s.logged(t, func() { s.do(t, "DELETE FROM t") })
+		table := s.tables(t)["t"]
+		seen := false
+		decodeAll(t, events, func(e *binlog.Event) error {
+			if e.Kind != binlog.RowsEvent {
+				return nil
+			}
+			if _, err := e.Rows.Next(); err != nil {
+				return err
+			}
+			row, err := streamed(e.Table, table, e.Rows.Before, asIs)
+			if seen = true; !row.Equal(before[0]) {
+				t.Errorf("the log has %v, the table had %v", row, before[0])
+			}
+			return err
+		})
+		if !seen {
+			t.Error("the log has no row")
 		}
 	})
 }
