@@ -11,8 +11,9 @@ import (
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
-// benchmarkLog returns the log of many rows of a table as shops have them, and the table.
-func benchmarkLog(b *testing.B) (events [][]byte, table *store.Table, rows, size int) {
+// benchmarkLog returns the log of many rows of a table as shops have them, written by a session
+// with some settings, and the table.
+func benchmarkLog(b *testing.B, settings ...string) (events [][]byte, table *store.Table, rows, size int) {
 	b.Helper()
 	version := servers.MySQLVersions()[0]
 	s := newSite(b, pool.MySQL(b, version), "mysql-"+version)
@@ -24,9 +25,10 @@ func benchmarkLog(b *testing.B) (events [][]byte, table *store.Table, rows, size
 			i, i*7, i%100, i, i, i, i, i))
 	}
 	rows = 100000
+	c := s.connect(b, settings...)
 	events = s.logged(b, func() {
 		for range rows / len(values) {
-			s.do(b, "INSERT INTO orders(customer,amount,note,email,state,made,changed,weight,flags) VALUES "+strings.Join(values, ","))
+			do(b, c, "INSERT INTO orders(customer,amount,note,email,state,made,changed,weight,flags) VALUES "+strings.Join(values, ","))
 		}
 	})
 	for _, raw := range events {
@@ -35,8 +37,8 @@ func benchmarkLog(b *testing.B) (events [][]byte, table *store.Table, rows, size
 	return events, s.tables(b)["orders"], rows, size
 }
 
-func benchmark(b *testing.B, row func(e *binlog.Event) error) {
-	events, _, rows, size := benchmarkLog(b)
+func benchmark(b *testing.B, row func(e *binlog.Event) error, settings ...string) {
+	events, _, rows, size := benchmarkLog(b, settings...)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -72,6 +74,11 @@ func benchmark(b *testing.B, row func(e *binlog.Event) error) {
 // BenchmarkRows finds the values of rows.
 func BenchmarkRows(b *testing.B) {
 	benchmark(b, func(*binlog.Event) error { return nil })
+}
+
+// BenchmarkCompressed finds the values of rows in compressed transactions.
+func BenchmarkCompressed(b *testing.B) {
+	benchmark(b, func(*binlog.Event) error { return nil }, "binlog_transaction_compression = 1")
 }
 
 // BenchmarkValues decodes them.
