@@ -61,13 +61,16 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 		return nil, err
 	}
 	b.pairs, b.diags = configs.Bind(link, b.catalogues[0].tables, b.catalogues[1].tables)
-	b.pairs = parentsFirst(b.pairs, [2]map[string][]string{b.catalogues[0].parents, b.catalogues[1].parents})
+	b.pairs = parentsFirst(b.pairs, [2]map[string][]foreignKey{b.catalogues[0].keys, b.catalogues[1].keys})
 	for s, c := range b.catalogues {
 		for _, p := range b.pairs {
 			if refused, ok := c.refused[p.Pair.Tables[s].Name]; ok {
 				b.problems[s] = append(b.problems[s], refused)
 			}
 		}
+	}
+	for s := range b.catalogues {
+		b.refuseSilent(change.Side(s))
 	}
 	return b, nil
 }
@@ -189,7 +192,7 @@ func (e *bindError) Error() string {
 
 // parentsFirst sorts pairs so that a table comes after those that it refers to on either
 // side. Otherwise, and in a circle, the order stays.
-func parentsFirst(pairs []*configs.BoundPair, parents [2]map[string][]string) []*configs.BoundPair {
+func parentsFirst(pairs []*configs.BoundPair, keys [2]map[string][]foreignKey) []*configs.BoundPair {
 	var sorted []*configs.BoundPair
 	met := map[*configs.BoundPair]bool{}
 	var visit func(*configs.BoundPair)
@@ -198,10 +201,10 @@ func parentsFirst(pairs []*configs.BoundPair, parents [2]map[string][]string) []
 			return
 		}
 		met[p] = true
-		for s := range parents {
-			refers := parents[s][p.Pair.Tables[s].Name]
+		for s := range keys {
+			refers := keys[s][p.Pair.Tables[s].Name]
 			for _, q := range pairs {
-				if slices.Contains(refers, q.Pair.Tables[s].Name) {
+				if slices.ContainsFunc(refers, func(k foreignKey) bool { return k.parent == q.Pair.Tables[s].Name }) {
 					visit(q)
 				}
 			}

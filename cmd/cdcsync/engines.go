@@ -70,10 +70,19 @@ type needs struct {
 type catalogue struct {
 	// tables are all of them, also those that cannot be synchronized.
 	tables []*change.Table
-	// parents are the tables that a table refers to by foreign keys.
-	parents map[string][]string
+	// keys are the foreign keys of a table.
+	keys map[string][]foreignKey
+	// silent: the log does not tell of the rows that foreign keys change by themselves.
+	silent bool
 	// refused says why a table cannot be synchronized.
 	refused map[string]problem
+}
+
+// foreignKey is one of a table that refers to another, or to itself.
+type foreignKey struct {
+	parent string
+	// onDelete and onUpdate are what happens to rows of the table, in SQL's words.
+	onDelete, onUpdate string
 }
 
 // footprint is what a link has in a store, what setup would add, and what is in the way.

@@ -42,11 +42,14 @@ func (s *mysqlStore) tables(ctx context.Context, f func(*mysql.Conn, map[string]
 
 // Catalogue implements store.
 func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{parents: map[string][]string{}, refused: map[string]problem{}}
+	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
 	err := s.tables(ctx, func(_ *mysql.Conn, tables map[string]*mysql.Table) error {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
-			c.parents[name] = t.References
+			for i := range t.ForeignKeys {
+				k := &t.ForeignKeys[i]
+				c.keys[name] = append(c.keys[name], foreignKey{k.Parent, k.OnDelete, k.OnUpdate})
+			}
 			if t.Refused != nil {
 				c.refused[name] = mysqlProblem(t.Refused)
 			}

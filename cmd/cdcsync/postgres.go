@@ -28,7 +28,7 @@ func openPostgres(s *configs.Store) (store, error) {
 
 // Catalogue implements store.
 func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{parents: map[string][]string{}, refused: map[string]problem{}}
+	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
 	err := s.snapshot(ctx, func(conn *postgres.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -36,7 +36,9 @@ func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
-			c.parents[name] = t.References
+			for _, k := range t.References {
+				c.keys[name] = append(c.keys[name], foreignKey{k.Table, k.OnDelete, k.OnUpdate})
+			}
 			if t.Refused != nil {
 				c.refused[name] = postgresProblem(t.Refused)
 			}

@@ -150,7 +150,16 @@ func TestParentsFirst(t *testing.T) {
 		"alien": {[2]map[string][]string{{"line": {"elsewhere"}}, {}}, []string{"line", "order", "customer", "free"}},
 	} {
 		var got []string
-		for _, p := range parentsFirst(pairs(), c.parents) {
+		var keys [2]map[string][]foreignKey
+		for s, tables := range c.parents {
+			keys[s] = map[string][]foreignKey{}
+			for table, parents := range tables {
+				for _, parent := range parents {
+					keys[s][table] = append(keys[s][table], foreignKey{parent: parent})
+				}
+			}
+		}
+		for _, p := range parentsFirst(pairs(), keys) {
 			got = append(got, p.Pair.Name)
 		}
 		if !slices.Equal(got, c.want) {

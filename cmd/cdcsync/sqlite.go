@@ -35,7 +35,7 @@ var sqliteCaptures = map[configs.Capture]sqlite.Capture{
 
 // Catalogue implements store.
 func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{parents: map[string][]string{}, refused: map[string]problem{}}
+	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
 	err := s.snapshot(ctx, func(conn *sqlite.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -44,7 +44,7 @@ func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			for _, key := range t.References {
-				c.parents[name] = append(c.parents[name], key.Table)
+				c.keys[name] = append(c.keys[name], foreignKey{key.Table, key.OnDelete, key.OnUpdate})
 			}
 			if t.Refused != nil {
 				c.refused[name] = sqliteProblem(t.Refused)

@@ -84,7 +84,8 @@ func ranks(have map[string]*store.Table) map[string]int {
 			return r
 		}
 		r := 0
-		for _, parent := range have[name].References {
+		for _, key := range have[name].References {
+			parent := key.Table
 			if have[parent] != nil && !slices.Contains(open, parent) {
 				r = max(r, visit(parent, append(open, parent))+1)
 			}

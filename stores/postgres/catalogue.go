@@ -25,8 +25,8 @@ type Table struct {
 	// IdentityKey says that the columns of the identity are the key of Table.
 	IdentityKey bool
 	Partitioned bool
-	// References are the tables that foreign keys refer to.
-	References []string
+	// References are the foreign keys of this table.
+	References []ForeignKey
 	// Refused is why the table cannot be synchronized; nil if it can.
 	Refused *Problem
 	// Unlogged and Deferrable (the key's constraint) stand in the way of reading and of
@@ -37,6 +37,18 @@ type Table struct {
 	// Owned: the role owns the table, or is a member of its owner.
 	Owned bool
 }
+
+// ForeignKey is one of a table that refers to another, or to itself.
+type ForeignKey struct {
+	// Table is the table that is referred to.
+	Table string
+	// OnDelete and OnUpdate are what happens to rows of this table, as SQL names it: NO ACTION,
+	// RESTRICT, CASCADE, SET NULL, SET DEFAULT.
+	OnDelete, OnUpdate string
+}
+
+// actions are the words for what pg_constraint has as a letter.
+var actions = map[string]string{"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 // Column is what the catalogue knows of a column beyond [change.Column].
 type Column struct {
@@ -130,7 +142,7 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	}
 	err = c.Query(ctx, referencesQuery, func(v [][]byte) error {
 		if t, parent := byOID[string(v[0])], byOID[string(v[1])]; t != nil && parent != nil {
-			t.References = append(t.References, parent.Name)
+			t.References = append(t.References, ForeignKey{Table: parent.Name, OnDelete: actions[string(v[2])], OnUpdate: actions[string(v[3])]})
 		}
 		return nil
 	})
@@ -286,4 +298,4 @@ WHERE i.indisvalid AND c.relkind IN ('r', 'p') AND (i.indisprimary OR i.indisrep
 ORDER BY i.indrelid, i.indexrelid`
 
 const referencesQuery = `
-SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`
+SELECT conrelid, confrelid, confdeltype, confupdtype FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`
