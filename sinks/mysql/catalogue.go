@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
 	store "github.com/cdcsync/cdcsync/stores/mysql"
@@ -113,6 +114,9 @@ type target struct {
 	types []*store.Type
 	names []string
 	isKey []bool
+	// beside is an expression of a column that is not one of the key, a number from 0 on;
+	// "": there is no such column.
+	beside string
 	// inexact: the database takes different keys for equal.
 	inexact bool
 	// required and renewed are columns of table. missing: there are required ones that the
@@ -184,6 +188,7 @@ func (t *target) bindColumns() error {
 	if !same {
 		return errOtherKeys
 	}
+	t.beside = t.findBeside()
 	t.inserting = slices.ContainsFunc(t.have.Triggers, func(trigger store.Trigger) bool { return trigger.Event == "INSERT" })
 	for _, name := range t.have.Required() {
 		if i := t.table.Column(name); i < 0 {
@@ -198,4 +203,24 @@ func (t *target) bindColumns() error {
 		}
 	}
 	return nil
+}
+
+// findBeside makes an expression of a column beside the key, if there is one of a short one.
+func (t *target) findBeside() (expression string) {
+	for at := range t.have.Columns {
+		long := isLong(&t.have.Columns[at].Type)
+		if slices.Contains(t.have.Key, at) || long && expression != "" {
+			continue
+		}
+		expression = "COALESCE(LENGTH(" + store.Quote(t.have.Table.Columns[at].Name) + "), 0)"
+		if !long {
+			break
+		}
+	}
+	return expression
+}
+
+// isLong tells whether values of a type may be long, and then are not kept with their row.
+func isLong(t *store.Type) bool {
+	return t.Name == "json" || t.IsGeometry() || strings.HasSuffix(t.Name, "text") || strings.HasSuffix(t.Name, "blob")
 }

@@ -118,7 +118,10 @@ func (f *form) compile() {
 		columns = append(columns, f.names[k])
 	}
 	if f.verb == verbDelete {
-		f.head, f.tail = "DELETE FROM "+f.target.name+" WHERE "+f.keys()+" IN (", ")"
+		f.head, f.tail = "DELETE FROM t USING "+f.target.name+" AS t"+usingKey+"WHERE "+f.keys()+" IN (", ")"
+		if f.beside != "" {
+			f.tail += " AND " + f.beside + " >= 0"
+		}
 		return
 	}
 	for _, i := range f.sets {
@@ -152,6 +155,11 @@ func (f *form) kept() []string {
 	}
 	return set
 }
+
+// usingKey has rows looked up one by one. Without it, a table of which many rows are asked for
+// is read from one end to the other, and waits for every row that an application has locked.
+// The index would still be read so if nothing but the key were asked for: see target.beside.
+const usingKey = " FORCE INDEX (PRIMARY) "
 
 // keys is the columns of the key as SQL.
 func (t *target) keys() string {

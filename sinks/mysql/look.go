@@ -107,7 +107,10 @@ func (l *look) appendSQL(b []byte, number int, batch *sinks.Batch) []byte {
 		columns = append(columns, l.types[c].Selected(l.names[c]))
 	}
 	b = strconv.AppendInt(append(b, "SELECT "...), int64(number), 10)
-	b = append(b, ", "+strings.Join(columns, ", ")+" FROM "+l.name+" FORCE INDEX (PRIMARY) WHERE "+l.keys()+" IN ("...)
+	if len(l.columns) == 0 && l.beside != "" {
+		columns = append(columns, l.beside)
+	}
+	b = append(b, ", "+strings.Join(columns, ", ")+" FROM "+l.name+usingKey+"WHERE "+l.keys()+" IN ("...)
 	for n, i := range l.rows {
 		if n > 0 {
 			b = append(b, ", "...)
@@ -130,7 +133,7 @@ type reader struct {
 // that only is the same to the server.
 func (r *reader) read(values []driver.Value, seen []byte) error {
 	n := len(r.table.Key)
-	if len(values) != n+len(r.columns) {
+	if len(values) < n+len(r.columns) {
 		return errors.New("the answer has other columns")
 	}
 	r.key = r.key[:0]

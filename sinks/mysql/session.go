@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cdcsync/cdcsync/change"
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
@@ -47,7 +48,17 @@ func rollback(conn *store.Conn) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
 	if err := conn.Do(ctx, "ROLLBACK"); err != nil {
-		return errors.Join(fmt.Errorf("roll back: %w", err), closed(conn))
+		lost := &change.Error{Op: "roll back", Class: change.Transient, Err: err} // the server does it by itself
+		return errors.Join(lost, closed(conn))
 	}
 	return nil
+}
+
+// overdue gives the class to an error of what ctx does not end, if no answer came in time: it
+// is not the caller's time that is over, and the next session finds out what came of it.
+func overdue(err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &change.Error{Op: "commit", Class: change.Transient, Err: fmt.Errorf("the server did not answer within %v", endWithin)}
 }

@@ -253,3 +253,31 @@ func TestTagFirst(t *testing.T) {
 		})
 	}
 }
+
+// TestLocksNoOthers writes most rows of a small table while an application has locked another
+// one of them.
+func TestLocksNoOthers(t *testing.T) {
+	each(t, "CREATE TABLE t (id bigint PRIMARY KEY, u bigint UNIQUE, v varchar(20)); CREATE TABLE p (a bigint, b varchar(9) COLLATE utf8mb4_bin, v varchar(20), PRIMARY KEY (b, a))", func(t *testing.T, f *fixture) {
+		const rows = 60
+		pair := func(i int64, v string) change.Row { return change.Row{num(i), text("b"), text(v)} }
+		var inserts, updates, puts, deletes []sinks.Write
+		for i := range int64(rows) {
+			inserts = append(inserts, f.write("t", absent, uniqueRow(i, i, "a")), f.write("p", absent, pair(i, "a")))
+			if i == 30 {
+				continue
+			}
+			updates = append(updates, f.write("t", change.Is(uniqueRow(i, i, "a")), uniqueRow(i, i, "b")), f.write("p", anything, pair(i, "b")))
+			puts = append(puts, f.write("t", anything, uniqueRow(i, i, "c")), f.write("p", change.Is(pair(i, "b")), pair(i, "b")))
+			deletes = append(deletes, f.write("t", change.Is(uniqueRow(i, i, "c")), nil), sinks.Write{Table: f.have["p"], Key: change.Row{text("b"), num(i)}})
+		}
+		f.apply(t, nil, inserts...)
+		app := newApplication(t, f.dsn)
+		app.do(t, "START TRANSACTION; UPDATE t SET v = 'app' WHERE id = 30; UPDATE p SET v = 'app' WHERE a = 30 AND b = 'b'")
+		f.apply(t, nil, updates...)
+		f.apply(t, nil, puts...)
+		f.apply(t, nil, deletes...)
+		app.do(t, "COMMIT")
+		f.holds(t, "SELECT id, v FROM t", "30|app")
+		f.holds(t, "SELECT a, v FROM p", "30|app")
+	})
+}

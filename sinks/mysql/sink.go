@@ -303,7 +303,7 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	w.packet.b = append(w.packet.b, ";\nCOMMIT"...)
 	counts, err := w.packet.send(ctx)
 	if err != nil {
-		return fmt.Errorf("write rows and marker, and commit: %w", err)
+		return fmt.Errorf("write rows and marker, and commit: %w", overdue(err))
 	}
 	if n := len(counts); n < 2 || counts[n-2] != 1 {
 		return s.gone() // cannot be: the row was locked
@@ -329,7 +329,7 @@ func (s *Sink) markOnly(ctx context.Context, batch *sinks.Batch, outcomes []sink
 		return s.gone()
 	}
 	if err != nil {
-		return fmt.Errorf("write marker: %w", err)
+		return fmt.Errorf("write marker: %w", overdue(err))
 	}
 	if n == 0 { // it is there already, or another instance has come, or it is gone
 		if err := s.checkEpoch(ctx, s.conn); err != nil {

@@ -125,7 +125,7 @@ func hint(err error) string {
 		return "plan lists the privileges that the user needs, with the statements that grant them"
 	case code == 1290, code == 1836:
 		return "the server is read-only: write to the primary"
-	case code == PacketTooLarge:
+	case code == PacketTooLarge, errors.Is(err, mysql.ErrPktTooLarge):
 		return "raise max_allowed_packet of the server"
 	}
 	return ""
