@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,9 +30,10 @@ const tableChanged = 1412
 // exactly runs read, which reads rows, with what it has to add to its statements, so that the
 // rows are true at one place in the log, and sets at to it. What was given out before it shows.
 //
-// A server sends a commit to whoever reads its log before it makes it visible, and has no
+// A server sends a commit to whoever reads its log before it makes it visible, and MySQL has no
 // statement that takes a snapshot of rows and the place in the log that belongs to it. MariaDB
-// has: it tells the place of a consistent snapshot. On MySQL there are two ways. If everything
+// has: it tells the place of a consistent snapshot, though not by its GTIDs. On MySQL, and there
+// if these are not known at once, there are two ways. If everything
 // that is in the log after the rows were read was committed before the snapshot was made, the
 // snapshot is at the end of the log. Where others write all the time that is rarely so, and the
 // rows are locked for a moment instead, the gaps between them as well: whoever wrote them has
@@ -76,10 +78,10 @@ func (l *Looker) attempt(ctx context.Context, n int, where *place, read func(loc
 	switch {
 	case l.generation == "":
 		return l.within(ctx, snapshot, func() error { return read("") })
-	case l.conn.MariaDB:
+	case l.conn.MariaDB && n != 1:
 		mark := l.window.mark()
 		return l.within(ctx, snapshot, func() error {
-			if err := l.snapshotPlace(ctx, where); err != nil {
+			if err := l.snapshotPlace(ctx, where, n > 1 || l.conn.Version >= logIndexed); err != nil {
 				return err
 			}
 			if mark != nil && !where.set.hasAll(mark) {
@@ -106,7 +108,10 @@ func (l *Looker) attempt(ctx context.Context, n int, where *place, read func(loc
 		})
 	default:
 		lock := " FOR SHARE NOWAIT"
-		if l.conn.Version < 80001 {
+		switch {
+		case l.conn.MariaDB:
+			lock = " LOCK IN SHARE MODE NOWAIT"
+		case l.conn.Version < 80001:
 			lock = " LOCK IN SHARE MODE"
 		}
 		return l.within(ctx, "START TRANSACTION", func() error {
@@ -128,30 +133,80 @@ func (l *Looker) executed(ctx context.Context) (*gtids, error) {
 	return parseGTIDs(text, false)
 }
 
-// snapshotPlace returns the place of MariaDB's consistent snapshot.
-func (l *Looker) snapshotPlace(ctx context.Context, where *place) error {
-	var file, offset string
-	err := l.conn.Query(ctx, "SHOW STATUS LIKE 'binlog_snapshot_%'", func(v []driver.Value) error {
+// logIndexed is the version from which on MariaDB finds GTIDs in its log by an index.
+const logIndexed = 110400
+
+// snapshotPlace returns the place of MariaDB's consistent snapshot, which MariaDB tells as a
+// file and an offset. To find the GTIDs that belong to it the server reads the file, which may
+// be long: that is only done if search says so, and if the snapshot is not where the log ends.
+func (l *Looker) snapshotPlace(ctx context.Context, where *place, search bool) error {
+	at, err := l.snapshotFile(ctx)
+	if err != nil {
+		return err
+	}
+	if at == l.known {
+		where.set = l.knownSet.clone()
+		return nil
+	}
+	set, err := l.atEnd(ctx, at)
+	if err != nil {
+		return err
+	}
+	if set == nil {
+		if !search {
+			return errAgain
+		}
+		text, err := l.conn.Text(ctx, fmt.Sprintf("SELECT BINLOG_GTID_POS(%s, %d)", store.Literal(at.File), at.Offset))
+		if err != nil {
+			return err
+		}
+		if set, err = parseGTIDs(text, true); err != nil {
+			return err
+		}
+	}
+	l.known, l.knownSet, where.set = at, set, set.clone()
+	return nil
+}
+
+func (l *Looker) snapshotFile(ctx context.Context) (at store.Place, err error) {
+	err = l.conn.Query(ctx, "SHOW STATUS LIKE 'binlog_snapshot_%'", func(v []driver.Value) error {
 		switch store.String(v[0]) {
 		case "Binlog_snapshot_file":
-			file = store.String(v[1])
+			at.File = store.String(v[1])
 		case "Binlog_snapshot_position":
-			offset = store.String(v[1])
+			at.Offset = uint64(store.Number(v[1]))
 		}
 		return nil
 	})
+	if err == nil && at.File == "" {
+		err = errors.New("the server has no binary log: set log_bin and start it again")
+	}
+	return at, err
+}
+
+// atEnd returns the GTIDs at a place if that is where the log ends, and nil if it is not, or
+// if the user may not know where it ends.
+func (l *Looker) atEnd(ctx context.Context, at store.Place) (*gtids, error) {
+	before, err := l.end(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if file == "" {
-		return errors.New("the server has no binary log: set log_bin and start it again")
+	is := false
+	err = l.conn.Query(ctx, l.conn.LogStatus(), func(v []driver.Value) error {
+		is = store.String(v[0]) == at.File && uint64(store.Number(v[1])) == at.Offset
+		return nil
+	})
+	if store.Code(err) == accessDenied {
+		return nil, nil
 	}
-	text, err := l.conn.Text(ctx, "SELECT BINLOG_GTID_POS("+store.Literal(file)+", "+store.Literal(offset)+")")
-	if err != nil {
-		return err
+	if err != nil || !is {
+		return nil, err
 	}
-	where.set, err = parseGTIDs(text, true)
-	return err
+	after, err := l.end(ctx)
+	if err != nil || !before.set.equal(after.set) {
+		return nil, err
+	}
+	return after.set, nil
 }
 
 // within runs f in a transaction that writes nothing.

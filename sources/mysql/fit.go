@@ -8,60 +8,24 @@ import (
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
-// stored are the types that the log has for each type of the catalogue.
-var stored = map[string][]byte{
-	"tinyint":   {binlog.TypeTiny},
-	"smallint":  {binlog.TypeShort},
-	"mediumint": {binlog.TypeInt24},
-	"int":       {binlog.TypeLong},
-	"bigint":    {binlog.TypeLongLong},
-	"float":     {binlog.TypeFloat},
-	"double":    {binlog.TypeDouble},
-	"decimal":   {binlog.TypeNewDecimal},
-	"year":      {binlog.TypeYear},
-	"bit":       {binlog.TypeBit},
-	"date":      {binlog.TypeDate, binlog.TypeNewDate},
-	"time":      {binlog.TypeTime, binlog.TypeTime2},
-	"datetime":  {binlog.TypeDatetime, binlog.TypeDatetime2},
-	"timestamp": {binlog.TypeTimestamp, binlog.TypeTimestamp2},
-	"json":      {binlog.TypeJSON},
-	"enum":      {binlog.TypeEnum},
-	"set":       {binlog.TypeSet},
-	"char":      {binlog.TypeString},
-	"binary":    {binlog.TypeString},
-	"uuid":      {binlog.TypeString},
-	"inet4":     {binlog.TypeString},
-	"inet6":     {binlog.TypeString},
-	"varchar":   {binlog.TypeVarchar, binlog.TypeVarString, binlog.TypeVarcharCompressed},
-	"varbinary": {binlog.TypeVarchar, binlog.TypeVarString, binlog.TypeVarcharCompressed},
-}
-
-// fits tells whether a column of the log can be one of type t.
+// fits tells whether a column of the log can be one of type t, as far as the log says.
 func fits(c *binlog.Column, t *store.Type) bool {
-	types, known := stored[t.Name]
-	switch {
-	case known:
-	case t.IsGeometry():
-		types = []byte{binlog.TypeGeometry}
-	case t.Name == "vector":
-		types = []byte{binlog.TypeVector, binlog.TypeVarchar, binlog.TypeVarString, binlog.TypeBlob}
-	default: // texts and blobs of every size
-		types = []byte{binlog.TypeBlob, binlog.TypeBlobCompressed, binlog.TypeTinyBlob, binlog.TypeMediumBlob, binlog.TypeLongBlob}
-	}
-	if !slices.Contains(types, c.Type) {
+	if !c.Fits(t) {
 		return false
 	}
 	switch c.Type {
 	case binlog.TypeTiny, binlog.TypeShort, binlog.TypeInt24, binlog.TypeLong, binlog.TypeLongLong:
 		return !c.SignKnown || c.Unsigned == t.Unsigned
-	case binlog.TypeNewDecimal:
-		return int(c.Meta>>8) == t.Precision && int(c.Meta&0xff) == t.Scale
 	case binlog.TypeBit:
 		return int(c.Meta>>8)*8+int(c.Meta&0xff) == t.Precision
 	case binlog.TypeTime2, binlog.TypeDatetime2, binlog.TypeTimestamp2:
 		return int(c.Meta) == t.Fraction
 	case binlog.TypeEnum, binlog.TypeSet:
 		return fitsMembers(c, t)
+	case binlog.TypeString:
+		return slices.Contains([]string{"char", "binary", "uuid", "inet4", "inet6"}, t.Name)
+	case binlog.TypeVarchar, binlog.TypeVarString, binlog.TypeVarcharCompressed:
+		return slices.Contains([]string{"varchar", "varbinary", "vector"}, t.Name)
 	}
 	return true
 }

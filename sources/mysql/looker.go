@@ -23,8 +23,11 @@ type Looker struct {
 	conn       *store.Conn
 	generation string // "" if the log of the store is not read
 	gtids      bool   // of MySQL, in the log
-	have       map[string]*store.Table
-	queries    map[*change.Table]*query
+	// known is the place of a snapshot of MariaDB, and knownSet what belongs to it.
+	known    store.Place
+	knownSet *gtids
+	have     map[string]*store.Table
+	queries  map[*change.Table]*query
 }
 
 var _ sources.Looker = (*Looker)(nil)
@@ -118,6 +121,7 @@ func (l *Looker) connect(ctx context.Context) error {
 		return err
 	}
 	l.conn, l.queries = conn, map[*change.Table]*query{}
+	l.known, l.knownSet = store.Place{}, nil
 	if err := l.prepare(ctx); err != nil {
 		return l.fail("read the catalogue", err)
 	}

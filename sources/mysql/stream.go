@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -25,6 +26,9 @@ type stream struct {
 	syncer *replication.BinlogSyncer
 	events chan []byte
 	stop   chan struct{} // closed by close
+	// bytes is how much is in events; room is signalled when it becomes less.
+	bytes atomic.Int64
+	room  chan struct{}
 
 	// ended is closed once no event comes any more; err says why.
 	ended chan struct{}
@@ -38,8 +42,10 @@ type stream struct {
 }
 
 const (
-	// ahead is how many events are read ahead. They may be large.
-	ahead = 64
+	// ahead and aheadBytes are how many events are read ahead, and how much is in them before no
+	// other is added.
+	ahead      = 128
+	aheadBytes = 4 << 20
 	// heartbeat is how often the server shows that it is there, and silence how long it is
 	// waited for.
 	heartbeat = time.Second
@@ -63,7 +69,7 @@ func serverID(link, generation, database string) uint32 {
 
 // startStream has the server send its log from a place on.
 func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
-	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), ended: make(chan struct{}), left: make(chan struct{})}
+	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{})}
 	settings := replication.BinlogSyncerConfig{
 		ServerID: id, Flavor: gomysql.MySQLFlavor, Host: config.Addr, User: config.User, Password: config.Passwd,
 		Localhost: "cdcsync", RawModeEnabled: true, DisableRetrySync: true, DiscardGTIDSet: true,
@@ -73,21 +79,22 @@ func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb b
 	if mariadb {
 		settings.Flavor = gomysql.MariaDBFlavor
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	within, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	settings.Dialer = func(inner context.Context, _, _ string) (net.Conn, error) { return s.dial(inner, config) }
 	s.syncer = replication.NewBinlogSyncer(settings)
-	watch := context.AfterFunc(ctx, s.hangUp)
+	watch := context.AfterFunc(within, s.hangUp)
 	streamer, err := s.sync(settings.Flavor, from)
-	if !watch() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if late := !watch(); late || err != nil {
 		close(s.left)
+		close(s.stop)
 		s.hangUp()
 		s.syncer.Close()
-		if cause := ctx.Err(); cause != nil {
-			err = fmt.Errorf("%w (%w)", cause, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case late:
+			return nil, &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has not begun within %s", connectWithin)}
 		}
 		return nil, fromGoMySQL(err)
 	}
@@ -159,13 +166,14 @@ func (s *stream) dialOnce(ctx context.Context, config *mysql.Config) (net.Conn, 
 	return conn, conn.SetDeadline(time.Now().Add(endWithin))
 }
 
-// hangUp closes the connection under whoever uses it.
+// hangUp ends what is being read and written on the connection. Only go-mysql closes it, which
+// would be a race with who reads from it.
 func (s *stream) hangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	for _, conn := range s.dialled {
-		_ = conn.Close() // it may be closed already
+		_ = conn.SetDeadline(time.Unix(1, 0)) // it may be closed already
 	}
 }
 
@@ -184,6 +192,14 @@ func (s *stream) close() {
 
 // HandleEvent takes an event from go-mysql.
 func (s *stream) HandleEvent(e *replication.BinlogEvent) error {
+	for s.bytes.Load() > aheadBytes {
+		select {
+		case <-s.room:
+		case <-s.stop:
+			return replication.ErrSyncClosed
+		}
+	}
+	s.bytes.Add(int64(len(e.RawData)))
 	select {
 	case s.events <- e.RawData:
 		return nil
@@ -203,9 +219,24 @@ var errInterrupted = errors.New("interrupted")
 
 // next returns the next event and waits for it.
 func (s *stream) next(ctx context.Context, interrupt <-chan struct{}) ([]byte, error) {
+	raw, err := s.wait(ctx, interrupt)
+	if err == nil {
+		s.bytes.Add(-int64(len(raw)))
+		select {
+		case s.room <- struct{}{}:
+		default:
+		}
+	}
+	return raw, err
+}
+
+func (s *stream) wait(ctx context.Context, interrupt <-chan struct{}) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case raw := <-s.events:
-		return raw, ctx.Err()
+		return raw, nil
 	default:
 	}
 	timer := time.NewTimer(silence)
