@@ -32,12 +32,12 @@ const tableChanged = 1412
 //
 // A server sends a commit to whoever reads its log before it makes it visible, and MySQL has no
 // statement that takes a snapshot of rows and the place in the log that belongs to it. MariaDB
-// has: it tells the place of a consistent snapshot, though not by its GTIDs. On MySQL, and there
-// if these are not known at once, there are two ways. If everything
-// that is in the log after the rows were read was committed before the snapshot was made, the
-// snapshot is at the end of the log. Where others write all the time that is rarely so, and the
-// rows are locked for a moment instead, the gaps between them as well: whoever wrote them has
-// committed, nobody can write them, and so they are true where the log ends then.
+// has: it tells the place of a consistent snapshot, though not by its GTIDs. On MySQL, and on
+// MariaDB if these are not known at once, there are two ways. If everything that is in the log
+// after the rows were read was committed before the snapshot was made, the snapshot is at the
+// end of the log. Where others write all the time that is rarely so, and the rows are locked for
+// a moment instead, the gaps between them as well: whoever wrote them has committed, nobody can
+// write them, and so they are true where the log ends then.
 func (l *Looker) exactly(ctx context.Context, table *change.Table, at *change.Position, read func(q *query, lock string) error) error {
 	op := "look at rows of table " + table.Name
 	if err := l.connect(ctx); err != nil {

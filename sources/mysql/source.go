@@ -24,6 +24,8 @@ type Source struct {
 	link   string
 	tables []*change.Table
 	window *Window
+	// silence is how long a server may send nothing.
+	silence time.Duration
 	// quit is closed by Close.
 	quit   chan struct{}
 	closer sync.Once
@@ -72,7 +74,7 @@ func New(s *store.Store, link string, tables []*change.Table, w *Window) *Source
 	if w == nil {
 		w = &Window{}
 	}
-	return &Source{store: s, link: link, tables: tables, window: w, quit: make(chan struct{})}
+	return &Source{store: s, link: link, tables: tables, window: w, silence: silenceMost, quit: make(chan struct{})}
 }
 
 func (s *Source) closed() bool {

@@ -78,9 +78,14 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 		return err
 	}
 	id := serverID(s.link, l.generation, s.store.Database())
-	if s.stream, err = startStream(ctx, s.store.Config(), encrypted != "", s.mariadb, id, &begin); err != nil {
+	s.stream, err = startStream(ctx, s.store.Config(), encrypted != "", s.mariadb, id, &begin)
+	if store.Code(err) == noReplica { // the session beside it was let in
+		return &change.Error{Op: "read log", Err: err, Hint: "the user needs the privilege: GRANT REPLICATION SLAVE ON *.*"}
+	}
+	if err != nil {
 		return s.explain(err)
 	}
+	s.stream.silence = s.silence
 	if lost := s.schema.missing(s.tables); len(lost) > 0 {
 		s.ready = []*change.Tx{{Position: s.at.public(), Schema: lost}}
 	}
@@ -242,8 +247,11 @@ func oldestFile(ctx context.Context, conn *store.Conn) (file string, err error) 
 	return file, err
 }
 
-// accessDenied is the error of whoever has not the privilege.
-const accessDenied = 1227
+// Errors of whoever has not the privilege: to ask, and to be a replica.
+const (
+	accessDenied = 1227
+	noReplica    = 1045
+)
 
 // lost are what the servers say, with error [store.LogRead], when the log does not hold what
 // was asked for. Error 1236 has many other reasons.

@@ -35,6 +35,8 @@ type stream struct {
 	err   error
 	// left is closed if the server has ended the stream, or never began it.
 	left chan struct{}
+	// silence is how long it is waited for a heartbeat.
+	silence time.Duration
 
 	mu      sync.Mutex
 	dialled []net.Conn
@@ -46,10 +48,10 @@ const (
 	// other is added.
 	ahead      = 128
 	aheadBytes = 4 << 20
-	// heartbeat is how often the server shows that it is there, and silence how long it is
+	// heartbeat is how often the server shows that it is there, and silenceMost how long it is
 	// waited for.
-	heartbeat = time.Second
-	silence   = 20 * time.Second
+	heartbeat   = time.Second
+	silenceMost = 20 * time.Second
 	// connectWithin bounds how long it takes to begin.
 	connectWithin = 20 * time.Second
 	// endWithin bounds each step of ending it.
@@ -69,7 +71,7 @@ func serverID(link, generation, database string) uint32 {
 
 // startStream has the server send its log from a place on.
 func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
-	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{})}
+	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{}), silence: silenceMost}
 	settings := replication.BinlogSyncerConfig{
 		ServerID: id, Flavor: gomysql.MySQLFlavor, Host: config.Addr, User: config.User, Password: config.Passwd,
 		Localhost: "cdcsync", RawModeEnabled: true, DisableRetrySync: true, DiscardGTIDSet: true,
@@ -211,9 +213,6 @@ func (s *stream) HandleEvent(e *replication.BinlogEvent) error {
 // more tells whether events wait.
 func (s *stream) more() bool { return len(s.events) > 0 }
 
-// errSilent is returned when the server has not shown that it is there for long.
-var errSilent = &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has sent nothing for %s", silence)}
-
 // errInterrupted is returned by next when interrupt is signalled.
 var errInterrupted = errors.New("interrupted")
 
@@ -239,7 +238,7 @@ func (s *stream) wait(ctx context.Context, interrupt <-chan struct{}) ([]byte, e
 		return raw, nil
 	default:
 	}
-	timer := time.NewTimer(silence)
+	timer := time.NewTimer(s.silence)
 	defer timer.Stop()
 	select {
 	case raw := <-s.events:
@@ -249,7 +248,7 @@ func (s *stream) wait(ctx context.Context, interrupt <-chan struct{}) ([]byte, e
 	case <-interrupt:
 		return nil, errInterrupted
 	case <-timer.C:
-		return nil, errSilent
+		return nil, &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has sent nothing for %s", s.silence)}
 	case <-s.ended:
 	}
 	select { // what came before the end is in events

@@ -5,51 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sources/mysql/binlog"
 )
-
-// inner is a compressed transaction, of which one event after the other is taken.
-type inner struct {
-	next func() (*binlog.Event, bool)
-	stop func()
-	err  error
-}
-
-// payload is the number of the type of compressed transactions.
-const payload = 40
-
-func isPayload(raw []byte) bool { return len(raw) > 4 && raw[4] == payload }
-
-// errStopped ends the decoding of a compressed transaction.
-var errStopped = errors.New("stopped")
-
-func (s *Source) open(raw []byte) *inner {
-	in := &inner{}
-	in.next, in.stop = iter.Pull(func(yield func(*binlog.Event) bool) {
-		in.err = s.decoder.Each(raw, func(e *binlog.Event) error {
-			if !yield(e) {
-				return errStopped
-			}
-			return nil
-		})
-	})
-	return in
-}
-
-// unpack takes the next event of the compressed transaction at hand.
-func (s *Source) unpack() error {
-	e, more := s.inner.next()
-	if !more {
-		err := s.inner.err
-		s.inner = nil
-		return err
-	}
-	return s.take(e, nil)
-}
 
 // take takes an event. Raw is what it was decoded from, nil if it comes out of a compressed
 // transaction.
@@ -143,13 +103,16 @@ func (s *Source) begin(e *binlog.Event) error {
 		order, ok := to.compareFiles(&s.at.read)
 		t.known = s.catching && ok && order < 0
 		if !t.known {
-			t.skip, s.skip = s.skip, 0
+			t.skip, s.skip, s.catching = s.skip, 0, false
 		}
 		s.tx = t
 		return nil
 	}
 	if e.Kind != binlog.GTIDEvent || e.GTID.Anonymous {
 		return lostError(s.at.public(), "the log has transactions without GTIDs: gtid_mode was changed")
+	}
+	if s.mariadb && s.catching {
+		s.catching = !s.seen.hasAll(s.at.read.set)
 	}
 	t.id = gtidOf(&e.GTID, s.mariadb)
 	t.known = s.at.read.set.has(t.id)

@@ -81,7 +81,9 @@ func (t *Table) signs(c *cursor) {
 	}
 }
 
-// defaultCollation reads a collation, and those of the columns that have another.
+// defaultCollation reads a collation, and those of the columns that have another. These are
+// numbered among the columns that the server takes for texts: MariaDB takes GEOMETRY for one,
+// MySQL takes VECTOR, and the log does not say so.
 func (t *Table) defaultCollation(c *cursor, is func(Column) bool) {
 	columns := t.of(is)
 	usual := c.packed()
@@ -90,11 +92,12 @@ func (t *Table) defaultCollation(c *cursor, is func(Column) bool) {
 	}
 	for len(c.b) > 0 {
 		i, collation := c.packed(), c.packed()
-		if c.bad || i >= uint64(len(columns)) {
-			c.bad = true
+		if c.bad {
 			return
 		}
-		columns[i].Collation = collation
+		if i < uint64(len(columns)) {
+			columns[i].Collation = collation
+		}
 	}
 }
 
