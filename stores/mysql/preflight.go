@@ -137,7 +137,7 @@ func (p *preflight) known(ctx context.Context) error {
 			return fmt.Errorf("look for table %s: %w", name, err)
 		case missing:
 			p.block(name, "there is no such table, or user "+p.user+" may do nothing with it",
-				"mend the name in the config; or, if there is one, grant what the link needs, as an administrator", p.grant(p.rowPrivileges(), p.qualified(name)))
+				"mend the name in the config; or, if there is one, grant what the link needs, as an administrator", p.grant(p.tablePrivileges(), p.qualified(name)))
 		default:
 			p.block(name, p.unknown(name), "mend the name in the config, or create it", "")
 		}

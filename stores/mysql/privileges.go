@@ -43,12 +43,16 @@ func (p *preflight) grant(privileges, on string) string {
 	return "GRANT " + privileges + " ON " + on + " TO " + p.user
 }
 
-// rowPrivileges are what the link needs on each of its tables.
-func (p *preflight) rowPrivileges() string {
-	if p.need.Writes {
+// tablePrivileges are what the link needs on each of its tables.
+func (p *preflight) tablePrivileges() string {
+	switch {
+	case !p.need.Writes:
+		return "SELECT"
+	case p.MariaDB: // shows triggers to those who write
 		return "SELECT, INSERT, UPDATE, DELETE"
+	default:
+		return "SELECT, INSERT, UPDATE, DELETE, TRIGGER"
 	}
-	return "SELECT"
 }
 
 // keepsake looks whether the link may keep its marker and its conflicts in the database.
@@ -93,22 +97,21 @@ func (p *preflight) keepsake(ctx context.Context) error {
 // rowsDenied returns what the user may not do with the rows of a table, of which columns are
 // inserted and updated.
 func (p *preflight) rowsDenied(ctx context.Context, table string, inserted, updated []string) ([]string, error) {
-	sets := make([]string, len(updated))
-	for i, column := range updated {
-		sets[i] = Quote(column) + " = DEFAULT"
-	}
-	names := make([]string, len(inserted))
-	for i, column := range inserted {
-		names[i] = Quote(column)
-	}
-	statements := []struct{ privilege, sql string }{
-		{"SELECT", "SELECT * FROM " + table}, // the whole of it: columns that may not be read are not in the catalogue
-		{"INSERT", "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES (DEFAULT" + strings.Repeat(", DEFAULT", len(names)-1) + ")"},
-		{"UPDATE", "UPDATE " + table + " SET " + strings.Join(sets, ", ") + " WHERE FALSE"},
-		{"DELETE", "DELETE FROM " + table + " WHERE FALSE"},
-	}
-	if inserted == nil {
-		statements = statements[:1]
+	// The whole of it: columns that may not be read are not in the catalogue.
+	statements := []struct{ privilege, sql string }{{"SELECT", "SELECT * FROM " + table}}
+	if inserted != nil {
+		names, nulls, sets := make([]string, len(inserted)), make([]string, len(inserted)), make([]string, len(updated))
+		for i, column := range inserted {
+			names[i], nulls[i] = Quote(column), "NULL"
+		}
+		for i, column := range updated {
+			sets[i] = Quote(column) + " = NULL"
+		}
+		statements = append(statements, []struct{ privilege, sql string }{
+			{"INSERT", "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(nulls, ", ") + ")"},
+			{"UPDATE", "UPDATE " + table + " SET " + strings.Join(sets, ", ") + " WHERE FALSE"},
+			{"DELETE", "DELETE FROM " + table + " WHERE FALSE"},
+		}...)
 	}
 	var missing []string
 	for _, s := range statements {
@@ -146,7 +149,8 @@ func (p *preflight) privileges(ctx context.Context) error {
 	})
 }
 
-// mapped returns the columns of a table that the link uses, each once.
+// mapped returns the columns of a table that the link uses, each once, whether the user may see
+// them or not.
 func (p *preflight) mapped(t *Table) []string {
 	var names []string
 	for _, used := range p.need.Tables {
@@ -154,8 +158,8 @@ func (p *preflight) mapped(t *Table) []string {
 			continue
 		}
 		for i := range used.Columns {
-			if name := used.Columns[i].Name; t.Column(name) >= 0 && !slices.Contains(names, name) {
-				names = append(names, name)
+			if c := &used.Columns[i]; !c.Generated && !slices.Contains(names, c.Name) {
+				names = append(names, c.Name)
 			}
 		}
 	}
