@@ -21,7 +21,7 @@ func (r *reconciler) empty(s change.Side, tx *change.Tx, table *change.Table) {
 		p.state.Stage = checkpoint.Live
 	}
 	p.enter(p.state.Stage.Emptying(s), "")
-	p.chunk = nil
+	p.chunks = nil
 	if p.emptied = tx.Time; p.emptied.IsZero() {
 		p.emptied = r.now
 	}

@@ -44,7 +44,7 @@ type pair struct {
 	number  uint64 // among the pairs of the link
 	state   checkpoint.Table
 	emptied time.Time // when it was emptied; zero if that was before the start
-	chunk   *chunk    // of first contact; nil between chunks
+	chunks  []*chunk  // of first contact, in their order
 	parked  int
 	differ  uint64 // rows left different, by InitialNone
 	ignored uint64 // changes not applied because the table is paused
@@ -356,7 +356,7 @@ func (r *reconciler) pause(p *pair, reason string) {
 		return
 	}
 	p.enter(checkpoint.Paused, reason)
-	p.chunk = nil
+	p.chunks = nil
 	r.tablesNew = true
 	for _, w := range r.rows {
 		if w.id.pair == p && w.sent == nil {
