@@ -168,9 +168,13 @@ func (p *preflight) server(context.Context) error {
 		p.found = append(p.found, Problem{Blocker: true, Class: change.Transient, Summary: "the server is read-only, and every link has to keep its marker in it",
 			Remedy: "let the dsn lead to the primary; or, if this is it, let it be written", Statement: "SET GLOBAL read_only = OFF"})
 	}
+	if s.on("log_bin") && s["binlog_format"] == "STATEMENT" && !p.need.Reads {
+		p.block("", "the server takes no rows from transactions that are READ COMMITTED: binlog_format is STATEMENT",
+			"set it, as an administrator"+p.lasting()+reconnect, p.set("binlog_format", "ROW"))
+	}
 	if size := s.number("max_allowed_packet"); size < small {
 		p.warn("", fmt.Sprintf("the server takes no more than %.0f bytes at once: max_allowed_packet; larger rows cannot be written", size),
-			"raise it, also in its configuration file", "SET GLOBAL max_allowed_packet = 67108864")
+			"raise it, as an administrator"+p.lasting(), p.set("max_allowed_packet", "67108864"))
 	}
 	return nil
 }

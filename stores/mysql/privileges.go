@@ -29,7 +29,7 @@ func (p *preflight) denied(ctx context.Context, statement string) (bool, error) 
 	switch {
 	case isDenied(err):
 		return true, nil
-	case Code(err) != 0 && (IsRow(err) || Code(err) == readOnly):
+	case Code(err) != 0 && (!IsTransient(err) || Code(err) == readOnly):
 		return false, nil // it would fail for another reason
 	}
 	return false, err

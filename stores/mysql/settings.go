@@ -60,6 +60,8 @@ func (s Server) lasting() string {
 	return ""
 }
 
+const reconnect = "; sessions that are open keep what they had, so let the application connect again"
+
 // log looks whether the log of the server has what a source needs.
 func (p *preflight) log(ctx context.Context) error {
 	s := p.settings
@@ -68,7 +70,6 @@ func (p *preflight) log(ctx context.Context) error {
 			"write log_bin = binlog, and a server_id that no other server has, under [mysqld] into its configuration file, and restart it; managed servers write one while automated backups are on", "")
 		return nil
 	}
-	const session = "; sessions that are open keep what they had, so let the application connect again"
 	for _, setting := range []struct{ name, want, shows string }{
 		{"binlog_format", "ROW", "the log does not tell of every row"},
 		{"binlog_row_image", "FULL", "the log does not show whole rows"},
@@ -79,7 +80,7 @@ func (p *preflight) log(ctx context.Context) error {
 			if value == "" {
 				value = "''"
 			}
-			p.block("", setting.shows+": "+setting.name+" is "+have, "set it, as an administrator"+p.lasting()+session, p.set(setting.name, value))
+			p.block("", setting.shows+": "+setting.name+" is "+have, "set it, as an administrator"+p.lasting()+reconnect, p.set(setting.name, value))
 		}
 	}
 	if s.number("server_id") == 0 {

@@ -196,6 +196,9 @@ func (t *Type) AppendLiteral(b []byte, v change.Value) []byte {
 		return strconv.AppendUint(b, v.Uint64(), 10)
 	case change.Float64:
 		f := v.Float64()
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return append(b, "NULL"...) // no column holds it, and nothing is equal to it
+		}
 		if short := float64(float32(f)); t.Name == "float" && !math.IsInf(short, 0) {
 			f = short // the largest is beyond the range of a FLOAT as the shortest text has it
 		}
