@@ -3,6 +3,7 @@ package mysql
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,8 @@ type form struct {
 var (
 	errKey  = errors.New("a value of the key is missing")
 	errNull = errors.New("column cannot be NULL")
+	// errInfinite: the server has no such number, nor a way to write it.
+	errInfinite = errors.New("NaN and infinities are no numbers of MySQL")
 )
 
 // check finds what the server would not refuse, but change.
@@ -52,13 +55,23 @@ func (t *target) check(w *sinks.Write) error {
 		if v.IsNull() || v.IsUnset() {
 			return errKey
 		}
+		if !isFinite(v) {
+			return errInfinite
+		}
 	}
 	for i := range w.New {
+		if t.types[i] != nil && !isFinite(w.New[i]) {
+			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errInfinite)
+		}
 		if w.New[i].IsNull() && t.types[i] != nil && !t.table.Columns[i].Nullable {
 			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errNull)
 		}
 	}
 	return nil
+}
+
+func isFinite(v change.Value) bool {
+	return v.Kind() != change.Float64 || !math.IsNaN(v.Float64()) && !math.IsInf(v.Float64(), 0)
 }
 
 // changes finds the columns that a write sets. The result is valid until the next call.
