@@ -109,13 +109,13 @@ func read(t *testing.T, db *servers.Database, tables []typedTable) map[string]ma
 // typesConfig keeps two stores the same.
 const typesConfig = `
 store "a" {
-  engine   = "postgres"
-  dsn      = %q
-  insecure = true
+  engine = %q
+  dsn    = %q
+  %s
 }
 store "b" {
-  engine   = %q
-  dsn      = %q
+  engine = %q
+  dsn    = %q
   %s
 }
 link "types" {
@@ -136,12 +136,19 @@ type typesLink struct {
 
 func newTypesLink(t *testing.T, left, engine, right string) *typesLink {
 	t.Helper()
-	l := &typesLink{config: filepath.Join(t.TempDir(), "types.hcl"), address: freeAddress(t)}
-	insecure := ""
+	other := site{engine: engine, dsn: right}
 	if engine == "postgres" {
-		insecure = "insecure = true"
+		other.server = &servers.Server{}
 	}
-	if err := os.WriteFile(l.config, fmt.Appendf(nil, typesConfig, left, engine, right, insecure, l.address), 0o600); err != nil {
+	return newTypesLinkOf(t, site{engine: "postgres", dsn: left, server: &servers.Server{}}, other)
+}
+
+// newTypesLinkOf is a link between two sites.
+func newTypesLinkOf(t *testing.T, left, right site) *typesLink {
+	t.Helper()
+	l := &typesLink{config: filepath.Join(t.TempDir(), "types.hcl"), address: freeAddress(t)}
+	config := fmt.Appendf(nil, typesConfig, left.engine, left.dsn, left.settings(), right.engine, right.dsn, right.settings(), l.address)
+	if err := os.WriteFile(l.config, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -178,7 +185,8 @@ type typesStatus struct {
 func (l *typesLink) status() (st typesStatus) {
 	l.t.Helper()
 	if status, err := get(l.address, "/v1/links/types", &st); err != nil || status != 200 {
-		l.t.Fatalf("status: %d %v", status, err)
+		time.Sleep(time.Second)
+		l.t.Fatalf("status: %d %v\n%s", status, err, l.output)
 	}
 	return st
 }

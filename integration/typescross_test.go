@@ -79,8 +79,8 @@ func (c *crossing) run() {
 		p.table = fmt.Sprintf("t%03d", i)
 		p.fates = make([]passed, len(p.literals))
 	}
-	c.each(c.from, func(p *passage) string { return c.from.createTyped(p.table, p.from) })
-	c.each(c.to, func(p *passage) string { return c.to.createTyped(p.table, p.to) })
+	c.each(c.from, func(p *passage) string { return c.from.createTyped(p.table, p.from, false) })
+	c.each(c.to, func(p *passage) string { return c.to.createTyped(p.table, p.to, true) })
 	c.each(c.from, func(p *passage) string { return p.insert(1000) })
 	c.before, _ = c.read()
 	c.link = newTypesLinkOf(c.t, c.from.site, c.to.site)
@@ -145,7 +145,7 @@ func (c *crossing) arrived() {
 func (c *crossing) stream() {
 	c.t.Helper()
 	c.each(c.from, func(p *passage) string {
-		return p.insert(2000) + fmt.Sprintf("INSERT INTO %s (id) VALUES ", p.table) + rowNumbers(3000, len(p.literals)) + ";\n" + p.insert(9000)
+		return p.insert(2000) + fmt.Sprintf("INSERT INTO %s (id) VALUES ", p.table) + rowNumbers(3000, len(p.literals)) + ";\n"
 	})
 	c.link.barrier()
 	c.each(c.from, func(p *passage) string {

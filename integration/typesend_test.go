@@ -72,9 +72,9 @@ func (e *typesEnd) printed(column string) string {
 	base, _, _ = strings.Cut(strings.ToLower(base), " ")
 	switch {
 	case e.engine == "postgres":
-		return "format('%s', v)"
+		return "CASE WHEN v IS NULL THEN NULL ELSE format('%s', v) END"
 	case e.engine == "sqlite":
-		return "CASE typeof(v) WHEN 'text' THEN '''' || v || '''' ELSE quote(v) END"
+		return "CASE typeof(v) WHEN 'null' THEN NULL WHEN 'text' THEN '''' || v || '''' ELSE quote(v) END"
 	}
 	switch base {
 	case "binary", "varbinary", "blob", "longblob", "geometry", "point", "vector":
@@ -136,11 +136,14 @@ func (e *typesEnd) readTable(table, column string) map[int]row {
 // isNull is how a test prints NULL.
 const isNull = "\x00NULL"
 
-// createTyped makes a table with values of a type in v, room to write beside it, and room to
-// keep a value in.
-func (e *typesEnd) createTyped(table, column string) string {
+// createTyped makes a table with values of a type in v, and room to write beside it. What is
+// kept is room for a value that the link does not know of.
+func (e *typesEnd) createTyped(table, column string, kept bool) string {
 	column, strict := strings.CutSuffix(column, " STRICT")
-	end, was := ";\n", ", was "+column
+	was, end := "", ";\n"
+	if kept {
+		was = ", was " + column
+	}
 	if strict {
 		end = " STRICT;\n"
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/cdcsync/cdcsync/stores/postgres"
 )
 
-var update = flag.Bool("update", false, "write the table of types into docs/postgres.md")
+var update = flag.Bool("update", false, "write the tables of types into docs")
 
 // fate is what became of a value in a SQLite column.
 type fate struct {
@@ -99,22 +99,25 @@ func (f *typesFile) shown(table string) map[int]string {
 	return all
 }
 
+// planned is what plan says of the tables of a link.
+type planned struct {
+	OK    bool
+	Links []struct {
+		Tables []struct {
+			Name string
+			Left struct {
+				Lossy map[string]int
+				Unfit int
+			}
+		}
+	}
+}
+
 // plan notes what plan says of the rows of the cells.
 func (l *typesLink) plan(t *testing.T, cells []*cell) {
 	t.Helper()
 	out, err := exec.Command(binary, "plan", "--json", "--sample", "1000", l.config).Output()
-	var p struct {
-		OK    bool
-		Links []struct {
-			Tables []struct {
-				Name string
-				Left struct {
-					Lossy map[string]int
-					Unfit int
-				}
-			}
-		}
-	}
+	var p planned
 	if e := json.Unmarshal(out, &p); e != nil || err != nil || !p.OK {
 		t.Fatalf("plan: %v %v\n%s", err, e, out)
 	}
@@ -374,7 +377,12 @@ func kindsOf(t *testing.T, db *servers.Database) map[string]string {
 // checkTypes compares a table in docs/postgres.md with what happens, or writes it.
 func checkTypes(t *testing.T, name, test, text string) {
 	t.Helper()
-	const file = "../docs/postgres.md"
+	checkTable(t, "../docs/postgres.md", name, test, text)
+}
+
+// checkTable compares a table in a file with what happens, or writes it.
+func checkTable(t *testing.T, file, name, test, text string) {
+	t.Helper()
 	begin, end := "<!-- "+name+": go test ./integration -run "+test+" -update -->\n", "<!-- end of "+name+" -->"
 	doc, err := os.ReadFile(file)
 	if err != nil {
