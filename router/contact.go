@@ -36,24 +36,31 @@ type scan struct {
 	void bool
 }
 
+// chunksAhead is how many chunks of a table are compared at a time: the next is read while rows
+// of the one before are written.
+const chunksAhead = 2
+
 // nextScan returns the chunk that first contact needs next, or nil if there is none now.
 func (r *reconciler) nextScan() *scan {
 	for _, p := range r.pairs {
-		if !p.state.Stage.Comparing() {
-			continue
-		}
-		if p.chunk != nil {
-			if p.chunk.open > 0 {
-				return nil
-			}
+		for len(p.chunks) > 0 && p.chunks[0].open == 0 {
 			r.finishChunk(p)
-			return r.nextScan()
 		}
 		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
 			r.nextPass(p)
 			return r.nextScan()
 		}
-		return &scan{pair: p, pass: p.state.Pass, after: p.state.After, settled: map[string]bool{}}
+		if !p.state.Stage.Comparing() {
+			continue
+		}
+		after := p.state.After
+		if n := len(p.chunks); n > 0 {
+			if n == chunksAhead || p.chunks[n-1].last {
+				return nil
+			}
+			after = p.chunks[n-1].after
+		}
+		return &scan{pair: p, pass: p.state.Pass, after: after, settled: map[string]bool{}}
 	}
 	return nil
 }
@@ -67,10 +74,10 @@ func (r *reconciler) nextPass(p *pair) {
 	p.enter(checkpoint.Live, "")
 }
 
-// finishChunk moves first contact past a chunk whose rows are all settled.
+// finishChunk moves first contact past the first chunk, whose rows are all settled.
 func (r *reconciler) finishChunk(p *pair) {
-	c := p.chunk
-	p.chunk = nil
+	c := p.chunks[0]
+	p.chunks = p.chunks[1:]
 	r.tablesNew = true
 	p.state.Rows += uint64(c.rows)
 	r.count.Contacted += uint64(c.rows)
@@ -89,7 +96,7 @@ func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 		return
 	}
 	c := &chunk{pair: p, pass: q.pass, last: len(pass.Rows) < limit, rows: len(pass.Rows)}
-	p.chunk = c
+	p.chunks = append(p.chunks, c)
 	looks := [2]sources.Look{}
 	looks[q.pass], looks[q.pass.Other()] = pass, across
 	for i := range pass.Rows {
