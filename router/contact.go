@@ -150,9 +150,10 @@ func (r *reconciler) compared(p *pair, key change.Row) bool {
 
 // metBefore tells whether nothing is going on about a row that the first pass compared: what
 // both sides have in the second was there in the first, or the logs tell of it. That they still
-// differ is how a store keeps what it was sent.
+// differ is how a store keeps what it was sent. A one-way link may have written a part of a row
+// that was changed during the first pass, without a look at the rest.
 func (r *reconciler) metBefore(c *chunk, key change.Row, native [2]change.Row) bool {
-	return c.pass == change.Right && c.pair.state.Stage == checkpoint.Contact && native[change.Left] != nil && r.find(c.pair, key) == nil
+	return r.twoWay() && c.pass == change.Right && c.pair.state.Stage == checkpoint.Contact && native[change.Left] != nil && r.find(c.pair, key) == nil
 }
 
 // plainlyEqual tells whether nothing is going on about a row and both sides show the same:
