@@ -16,7 +16,8 @@ func eachPrivate(t *testing.T, both, ofMySQL, ofMariaDB map[string]string, test 
 	t.Helper()
 	t.Parallel()
 	options := func(of map[string]string) servers.Options {
-		settings := maps.Clone(both)
+		settings := map[string]string{}
+		maps.Copy(settings, both)
 		maps.Copy(settings, of)
 		return servers.Options{Settings: settings, NoSync: true}
 	}

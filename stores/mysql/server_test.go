@@ -131,3 +131,14 @@ func setup(t *testing.T, s *Store, n Need) {
 		t.Fatal(err)
 	}
 }
+
+// await waits until something is so.
+func await(t *testing.T, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); {
+		if time.Now().After(end) {
+			t.Fatal("it does not come")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

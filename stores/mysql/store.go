@@ -27,7 +27,7 @@ const connectWithin = 15 * time.Second
 // show a certificate that is verified, except through a unix socket; ssl-ca, ssl-cert and
 // ssl-key name files in PEM. Errors do not show the dsn.
 func Open(dsn string, insecure bool) (*Store, error) {
-	config, err := mysql.ParseDSN(dsn)
+	config, err := mysql.ParseDSN(escaped(dsn))
 	if err != nil {
 		return nil, errors.New("the dsn is not user:password@tcp(host:port)/database")
 	}
@@ -48,6 +48,16 @@ func Open(dsn string, insecure bool) (*Store, error) {
 		config.ConnectionAttributes = "program_name:cdcsync"
 	}
 	return &Store{config: config}, nil
+}
+
+// escaped returns dsn with the slashes in its settings as a driver wants them, which takes what
+// is behind the last slash for the database.
+func escaped(dsn string) string {
+	at := strings.LastIndexByte(dsn, '?')
+	if at < 0 || strings.ContainsAny(dsn[at:], "@()") { // it is in the password
+		return dsn
+	}
+	return dsn[:at] + strings.ReplaceAll(dsn[at:], "/", "%2F")
 }
 
 // secure makes the connection verified unless the dsn may go without.
@@ -113,8 +123,10 @@ func (s *Store) Config() *mysql.Config { return s.config.Clone() }
 // have set. NO_BACKSLASH_ESCAPES is not among the modes: literals are written with escapes.
 const session = `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET SESSION TRANSACTION READ WRITE;
 SET time_zone = '+00:00', autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0,
-sql_select_limit = DEFAULT, group_concat_max_len = 1048576, wait_timeout = 28800, net_write_timeout = 600, innodb_lock_wait_timeout = 10,
-sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'`
+sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_safe_updates = 0, completion_type = 0, group_concat_max_len = 1048576,
+wait_timeout = 28800, net_write_timeout = 600, innodb_lock_wait_timeout = 10, lock_wait_timeout = 60,
+sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'
+/*M!100100 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */`
 
 // Connect opens a session. Settings are assignments for SET that override those that every
 // session has, for example "innodb_lock_wait_timeout = 1".

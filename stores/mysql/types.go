@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,27 @@ func (t *Type) Exact() bool {
 		return false // 0 and -0
 	}
 	return !t.IsText() || strings.HasSuffix(t.Collation, "_nopad_bin") || t.Collation == "utf8mb4_0900_bin" || t.Name == "enum" && strings.HasSuffix(t.Collation, "_bin")
+}
+
+// HasMember tells whether v, if t is an ENUM or a SET, is one of its members, or some of them
+// with commas between. A server takes a text that is not, but looks like a number, for the
+// number of a member. The member that the log has as number 0 is nobody's to write.
+func (t *Type) HasMember(v change.Value) bool {
+	if t.Members == nil || v.Kind() < change.Decimal || t.Name == "set" && v.Str() == "" {
+		return true
+	}
+	if slices.ContainsFunc(t.Members, func(m string) bool { return strings.Contains(m, "?") }) {
+		return true // it may be another character, which the catalogue cannot show
+	}
+	if t.Name == "enum" {
+		return slices.Contains(t.Members, v.Str())
+	}
+	for name := range strings.SplitSeq(v.Str(), ",") {
+		if !slices.Contains(t.Members, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // Selected returns what has to be selected to read a column, quoted, exactly.
