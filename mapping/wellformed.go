@@ -18,7 +18,7 @@ func wellFormed(text string, kind change.Kind) bool {
 	case change.Date, change.Timestamp, change.TimestampUTC:
 		return dateText(text, kind)
 	case change.Time:
-		return text == "24:00:00" || clockText(text)
+		return text == "24:00:00" || clockText(text) || spanText(text)
 	case change.Interval:
 		return intervalText(text)
 	case change.JSON:
@@ -50,18 +50,23 @@ func decimalText(s string) bool {
 // noNumber tells whether s is one of the values of a Decimal that are no number.
 func noNumber(s string) bool { return s == "NaN" || s == "Infinity" || s == "-Infinity" }
 
-// The zero date is MySQL's for no day at all.
-const (
-	zeroDate      = "0000-00-00"
-	zeroTimestamp = zeroDate + " 00:00:00"
-)
+// zeroTimestamp is MySQL's for no instant at all.
+const zeroTimestamp = "0000-00-00 00:00:00"
+
+// looseDay is a day as MySQL may hold it: with nothing but zeros, without a month or a day, or
+// with a day that the month has not. What has no such days refuses them itself.
+var looseDay = regexp.MustCompile(`^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])$`)
+
+// span is a time as MySQL may hold it: less than nothing, or longer than a day.
+var span = regexp.MustCompile(`^-?(\d\d|[1-8]\d\d):[0-5]\d:[0-5]\d(\.\d{1,6})?$`)
+
+func spanText(s string) bool { return span.MatchString(s) && (s[0] != '-' || strings.Trim(s, "-0:.") != "") }
 
 // dateText tells whether s is a day, with a time where the kind has one, of any year from
 // before Christ to beyond 9999, or without an end, or none in the way of MySQL.
 func dateText(s string, kind change.Kind) bool {
 	switch {
-	case s == "infinity", s == "-infinity",
-		kind == change.Date && s == zeroDate, kind == change.Timestamp && s == zeroTimestamp, kind == change.TimestampUTC && s == zeroTimestamp+"Z":
+	case s == "infinity", s == "-infinity", kind == change.TimestampUTC && s == zeroTimestamp+"Z":
 		return true
 	}
 	s, before := strings.CutSuffix(s, " BC")
@@ -72,6 +77,9 @@ func dateText(s string, kind change.Kind) bool {
 	day, clock, timed := strings.Cut(s, " ")
 	if !ok || timed != (kind != change.Date) || timed && !clockText(clock) {
 		return false
+	}
+	if kind != change.TimestampUTC && !before && looseDay.MatchString(day) {
+		return true
 	}
 	digits, rest, _ := strings.Cut(day, "-")
 	year, err := strconv.ParseUint(digits, 10, 31)
