@@ -47,6 +47,8 @@ var (
 	errNull = errors.New("column cannot be NULL")
 	// errInfinite: the server has no such number, nor a way to write it.
 	errInfinite = errors.New("NaN and infinities are no numbers of MySQL")
+	// errMember: the server takes a text with a number for the number of a member.
+	errMember = errors.New("the value is no member of the column's type")
 )
 
 // check finds what the server would not refuse, but change.
@@ -60,8 +62,14 @@ func (t *target) check(w *sinks.Write) error {
 		}
 	}
 	for i := range w.New {
-		if t.types[i] != nil && !isFinite(w.New[i]) {
+		if t.types[i] == nil {
+			continue
+		}
+		if !isFinite(w.New[i]) {
 			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errInfinite)
+		}
+		if !t.types[i].HasMember(w.New[i]) {
+			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errMember)
 		}
 		if w.New[i].IsNull() && t.types[i] != nil && !t.table.Columns[i].Nullable {
 			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errNull)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/client"
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/go-sql-driver/mysql"
@@ -83,6 +84,7 @@ func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb b
 	}
 	within, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
+	settings.Option = plainSession
 	settings.Dialer = func(inner context.Context, _, _ string) (net.Conn, error) { return s.dial(inner, config) }
 	s.syncer = replication.NewBinlogSyncer(settings)
 	watch := context.AfterFunc(within, s.hangUp)
@@ -272,5 +274,13 @@ func fromGoMySQL(err error) error {
 			return &change.Error{Op: "read log", Class: change.Transient, Err: err}
 		}
 	}
+	return err
+}
+
+// plainSession takes back what a server may have set for all sessions and what hinders even the
+// few statements that begin the reading of a log.
+func plainSession(c *client.Conn) error {
+	_, err := c.Execute("SET sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1, completion_type = 0, " +
+		"net_write_timeout = 600 /*M!100100 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */")
 	return err
 }

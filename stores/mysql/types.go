@@ -29,6 +29,9 @@ type Type struct {
 	Charset, Collation string
 	// Members are those of an ENUM or a SET, in UTF-8.
 	Members []string
+	// Vague: some of Members may not be what they are called, because the catalogue has question
+	// marks in the place of characters that it cannot show.
+	Vague bool
 	// JSON says of a text that a CHECK of the column keeps it valid JSON, as MariaDB's JSON is.
 	JSON bool
 }
@@ -101,11 +104,8 @@ func (t *Type) Exact() bool {
 // with commas between. A server takes a text that is not, but looks like a number, for the
 // number of a member. The member that the log has as number 0 is nobody's to write.
 func (t *Type) HasMember(v change.Value) bool {
-	if t.Members == nil || v.Kind() < change.Decimal || t.Name == "set" && v.Str() == "" {
+	if t.Members == nil || t.Vague || v.Kind() < change.Decimal || t.Name == "set" && v.Str() == "" {
 		return true
-	}
-	if slices.ContainsFunc(t.Members, func(m string) bool { return strings.Contains(m, "?") }) {
-		return true // it may be another character, which the catalogue cannot show
 	}
 	if t.Name == "enum" {
 		return slices.Contains(t.Members, v.Str())
