@@ -100,7 +100,7 @@ func (p *passage) label(column string) string {
 	if column == sixtyFour {
 		return "a `set` of 64 members"
 	}
-	return mdCode(strings.TrimPrefix(column, "public."))
+	return mdCode(strings.TrimSuffix(strings.TrimPrefix(column, "public."), " NULL"))
 }
 
 // mysqlPassages are the samples of a server in the columns that choose names.

@@ -215,7 +215,9 @@ func (c *crossing) back() {
 			}
 		}
 	}
-	c.each(c.to, func(p *passage) string { return fmt.Sprintf("UPDATE %s SET was = v;\nUPDATE %[1]s SET v = NULL;\n", p.table) })
+	c.each(c.to, func(p *passage) string {
+		return fmt.Sprintf("UPDATE %s SET was = v;\nUPDATE %[1]s SET v = NULL;\n", p.table)
+	})
 	c.link.barrier()
 	c.each(c.to, func(p *passage) string { return fmt.Sprintf("UPDATE %s SET v = was;\n", p.table) })
 	c.link.barrier()
@@ -252,13 +254,16 @@ func (p *passage) judge(t *testing.T, announced int) {
 	}
 }
 
-// reasonHead is what a server's errors begin with.
-var reasonHead = regexp.MustCompile(`(?s)^.*(?:Error \d+(?: \(\w+\))?: |ERROR: |: column v: |column v: )`)
+var (
+	// reasonHead is what a reason begins with that says where, and reasonPart what is different
+	// each time, or from server to server.
+	reasonHead = regexp.MustCompile(`(?s)^.*(?:Error \d+(?: \(\w+\))?: |ERROR: |column v: |table \w+: v: )`)
+	reasonPart = regexp.MustCompile(` at row \d+| \(SQLSTATE \w+\)| for column .*$| into .*$|;.*$| at position .*$|:? ?"[^"]*"$|^"[^"]*" |:? '[^']*'|"[^"]*" (is out)`)
+)
 
-// reason is why a row is parked, without what is different each time.
+// reason is why a row is parked, in few words.
 func reason(text string) string {
-	text = reasonHead.ReplaceAllString(text, "")
-	text = regexp.MustCompile(` at row \d+| \(SQLSTATE \w+\)|;.*$|: [^:]*: row .*$`).ReplaceAllString(text, "")
+	text = reasonPart.ReplaceAllString(reasonHead.ReplaceAllString(text, ""), "$1")
 	return strings.ReplaceAll(text, "|", `\|`)
 }
 
