@@ -42,9 +42,6 @@ type Column struct {
 	Default bool
 	// Invisible columns are read and written only by their names.
 	Invisible bool
-	// Vague: some of Members may not be what they are called, because the catalogue has
-	// question marks in the place of characters that it cannot show.
-	Vague bool
 	// Compressed: MariaDB keeps and logs the values compressed.
 	Compressed bool
 }
