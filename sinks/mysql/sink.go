@@ -27,6 +27,8 @@ type Sink struct {
 	marker    markerWriter
 	pace      pace
 	trust     trust
+	// loading is the trust that new rows can be loaded.
+	loading trust
 	// buffer is what the statements at hand are made in.
 	buffer []byte
 }
@@ -213,9 +215,9 @@ func (s *Sink) renew(outcomes []sinks.Outcome) error {
 // have changed, with new rows looked for if one of them is there, and with care if the store
 // does not take a row.
 func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, error) {
-	mode, renewed := s.trust.mode(), false
+	mode, load, renewed := s.trust.mode(), s.loading.mode() == trusting, false
 	for {
-		outcomes, err := s.attempt(ctx, batch, mode)
+		outcomes, err := s.attempt(ctx, batch, mode, load)
 		if err == nil {
 			return outcomes, nil
 		}
@@ -228,6 +230,9 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, 
 			return s.outcomesBefore(ctx, batch)
 		case s.conn.Broken(), ctx.Err() != nil:
 			return nil, err
+		case errors.Is(err, errLoad):
+			load = false
+			s.loading.lost()
 		case isStale(err) && !renewed:
 			renewed, s.catalogue = true, nil
 		case mode == trusting && store.Code(err) == store.DuplicateKey:
@@ -255,7 +260,7 @@ func isStale(err error) bool {
 var errAgain = errors.New("the batch was committed before")
 
 // attempt runs the transaction once. On an error it may still be open.
-func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode) ([]sinks.Outcome, error) {
+func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode, load bool) ([]sinks.Outcome, error) {
 	if len(batch.Writes) == 0 {
 		return nil, s.markOnly(ctx, batch, nil)
 	}
@@ -266,7 +271,7 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode) ([]si
 		}
 		s.catalogue = c
 	}
-	w := newWriter(s, batch, mode)
+	w := newWriter(s, batch, mode, load)
 	run := w.write
 	if mode == careful {
 		run = w.writeCarefully
@@ -311,6 +316,9 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	s.marker.committed()
 	if w.mode == trusting && slices.Contains(w.seen, unseen) {
 		s.trust.kept()
+	}
+	if w.loaded {
+		s.loading.kept()
 	}
 	return nil
 }

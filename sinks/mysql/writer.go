@@ -25,6 +25,8 @@ type writer struct {
 	claimedRow bool
 
 	mode mode
+	// load: many new rows may be loaded; loaded: some were.
+	load, loaded bool
 	// progress counts the statements that succeeded in careful mode.
 	progress int
 	aside    []failure
@@ -39,10 +41,10 @@ type failure struct {
 }
 
 // newWriter binds the writes of a batch to tables.
-func newWriter(s *Sink, batch *sinks.Batch, mode mode) *writer {
+func newWriter(s *Sink, batch *sinks.Batch, mode mode, load bool) *writer {
 	n := len(batch.Writes)
 	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, n), targets: make([]*target, n), seen: make([]byte, n),
-		limits: limitsOf(s.conn), mode: mode}
+		limits: limitsOf(s.conn), mode: mode, load: load}
 	w.packet = packet{conn: s.conn, max: w.limits.packet}
 	var last *target
 	for i := range batch.Writes {
@@ -98,6 +100,12 @@ func (w *writer) write(ctx context.Context) error {
 		return err
 	}
 	for _, g := range w.groupRows(w.rows) {
+		if w.loads(g) {
+			if err := w.loadRows(ctx, g); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, p := range g.split(w.batch, g.rows, w.limits.statement) {
 			sql, ok := w.statement(p)
 			if !ok {
