@@ -6,15 +6,20 @@ import (
 	"strings"
 )
 
-// logsCascades tells whether the log tells of the rows that change because a row that they
+// LogsCascades tells whether the log tells of the rows that change because a row that they
 // refer to did. InnoDB itself keeps that to itself.
-func (p *preflight) logsCascades() bool {
-	return !p.MariaDB && p.Version >= 90600 && !p.settings.on("innodb_native_foreign_keys")
+func (c *Conn) LogsCascades(ctx context.Context) (bool, error) {
+	s, err := c.readSettings(ctx)
+	return c.logsCascades(s), err
+}
+
+func (s Server) logsCascades(have settings) bool {
+	return !s.MariaDB && s.Version >= 90600 && !have.on("innodb_native_foreign_keys")
 }
 
 // cascades looks for changes that foreign keys make and the log does not tell of.
 func (p *preflight) cascades(context.Context) error {
-	if p.logsCascades() {
+	if p.logsCascades(p.settings) {
 		return nil
 	}
 	linked := p.need.names()

@@ -181,14 +181,19 @@ func (p *preflight) server(context.Context) error {
 
 // enums looks whether the source will know the members of enums and sets.
 func (p *preflight) enums(context.Context) error {
-	if p.settings["binlog_row_metadata"] == "FULL" {
-		return nil
-	}
 	return p.each(func(t *Table) error {
+		mapped := p.mapped(t)
 		for i := range t.Columns {
-			if t.Columns[i].Vague && slices.Contains(p.mapped(t), t.Table.Columns[i].Name) {
-				p.block(t.Name, "the catalogue of the server does not show all members of column "+t.Table.Columns[i].Name+
-					": a question mark stands for what is no question mark, or is one", "have them written to the log", p.set("binlog_row_metadata", "FULL"))
+			column := &t.Columns[i]
+			name := t.Table.Columns[i].Name
+			if !column.Vague || !slices.Contains(mapped, name) {
+				continue
+			}
+			what := "the catalogue of the server does not show all members of column " + name + ": a question mark may stand for another character"
+			if t.isKey(i) || column.Charset != "utf8mb4" {
+				p.block(t.Name, what, "give members names of letters, or leave the column out of the link", "")
+			} else if p.settings["binlog_row_metadata"] != "FULL" {
+				p.block(t.Name, what, "have them written to the log, as an administrator"+p.lasting(), p.set("binlog_row_metadata", "FULL"))
 			}
 		}
 		return nil

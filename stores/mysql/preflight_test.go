@@ -188,6 +188,7 @@ var faults = []fault{
 	{sql: "ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (x(3))", want: "only the beginning of a column", table: "a", mend: "ALTER TABLE a DROP PRIMARY KEY, ADD PRIMARY KEY (id)"},
 	{sql: "CREATE TRIGGER one BEFORE UPDATE ON a FOR EACH ROW SET @x = 1", want: "triggers are run for what the link writes, too: one", table: "a", warning: true, mend: "DROP TRIGGER one"},
 	{sql: "REVOKE TRIGGER ON a FROM $USER", want: "may not see whether 1 of the tables", warning: true, only: "MySQL"},
+	{sql: "ALTER TABLE a MODIFY x enum('?', 'x') CHARACTER SET utf32", want: "does not show all members of column x", table: "a", mend: "ALTER TABLE a MODIFY x enum('?', 'x') CHARACTER SET utf8mb4"},
 	{sql: "RENAME TABLE a TO A", want: "there is no such table", table: "a", mend: "RENAME TABLE A TO a"},
 	{sql: "ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (y) REFERENCES other (id) ON DELETE SET NULL ON UPDATE CASCADE", want: "which is not in the link: foreign key f is ON DELETE SET NULL", table: "a", only: "MariaDB"},
 	{sql: "ALTER TABLE a DROP FOREIGN KEY f; ALTER TABLE a DROP KEY f; ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (y) REFERENCES a (id) ON DELETE CASCADE",

@@ -128,22 +128,30 @@ func (c *Column) member(t *store.Type, n uint64) (change.Value, error) {
 		if n == 0 {
 			return change.TextValue(""), nil
 		}
-		return change.TextValue(t.Members[n-1]), nil
+		return change.TextValue(c.memberName(t, int(n-1))), nil
 	}
 	if n>>len(t.Members) != 0 {
 		return change.Value{}, ErrMalformed
 	}
 	if n&(n-1) == 0 && n != 0 {
-		return change.TextValue(t.Members[bits.TrailingZeros64(n)]), nil
+		return change.TextValue(c.memberName(t, bits.TrailingZeros64(n))), nil
 	}
 	var b strings.Builder
 	for left := n; left != 0; left &= left - 1 {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(t.Members[bits.TrailingZeros64(left)])
+		b.WriteString(c.memberName(t, bits.TrailingZeros64(left)))
 	}
 	return change.TextValue(b.String()), nil
+}
+
+// memberName returns the name of a member. The log knows those that the catalogue cannot show.
+func (c *Column) memberName(t *store.Type, i int) string {
+	if t.Vague && i < len(c.Members) && t.Charset == "utf8mb4" {
+		return string(c.Members[i])
+	}
+	return t.Members[i]
 }
 
 func (c *Column) temporal(data []byte) (change.Value, error) {
