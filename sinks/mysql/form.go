@@ -47,6 +47,8 @@ var (
 	errNull = errors.New("column cannot be NULL")
 	// errInfinite: the server has no such number, nor a way to write it.
 	errInfinite = errors.New("NaN and infinities are no numbers of MySQL")
+	// errYear: the server takes a number of two digits for a year of this century or the last.
+	errYear = errors.New("a year has four digits")
 	// errMember: the server takes a text with a number for the number of a member.
 	errMember = errors.New("the value is no member of the column's type")
 )
@@ -67,6 +69,9 @@ func (t *target) check(w *sinks.Write) error {
 		}
 		if !isFinite(w.New[i]) {
 			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errInfinite)
+		}
+		if v := w.New[i]; t.types[i].Name == "year" && v.Kind() == change.Int64 && v.Int64() != 0 && v.Int64() < 100 {
+			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errYear)
 		}
 		if !t.types[i].HasMember(w.New[i]) {
 			return fmt.Errorf("%s: %w", t.table.Columns[i].Name, errMember)
