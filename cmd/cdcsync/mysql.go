@@ -43,7 +43,12 @@ func (s *mysqlStore) tables(ctx context.Context, f func(*mysql.Conn, map[string]
 // Catalogue implements store.
 func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
 	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
-	err := s.tables(ctx, func(_ *mysql.Conn, tables map[string]*mysql.Table) error {
+	err := s.tables(ctx, func(conn *mysql.Conn, tables map[string]*mysql.Table) error {
+		logged, err := conn.LogsCascades(ctx)
+		if err != nil {
+			return err
+		}
+		c.silent = !logged
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			for i := range t.ForeignKeys {
