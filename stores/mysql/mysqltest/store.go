@@ -50,12 +50,19 @@ func types(server store.Server) *strings.Replacer {
 
 func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store {
 	t.Helper()
+	return newStoreOf(t, dsn, func(*Application) string { return dsn }, options)
+}
+
+// newStoreOf opens a database in which dsn sets the links up, and what user returns, which is
+// called when there are tables, runs them.
+func newStoreOf(t *testing.T, dsn string, user func(*Application) string, options []sink.Option) *sourcetest.Store {
+	t.Helper()
 	app := Open(t, dsn)
-	s, err := store.Open(dsn, true)
+	admin, err := store.Open(dsn, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := s.Connect(t.Context())
+	conn, err := admin.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +83,13 @@ func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store
 	windows := map[string]*source.Window{}
 	for _, link := range []string{"a", "b"} {
 		windows[link] = &source.Window{}
-		if err := s.Setup(t.Context(), store.Need{Link: link, Tables: linked, Reads: true, Writes: true}); err != nil {
+		if err := admin.Setup(t.Context(), store.Need{Link: link, Tables: linked, Reads: true, Writes: true}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	s, err := store.Open(user(app), true)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return &sourcetest.Store{
 		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, NUL: true, ForeignKeys: true},
