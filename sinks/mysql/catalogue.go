@@ -24,25 +24,13 @@ type catalogue struct {
 
 // traits are what the sink has to know of a table beyond what a source does.
 type traits struct {
-	// checked: there are CHECK constraints.
-	checked bool
 	// cascades: deleting a row takes rows of other tables with it, or changes them.
 	cascades bool
 	// renewed are the columns that an update changes by itself.
 	renewed []string
 }
 
-const (
-	traitChecked = iota
-	traitCascades
-	traitRenewed
-)
-
-const traitsQuery = `
-SELECT DISTINCT 0, TABLE_NAME, '' FROM information_schema.TABLE_CONSTRAINTS WHERE TABLE_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK';
-SELECT DISTINCT 1, REFERENCED_TABLE_NAME, '' FROM information_schema.REFERENTIAL_CONSTRAINTS
-  WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND DELETE_RULE IN ('CASCADE', 'SET NULL');
-SELECT 2, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND EXTRA LIKE '%on update%'`
+const renewedQuery = `SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND EXTRA LIKE '%on update%'`
 
 // readCatalogue reads the catalogue.
 func readCatalogue(ctx context.Context, conn *store.Conn) (*catalogue, error) {
@@ -51,30 +39,27 @@ func readCatalogue(ctx context.Context, conn *store.Conn) (*catalogue, error) {
 		return nil, err
 	}
 	c := &catalogue{have: have, traits: map[string]*traits{}, targets: map[*change.Table]*target{}}
-	err = conn.Query(ctx, traitsQuery, func(v []driver.Value) error {
-		table := store.String(v[1])
-		t := c.traits[table]
-		if t == nil {
-			t = &traits{}
-			c.traits[table] = t
-		}
-		switch store.Number(v[0]) {
-		case traitChecked:
-			t.checked = true
-		case traitCascades:
-			t.cascades = true
-		case traitRenewed:
-			t.renewed = append(t.renewed, store.String(v[2]))
+	for name := range have {
+		c.traits[name] = &traits{}
+	}
+	err = conn.Query(ctx, renewedQuery, func(v []driver.Value) error {
+		if t := c.traits[store.String(v[0])]; t != nil {
+			t.renewed = append(t.renewed, store.String(v[1]))
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read constraints: %w", err)
+		return nil, fmt.Errorf("read columns: %w", err)
 	}
-	c.rank = ranks(have)
 	for _, t := range have {
 		c.related = c.related || len(t.References) > 0
+		for _, k := range t.ForeignKeys {
+			if parent := c.traits[k.Parent]; parent != nil && (k.OnDelete == "CASCADE" || k.OnDelete == "SET NULL") {
+				parent.cascades = true
+			}
+		}
 	}
+	c.rank = ranks(have)
 	return c, nil
 }
 
@@ -189,7 +174,7 @@ func (t *target) bindColumns() error {
 		return errOtherKeys
 	}
 	t.beside = t.findBeside()
-	t.inserting = slices.ContainsFunc(t.have.Triggers, func(trigger store.Trigger) bool { return trigger.Event == "INSERT" })
+	t.inserting = t.have.Unseen || slices.ContainsFunc(t.have.Triggers, func(trigger store.Trigger) bool { return trigger.Event == "INSERT" })
 	for _, name := range t.have.Required() {
 		if i := t.table.Column(name); i < 0 {
 			t.missing = true

@@ -126,7 +126,7 @@ func (f *form) complete() bool {
 			return false
 		}
 	}
-	if !f.checked {
+	if !f.have.Checked {
 		return true
 	}
 	for i, t := range f.types {

@@ -16,6 +16,7 @@ type catalogue struct {
 	tables map[string]*Table
 	// primary are the primary keys, by table.
 	primary map[string]*Index
+	grants  grants
 }
 
 // Catalogue reads the tables of the database by their names, also those that cannot be
@@ -25,6 +26,12 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	if !c.MariaDB && c.Version >= 80030 { // its keys are keys like any other
 		if err := c.Do(ctx, "SET show_gipk_in_create_table_and_information_schema = ON"); err != nil {
 			return nil, fmt.Errorf("read tables: %w", err)
+		}
+	}
+	if !c.MariaDB { // which shows triggers to all who may write
+		var err error
+		if r.grants, err = c.readGrants(ctx); err != nil {
+			return nil, err
 		}
 	}
 	for _, step := range []struct {
@@ -37,6 +44,7 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 		{"foreign keys", referencesQuery, r.reference},
 		{"foreign keys", actionsQuery, r.action},
 		{"triggers", triggersQuery, r.trigger},
+		{"checks", checksQuery, r.check},
 	} {
 		if err := c.Query(ctx, strings.ReplaceAll(step.sql, "DATABASE", Literal(c.database)), step.row); err != nil {
 			return nil, fmt.Errorf("read %s: %w", step.what, err)
@@ -196,8 +204,21 @@ func (r *catalogue) trigger(v []driver.Value) error {
 	return nil
 }
 
+// MariaDB does not say in which table a check is to those who read and write rows only: see
+// declared.
+const checksQuery = `SELECT DISTINCT TABLE_NAME FROM information_schema.TABLE_CONSTRAINTS
+WHERE TABLE_SCHEMA = DATABASE AND CONSTRAINT_TYPE = 'CHECK'`
+
+func (r *catalogue) check(v []driver.Value) error {
+	if t := r.tables[String(v[0])]; t != nil {
+		t.Checked = true
+	}
+	return nil
+}
+
 // finish gives a table its key, or says why it cannot be synchronized.
 func (r *catalogue) finish(t *Table) {
+	t.Unseen = !r.MariaDB && !r.grants.has("TRIGGER", r.database, t.Name)
 	primary := r.primary[t.Name]
 	stored := primary != nil
 	if primary != nil {

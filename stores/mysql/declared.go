@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql/driver"
-	"slices"
 	"strings"
 )
 
@@ -11,10 +10,10 @@ import (
 const restrict = "RESTRICT"
 
 // declared reads from the declaration of a table what MariaDB shows elsewhere only to those
-// who may do more than read and write rows: what makes a text JSON, and what foreign keys do.
+// who may do more than read and write rows: whether there are checks, what makes a text JSON,
+// and what foreign keys do.
 func (r *catalogue) declared(ctx context.Context, t *Table) error {
-	texts := slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == "longtext" })
-	if !r.MariaDB || !texts && t.ForeignKeys == nil {
+	if !r.MariaDB {
 		return nil
 	}
 	declaration := ""
@@ -29,6 +28,7 @@ func (r *catalogue) declared(ctx context.Context, t *Table) error {
 	if err != nil {
 		return err
 	}
+	t.Checked = strings.Contains(declaration, " CHECK (") // or a comment has it
 	for i := range t.Columns {
 		column := &t.Table.Columns[i]
 		if t.Columns[i].Name == "longtext" && strings.Contains(declaration, "CHECK (json_valid("+Quote(column.Name)+"))") {

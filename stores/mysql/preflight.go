@@ -211,13 +211,13 @@ func (p *preflight) triggers(context.Context) error {
 		if names != nil {
 			p.warn(t.Name, "triggers are run for what the link writes, too: "+strings.Join(names, ", "),
 				"what they write to tables of the link is there twice if the other store's triggers write it as well; let them do nothing for user "+p.user, "")
-		} else if !p.MariaDB && !p.grants.has("TRIGGER", p.database, t.Name) { // MariaDB shows them to those who write
+		} else if t.Unseen {
 			hidden = append(hidden, p.grant("TRIGGER", t.Qualified()))
 		}
 		return nil
 	})
 	if hidden != nil {
-		p.warn("", fmt.Sprintf("user %s may not see whether %d of the tables have triggers, which would be run for what the link writes", p.user, len(hidden)),
+		p.warn("", fmt.Sprintf("user %s may not see whether %d of the tables have triggers, which would be run for what the link writes; so it writes more slowly", p.user, len(hidden)),
 			"grant it, as an administrator", strings.Join(hidden, "; "))
 	}
 	return err

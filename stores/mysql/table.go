@@ -28,6 +28,10 @@ type Table struct {
 	References  []string
 	// Triggers are what is run when a row of the table is written.
 	Triggers []Trigger
+	// Unseen: the user may not see whether there are triggers.
+	Unseen bool
+	// Checked: there are CHECK constraints. It is also said of some tables without.
+	Checked bool
 	// Refused is why the table cannot be synchronized; nil if it can.
 	Refused *Problem
 }
