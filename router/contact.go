@@ -34,6 +34,9 @@ type scan struct {
 	settled map[string]bool
 	// void: comparing began again meanwhile.
 	void bool
+	// first: nothing of the table was compared yet, and whoever scans says whether the other
+	// side has no rows at all.
+	first, bare bool
 }
 
 // chunksAhead is how many chunks of a table are compared at a time: the next is read while rows
@@ -53,21 +56,24 @@ func (r *reconciler) nextScan() *scan {
 		if !p.state.Stage.Comparing() {
 			continue
 		}
-		after := p.state.After
+		q := &scan{pair: p, pass: p.state.Pass, after: p.state.After, settled: map[string]bool{}}
 		if n := len(p.chunks); n > 0 {
 			if n == chunksAhead || p.chunks[n-1].last {
 				return nil
 			}
-			after = p.chunks[n-1].after
+			q.after = p.chunks[n-1].after
 		}
-		return &scan{pair: p, pass: p.state.Pass, after: after, settled: map[string]bool{}}
+		q.first = q.pass == change.Left && q.after == nil
+		return q
 	}
 	return nil
 }
 
+// nextPass goes on to the right table, unless that had no rows when first contact began: what
+// it has now came from the left one, or is in its log.
 func (r *reconciler) nextPass(p *pair) {
 	r.tablesNew = true
-	if p.state.Pass == change.Left {
+	if p.state.Pass == change.Left && !(p.bare && p.state.Stage == checkpoint.Contact) {
 		p.state.Pass, p.state.After = change.Right, nil
 		return
 	}
@@ -94,6 +100,9 @@ func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 	r.scan = nil
 	if q.void || !p.state.Stage.Comparing() {
 		return
+	}
+	if q.first {
+		p.bare = q.bare
 	}
 	c := &chunk{pair: p, pass: q.pass, last: len(pass.Rows) < limit, rows: len(pass.Rows)}
 	p.chunks = append(p.chunks, c)

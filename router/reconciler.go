@@ -45,6 +45,7 @@ type pair struct {
 	state   checkpoint.Table
 	emptied time.Time // when it was emptied; zero if that was before the start
 	chunks  []*chunk  // of first contact, in their order
+	bare    bool      // the right side had no rows when first contact began
 	parked  int
 	differ  uint64 // rows left different, by InitialNone
 	ignored uint64 // changes not applied because the table is paused

@@ -199,16 +199,35 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 	}
 	across.looks <- func() {
 		seen, err := lp.lookAcross(ctx, across, q.pair.Tables[across.side], keys)
+		bare := false
+		if err == nil && q.first {
+			bare, err = lp.isBare(ctx, across, q.pair.Tables[across.side])
+		}
 		if err != nil {
 			lp.fail(ctx, err)
 			return
 		}
 		lp.post(ctx, func() {
+			q.bare = bare
 			lp.scanned(q, rows, seen, limit)
 			lp.finishLooks(change.Left)
 			lp.finishLooks(change.Right)
 		})
 	}
+}
+
+// isBare tells whether a table has no rows.
+func (lp *loop) isBare(ctx context.Context, d *sideLoop, table *change.Table) (bare bool, err error) {
+	op := "scan the " + d.side.String() + " table " + table.Name
+	err = retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() error {
+		seen, err := d.store.Looker.Scan(ctx, table, nil, 1)
+		bare = len(seen.Rows) == 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", op, err)
+	}
+	return bare, nil
 }
 
 // keyAcross returns the key that the row called key has on the other side of the scan, or nil

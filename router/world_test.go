@@ -383,6 +383,11 @@ func (w *world) walkOn() {
 		across, err := w.lookers[k.q.pass.Other()].Look(ctx, other, keys)
 		w.must(err)
 		k.across = &across
+		if k.q.first {
+			all, err := w.lookers[k.q.pass.Other()].Scan(ctx, other, nil, 1)
+			w.must(err)
+			k.q.bare = len(all.Rows) == 0
+		}
 		w.logf("across: %v at %s", across.Rows, across.At)
 	default:
 		w.scan = nil
