@@ -38,7 +38,7 @@ type Limits struct {
 }
 
 // DefaultLimits hold a link well under 100 MB.
-var DefaultLimits = Limits{Rows: 10_000, Bytes: 16 << 20, Chunk: 2000}
+var DefaultLimits = Limits{Rows: 10_000, Bytes: 16 << 20, Chunk: 5000}
 
 // Config is what a link needs to run.
 type Config struct {
