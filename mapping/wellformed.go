@@ -60,7 +60,9 @@ var looseDay = regexp.MustCompile(`^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])$`)
 // span is a time as MySQL may hold it: less than nothing, or longer than a day.
 var span = regexp.MustCompile(`^-?(\d\d|[1-8]\d\d):[0-5]\d:[0-5]\d(\.\d{1,6})?$`)
 
-func spanText(s string) bool { return span.MatchString(s) && (s[0] != '-' || strings.Trim(s, "-0:.") != "") }
+func spanText(s string) bool {
+	return span.MatchString(s) && (s[0] != '-' || strings.Trim(s, "-0:.") != "")
+}
 
 // dateText tells whether s is a day, with a time where the kind has one, of any year from
 // before Christ to beyond 9999, or without an end, or none in the way of MySQL.
