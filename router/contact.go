@@ -35,8 +35,10 @@ type scan struct {
 	// void: comparing began again meanwhile.
 	void bool
 	// first: nothing of the table was compared yet, and whoever scans says whether the other
-	// side has no rows at all.
+	// side is bare, that is, has no rows at all.
 	first, bare bool
+	// sparse: the other side may have no rows behind after.
+	sparse bool
 }
 
 // chunksAhead is how many chunks of a table are compared at a time: the next is read while rows
@@ -64,6 +66,7 @@ func (r *reconciler) nextScan() *scan {
 			q.after = p.chunks[n-1].after
 		}
 		q.first = q.pass == change.Left && q.after == nil
+		q.sparse = q.first || p.bare && q.pass == change.Left
 		return q
 	}
 	return nil

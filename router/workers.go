@@ -198,11 +198,7 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 		keys[i] = lp.keyAcross(q, table.KeyOf(row))
 	}
 	across.looks <- func() {
-		seen, err := lp.lookAcross(ctx, across, q.pair.Tables[across.side], keys)
-		bare := false
-		if err == nil && q.first {
-			bare, err = lp.isBare(ctx, across, q.pair.Tables[across.side])
-		}
+		seen, bare, err := lp.across(ctx, q, keys)
 		if err != nil {
 			lp.fail(ctx, err)
 			return
@@ -216,18 +212,62 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 	}
 }
 
-// isBare tells whether a table has no rows.
-func (lp *loop) isBare(ctx context.Context, d *sideLoop, table *change.Table) (bare bool, err error) {
-	op := "scan the " + d.side.String() + " table " + table.Name
-	err = retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() error {
-		seen, err := d.store.Looker.Scan(ctx, table, nil, 1)
-		bare = len(seen.Rows) == 0
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", op, err)
+// across reads what the other side of a scan has under keys, nil where there is none, and
+// whether it is bare. If it has nothing behind the keys of the chunk before, that is found by
+// asking for the next row: a new table is not asked for each key.
+func (lp *loop) across(ctx context.Context, q *scan, keys []change.Row) (seen sources.Look, bare bool, err error) {
+	d := lp.sides[q.pass.Other()]
+	table := q.pair.Tables[d.side]
+	var after change.Row
+	if q.after != nil {
+		after = lp.keyAcross(q, q.after)
 	}
-	return bare, nil
+	if q.sparse {
+		op := "scan the " + d.side.String() + " table " + table.Name
+		var next sources.Look
+		err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+			next, err = d.store.Looker.Scan(ctx, table, after, 1)
+			return err
+		})
+		if err != nil {
+			return seen, false, fmt.Errorf("%s: %w", op, err)
+		}
+		bare = q.first && len(next.Rows) == 0
+		if len(next.Rows) == 0 && ascending(after, keys) {
+			return sources.Look{Rows: make([]change.Row, len(keys)), At: next.At}, bare, nil
+		}
+	}
+	seen, err = lp.lookAcross(ctx, d, table, keys)
+	return seen, bare, err
+}
+
+// ascending tells whether keys are behind after, each behind the one before, in every store:
+// they are integers, which all engines put in the same order.
+func ascending(after change.Row, keys []change.Row) bool {
+	for _, key := range keys {
+		if key == nil || after != nil && !behind(after, key) {
+			return false
+		}
+		for _, v := range key {
+			if v.Kind() != change.Int64 {
+				return false
+			}
+		}
+		after = key
+	}
+	return true
+}
+
+func behind(before, key change.Row) bool {
+	for i := range key {
+		switch a, b := before[i], key[i]; {
+		case a.Kind() != change.Int64 || b.Kind() != change.Int64 || a.Int64() > b.Int64():
+			return false
+		case a.Int64() < b.Int64():
+			return true
+		}
+	}
+	return false
 }
 
 // keyAcross returns the key that the row called key has on the other side of the scan, or nil

@@ -380,14 +380,19 @@ func (w *world) walkOn() {
 		for i, row := range k.pass.Rows {
 			keys[i] = table.KeyOf(row)
 		}
-		across, err := w.lookers[k.q.pass.Other()].Look(ctx, other, keys)
-		w.must(err)
-		k.across = &across
-		if k.q.first {
-			all, err := w.lookers[k.q.pass.Other()].Scan(ctx, other, nil, 1)
+		across, bare := sources.Look{}, false
+		if k.q.sparse {
+			next, err := w.lookers[k.q.pass.Other()].Scan(ctx, other, k.q.after, 1)
 			w.must(err)
-			k.q.bare = len(all.Rows) == 0
+			bare = len(next.Rows) == 0
+			across = sources.Look{Rows: make([]change.Row, len(keys)), At: next.At}
 		}
+		if k.q.bare = bare && k.q.first; !bare {
+			var err error
+			across, err = w.lookers[k.q.pass.Other()].Look(ctx, other, keys)
+			w.must(err)
+		}
+		k.across = &across
 		w.logf("across: %v at %s", across.Rows, across.At)
 	default:
 		w.scan = nil
