@@ -24,11 +24,14 @@ func (l *Link) Barrier(ctx context.Context) error {
 		if store.Source == nil {
 			continue
 		}
-		head, err := l.head(ctx, change.Side(s))
-		if err != nil {
+		op := "read the end of the " + change.Side(s).String() + " log"
+		err := retry(ctx, l.cfg.Log, op, func(error) {}, func() (err error) {
+			b.heads[s], err = l.head(ctx, change.Side(s))
 			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
 		}
-		b.heads[s] = head
 	}
 	if err := l.call(ctx, func(lp *loop) { lp.barriers = append(lp.barriers, b) }); err != nil {
 		return err
@@ -61,10 +64,7 @@ func (l *Link) head(ctx context.Context, s change.Side) (head change.Position, e
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	if err != nil {
-		return "", fmt.Errorf("read the end of the %s log: %w", s, err)
-	}
-	return head, nil
+	return head, err
 }
 
 // checkBarriers releases those whose changes are all settled.
