@@ -178,19 +178,27 @@ func (lp *loop) doLook(ctx context.Context, d *sideLoop, table *change.Table, ke
 	return seen, nil
 }
 
+// rowsBehind scans a table.
+func (lp *loop) rowsBehind(ctx context.Context, d *sideLoop, table *change.Table, after change.Row, limit int) (rows sources.Look, err error) {
+	op := "scan the " + d.side.String() + " table " + table.Name
+	err = retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+		rows, err = d.store.Looker.Scan(ctx, table, after, limit)
+		return err
+	})
+	if err != nil {
+		return rows, fmt.Errorf("%s: %w", op, err)
+	}
+	return rows, nil
+}
+
 // doScan reads a chunk of first contact: the rows of one side in key order, then, through
 // that side's looker, what the other side has under their keys.
 func (lp *loop) doScan(ctx context.Context, q *scan) {
 	pass, across := lp.sides[q.pass], lp.sides[q.pass.Other()]
 	table, limit := q.pair.Tables[q.pass], lp.link.cfg.Limits.Chunk
-	op := "scan the " + q.pass.String() + " table " + table.Name
-	var rows sources.Look
-	err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, pass), func() (err error) {
-		rows, err = pass.store.Looker.Scan(ctx, table, q.after, limit)
-		return err
-	})
+	rows, err := lp.rowsBehind(ctx, pass, table, q.after, limit)
 	if err != nil {
-		lp.fail(ctx, fmt.Errorf("%s: %w", op, err))
+		lp.fail(ctx, err)
 		return
 	}
 	keys := make([]change.Row, len(rows.Rows))
@@ -223,14 +231,9 @@ func (lp *loop) across(ctx context.Context, q *scan, keys []change.Row) (seen so
 		after = lp.keyAcross(q, q.after)
 	}
 	if q.sparse {
-		op := "scan the " + d.side.String() + " table " + table.Name
-		var next sources.Look
-		err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
-			next, err = d.store.Looker.Scan(ctx, table, after, 1)
-			return err
-		})
+		next, err := lp.rowsBehind(ctx, d, table, after, 1)
 		if err != nil {
-			return seen, false, fmt.Errorf("%s: %w", op, err)
+			return seen, false, err
 		}
 		bare = q.first && len(next.Rows) == 0
 		if len(next.Rows) == 0 && ascending(after, keys) {
