@@ -105,6 +105,38 @@ func (s *shop) bounce(rng *rand.Rand) {
 	}
 }
 
+// harried runs the link while load has both sides used, kills the program again and again, and
+// now and then a server, and returns the program once it has brought over everything. Writing
+// ends when load's ctx does, and done says that it has.
+func (s *shop) harried(link string, seed uint64, load func(ctx context.Context), done *sync.WaitGroup) *process {
+	s.t.Helper()
+	p := start(s.t, "run", s.config)
+	settled := func() {
+		p.await(s.address, "/readyz")
+		p.await(s.address, "/v1/links/"+link+"/barrier?wait=60s")
+	}
+	settled()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	load(ctx)
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for range kills(s.t, 8) {
+		time.Sleep(time.Duration(500+rng.IntN(1000)) * time.Millisecond)
+		s.bounce(rng)
+		select {
+		case err := <-p.done:
+			s.t.Fatalf("cdcsync ended by itself: %v\n%s", err, p.output)
+		default:
+		}
+		p.kill()
+		p = start(s.t, "run", s.config)
+	}
+	cancel()
+	done.Wait()
+	settled()
+	return p
+}
+
 // killed kills the running program again and again while writers write to both sides, with
 // something else happening between. In the end both sides hold the same, the counters are
 // exact, and every value that was committed is there, or was replaced by somebody who saw it,

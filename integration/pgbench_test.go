@@ -207,28 +207,7 @@ func TestPgbench(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			left, right := test.sites()
 			b := newBank(t, left, right)
-			p := start(t, "run", b.config)
-			p.await(b.address, "/readyz")
-			p.await(b.address, "/v1/links/bank/barrier?wait=60s")
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			b.load(ctx)
-			rng := rand.New(rand.NewPCG(4, 4))
-			for range kills(t, 8) {
-				time.Sleep(time.Duration(500+rng.IntN(1000)) * time.Millisecond)
-				b.bounce(rng)
-				select {
-				case err := <-p.done:
-					t.Fatalf("cdcsync ended by itself: %v\n%s", err, p.output)
-				default:
-				}
-				p.kill()
-				p = start(t, "run", b.config)
-			}
-			cancel()
-			b.done.Wait()
-			p.await(b.address, "/readyz")
-			p.await(b.address, "/v1/links/bank/barrier?wait=60s")
+			p := b.harried("bank", 4, b.load, &b.done)
 			n := b.audit()
 			if t.Failed() {
 				t.Log(p.output)

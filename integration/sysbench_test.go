@@ -178,29 +178,8 @@ func TestSysbench(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			left, right := test.sites()
 			o := newOLTP(t, left, right)
-			p := start(t, "run", o.config)
-			p.await(o.address, "/readyz")
-			p.await(o.address, "/v1/links/oltp/barrier?wait=60s")
 			before := o.content(0)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			o.load(ctx)
-			rng := rand.New(rand.NewPCG(6, 6))
-			for range kills(t, 8) {
-				time.Sleep(time.Duration(500+rng.IntN(1000)) * time.Millisecond)
-				o.bounce(rng)
-				select {
-				case err := <-p.done:
-					t.Fatalf("cdcsync ended by itself: %v\n%s", err, p.output)
-				default:
-				}
-				p.kill()
-				p = start(t, "run", o.config)
-			}
-			cancel()
-			o.done.Wait()
-			p.await(o.address, "/readyz")
-			p.await(o.address, "/v1/links/oltp/barrier?wait=60s")
+			p := o.harried("oltp", 6, o.load, &o.done)
 			sides := [2]map[int]string{o.content(0), o.content(1)}
 			changed := 0
 			for id, row := range sides[0] {
