@@ -99,6 +99,8 @@ type target struct {
 	types []*store.Type
 	names []string
 	isKey []bool
+	// keyTypes are of the key's columns.
+	keyTypes []*store.Type
 	// beside is an expression of a column that is not one of the key, a number from 0 on;
 	// "": there is no such column.
 	beside string
@@ -167,6 +169,7 @@ func (t *target) bindColumns() error {
 			return errOtherKeys
 		}
 		t.isKey[k] = true
+		t.keyTypes = append(t.keyTypes, t.types[k])
 		t.inexact = t.inexact || !t.types[k].Exact()
 		same = same && slices.ContainsFunc(t.have.Key, func(h int) bool { return t.have.Table.Columns[h].Name == t.table.Columns[k].Name })
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -199,46 +198,6 @@ func (t *target) keys() string {
 	return "(" + strings.Join(list, ", ") + ")"
 }
 
-// appendKey appends the values of a key, to be compared with keys.
-func (t *target) appendKey(b []byte, key change.Row) []byte {
-	if len(key) > 1 {
-		b = append(b, '(')
-	}
-	for i, k := range t.table.Key {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = t.appendCompared(b, t.types[k], key[i])
-	}
-	if len(key) > 1 {
-		b = append(b, ')')
-	}
-	return b
-}
-
-// appendCompared appends a value that a column of type c is compared with, so that its index
-// is used.
-func (t *target) appendCompared(b []byte, c *store.Type, v change.Value) []byte {
-	switch {
-	case c.Name == "float" && v.Kind() == change.Float64: // the column is compared as a double
-		return strconv.AppendFloat(b, float64(float32(v.Float64())), 'e', -1, 64)
-	case c.IsText() && c.Charset != "utf8mb4" && v.Kind() != change.Bytes && !isASCII(v.Str()):
-		// What the character set has not becomes another key, which is found out.
-		b = c.AppendLiteral(append(b, "CONVERT("...), v)
-		return append(b, " USING "+c.Charset+") COLLATE "+c.Collation...)
-	}
-	return c.AppendLiteral(b, v)
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
 // appendRow appends the new row of a write as values of an INSERT.
 func (f *form) appendRow(b []byte, w *sinks.Write) []byte {
 	b = append(b, '(')
@@ -274,7 +233,7 @@ func (t *target) appendWhere(b []byte, key change.Row) []byte {
 	for i, k := range t.table.Key {
 		b = append(b, [2]string{" WHERE ", " AND "}[min(i, 1)]...)
 		b = append(append(b, t.names[k]...), " = "...)
-		b = t.appendCompared(b, t.types[k], key[i])
+		b = t.types[k].AppendCompared(b, key[i])
 	}
 	return b
 }

@@ -173,7 +173,7 @@ func (p *part) appendSQL(b []byte, batch *sinks.Batch) []byte {
 			b = append(b, ", "...)
 		}
 		if p.verb == verbDelete {
-			b = p.appendKey(b, batch.Writes[i].Key)
+			b = store.AppendKey(b, p.keyTypes, batch.Writes[i].Key)
 		} else {
 			b = p.appendRow(b, &batch.Writes[i])
 		}

@@ -29,12 +29,13 @@ func (w *writer) loads(g *group) bool {
 	if !w.load || g.verb != verbInsert || len(g.rows) < loadMin {
 		return false
 	}
-	return !slices.ContainsFunc(g.rows, func(i int) bool { return !g.loadable(&w.batch.Writes[i]) })
+	columns := g.inserted()
+	return !slices.ContainsFunc(g.rows, func(i int) bool { return !g.loadable(&w.batch.Writes[i], columns) })
 }
 
 // loadable tells whether the values of a new row are of the kinds that their columns are read as.
-func (f *form) loadable(w *sinks.Write) bool {
-	for n, i := range f.inserted() {
+func (f *form) loadable(w *sinks.Write, columns []int) bool {
+	for n, i := range columns {
 		if v := f.value(w, n, i); !v.IsNull() && (v.Kind() == change.Bytes) != f.isBytes(i) {
 			return false
 		}
@@ -60,8 +61,8 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 	if _, err := w.packet.send(ctx); err != nil {
 		return fmt.Errorf("write rows: %w", err)
 	}
-	into := g.into()
 	columns := g.inserted()
+	into := g.into(columns)
 	data, rows := w.sink.buffer[:0], int64(0)
 	flush := func() error {
 		taken, warnings, err := w.sink.conn.Load(ctx, into, data)
@@ -92,9 +93,9 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 
 // into is the statement that loads rows, from INTO on. Bytes are in hexadecimal digits, because
 // a line is text.
-func (f *form) into() string {
+func (f *form) into(columns []int) string {
 	var fields, set []string
-	for n, i := range f.inserted() {
+	for n, i := range columns {
 		switch {
 		case f.isBytes(i):
 			fields = append(fields, fmt.Sprintf("@v%d", n))

@@ -115,7 +115,7 @@ func (l *look) appendSQL(b []byte, number int, batch *sinks.Batch) []byte {
 		if n > 0 {
 			b = append(b, ", "...)
 		}
-		b = l.appendKey(b, batch.Writes[i].Key)
+		b = store.AppendKey(b, l.keyTypes, batch.Writes[i].Key)
 	}
 	return append(b, ") FOR UPDATE"...)
 }

@@ -35,16 +35,9 @@ type Sink struct {
 
 var _ sinks.Sink = (*Sink)(nil)
 
-// Option changes how a sink works.
-type Option func(*Sink)
-
 // New returns a sink on a store. It opens nothing: Open does.
-func New(s *store.Store, link string, options ...Option) *Sink {
-	k := &Sink{store: s, link: link, pace: newPace()}
-	for _, o := range options {
-		o(k)
-	}
-	return k
+func New(s *store.Store, link string) *Sink {
+	return &Sink{store: s, link: link, pace: newPace()}
 }
 
 // Open raises the epoch of the link in the store. See [sinks.Sink]. It waits for a

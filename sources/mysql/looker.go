@@ -2,10 +2,8 @@ package mysql
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -56,11 +54,9 @@ func (l *Looker) Head(ctx context.Context) (change.Position, error) {
 // end returns where the log ends: everything that anybody can see is before it.
 func (l *Looker) end(ctx context.Context) (place, error) {
 	if l.gtids {
-		// A transaction is seen before it is among those executed, and until then is owned by a
-		// session, which the server prints behind it.
 		at := place{set: &gtids{}}
-		err := l.conn.Query(ctx, "SELECT @@global.gtid_owned; SELECT @@global.gtid_executed", func(v []driver.Value) error {
-			set, err := parseGTIDs(owner.ReplaceAllString(store.String(v[0]), ""), false)
+		err := l.conn.SeenGTIDs(ctx, func(text string) error {
+			set, err := parseGTIDs(text, false)
 			if err == nil {
 				at.set.addAll(set)
 			}
@@ -74,9 +70,6 @@ func (l *Looker) end(ctx context.Context) (place, error) {
 	}
 	return placeOf(end, l.conn.MariaDB)
 }
-
-// owner is the session that owns a transaction.
-var owner = regexp.MustCompile(`#[0-9]+`)
 
 func (l *Looker) public(at place) change.Position {
 	p := position{generation: l.generation, read: at}
@@ -145,8 +138,7 @@ func (l *Looker) prepare(ctx context.Context) (err error) {
 	if l.conn.MariaDB {
 		return nil
 	}
-	mode, err := l.conn.Text(ctx, "SELECT @@global.gtid_mode")
-	l.gtids = mode == "ON"
+	l.gtids, err = l.conn.HasGTIDs(ctx)
 	return err
 }
 
@@ -173,6 +165,7 @@ func (l *Looker) query(table *change.Table) (*query, error) {
 		columns = append(columns, t.Selected(store.Quote(table.Columns[i].Name)))
 	}
 	for _, c := range table.Key {
+		q.keys = append(q.keys, q.types[c])
 		q.names = append(q.names, store.Quote(table.Columns[c].Name))
 	}
 	q.start = "SELECT " + strings.Join(columns, ", ") + " FROM " + have.Qualified() + " FORCE INDEX (PRIMARY)"

@@ -16,8 +16,9 @@ import (
 type query struct {
 	table *change.Table
 	types []*store.Type
-	names []string // of the key's columns, quoted
-	start string   // SELECT … FROM …
+	keys  []*store.Type // of the key's columns
+	names []string      // of the key's columns, quoted
+	start string        // SELECT … FROM …
 	// most is how long a statement may be, in bytes.
 	most int
 }
@@ -47,7 +48,7 @@ func (q *query) look(ctx context.Context, conn *store.Conn, keys, rows []change.
 			if n > 0 {
 				b = append(b, ", "...)
 			}
-			b = q.appendKey(b, keys[first])
+			b = store.AppendKey(b, q.keys, keys[first])
 			first++
 		}
 		b = append(b, ')')
@@ -63,22 +64,6 @@ func (q *query) look(ctx context.Context, conn *store.Conn, keys, rows []change.
 		}
 	}
 	return nil
-}
-
-func (q *query) appendKey(b []byte, key change.Row) []byte {
-	if len(key) > 1 {
-		b = append(b, '(')
-	}
-	for i, v := range key {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = appendKey(b, q.types[q.table.Key[i]], v)
-	}
-	if len(key) > 1 {
-		b = append(b, ')')
-	}
-	return b
 }
 
 // scan appends the first limit rows behind the key after to rows.
@@ -103,7 +88,7 @@ func (q *query) appendBehind(b []byte, after change.Row) []byte {
 	compare := func(i int, operator string) {
 		b = append(b, q.names[i]...)
 		b = append(b, operator...)
-		b = appendOrdered(b, q.types[q.table.Key[i]], after[i])
+		b = appendOrdered(b, q.keys[i], after[i])
 	}
 	if len(after) > 1 {
 		compare(0, " >= ")
@@ -142,24 +127,7 @@ func (q *query) run(ctx context.Context, conn *store.Conn, sql string, row func(
 	})
 }
 
-// appendKey appends v as SQL that is compared with a column of the key, so that the index is
-// searched and nothing is rounded.
-func appendKey(b []byte, t *store.Type, v change.Value) []byte {
-	switch {
-	case t.Name == "float" && v.Kind() == change.Float64: // what the server has of it, as a double
-		return strconv.AppendFloat(b, float64(float32(v.Float64())), 'e', -1, 64)
-	case t.Name == "decimal" && isNumber(v.Str()): // in quotes it would be compared as a double
-		return append(b, v.Str()...)
-	case t.IsText() && t.Name != "enum" && t.Name != "set" && !strings.HasPrefix(t.Charset, "utf8") && (!isASCII(v.Str()) || isWide(t.Charset)):
-		// The other way round, the server would convert the column, and not use the index.
-		b = append(b, "CONVERT("...)
-		b = t.AppendLiteral(b, v)
-		return append(b, " USING "+store.Quote(t.Charset)+") COLLATE "+store.Quote(t.Collation)...)
-	}
-	return t.AppendLiteral(b, v)
-}
-
-// appendOrdered is appendKey for a comparison in the order of the index, which for members is
+// appendOrdered is AppendCompared for a comparison in the order of the index, which for members is
 // that of their numbers.
 func appendOrdered(b []byte, t *store.Type, v change.Value) []byte {
 	switch t.Name {
@@ -174,25 +142,5 @@ func appendOrdered(b []byte, t *store.Type, v change.Value) []byte {
 		}
 		return strconv.AppendUint(b, bits, 10)
 	}
-	return appendKey(b, t, v)
-}
-
-// isNumber tells whether a text is a number as SQL writes it.
-func isNumber(text string) bool {
-	return text != "" && strings.Trim(text, "-.0123456789") == ""
-}
-
-// isWide tells whether ASCII is something else in a character set. MariaDB does not convert
-// that in a list of rows.
-func isWide(charset string) bool {
-	return strings.HasPrefix(charset, "utf16") || charset == "utf32" || charset == "ucs2"
-}
-
-func isASCII(text string) bool {
-	for i := range len(text) {
-		if text[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return t.AppendCompared(b, v)
 }

@@ -86,11 +86,9 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 	if !named {
 		return c.fileEnd(ctx)
 	}
-	// A transaction is seen a moment before it is among those executed. Until then a session
-	// owns it, so the owned are read first.
 	var sets []string
-	err = c.Query(ctx, "SELECT @@global.gtid_owned; SELECT @@global.gtid_executed", func(v []driver.Value) error {
-		if set := owner.ReplaceAllString(String(v[0]), ""); set != "" {
+	err = c.SeenGTIDs(ctx, func(set string) error {
+		if set != "" {
 			sets = append(sets, set)
 		}
 		return nil
@@ -100,6 +98,15 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 	}
 	gtids, err := c.Text(ctx, "SELECT GTID_SUBTRACT("+Literal(strings.Join(sets, ","))+", '')") // in order, each once
 	return Place{GTIDs: strings.ReplaceAll(gtids, "\n", "")}, err
+}
+
+// SeenGTIDs calls add with the sets of GTIDs, of a MySQL that has them, whose transactions
+// anybody can see by now. A transaction is seen a moment before it is among those executed.
+// Until then a session owns it, so the owned are read first.
+func (c *Conn) SeenGTIDs(ctx context.Context, add func(set string) error) error {
+	return c.Query(ctx, "SELECT @@global.gtid_owned; SELECT @@global.gtid_executed", func(v []driver.Value) error {
+		return add(owner.ReplaceAllString(String(v[0]), ""))
+	})
 }
 
 func (c *Conn) fileEnd(ctx context.Context) (Place, error) {

@@ -35,7 +35,7 @@ func TestLeastPrivilege(t *testing.T) {
 				app.Exec(t, "GRANT SELECT, INSERT, UPDATE, DELETE ON "+table+" TO "+name)
 			}
 			return config.FormatDSN()
-		}, nil)
+		})
 		t.Cleanup(func() {
 			if _, err := server.SQL(context.Background(), "", "DROP USER "+name); err != nil {
 				t.Error(err)

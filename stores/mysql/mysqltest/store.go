@@ -18,9 +18,9 @@ import (
 )
 
 // Each runs a suite on every version of the matrix. Options are those of the sinks.
-func Each(t *testing.T, pool *servers.Pool, suite func(*testing.T, func(*testing.T) *sourcetest.Store), options ...sink.Option) {
+func Each(t *testing.T, pool *servers.Pool, suite func(*testing.T, func(*testing.T) *sourcetest.Store)) {
 	EachServer(t, pool, func(t *testing.T, server *servers.Server) {
-		suite(t, func(t *testing.T) *sourcetest.Store { return newStore(t, server.Database(t).DSN, options) })
+		suite(t, func(t *testing.T) *sourcetest.Store { return newStore(t, server.Database(t).DSN) })
 	})
 }
 
@@ -48,14 +48,14 @@ func types(server store.Server) *strings.Replacer {
 		"INT64", "bigint", "FLOAT64", "double", "BYTES", "longblob", "TEXT", text, " ANY", " "+text)
 }
 
-func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store {
+func newStore(t *testing.T, dsn string) *sourcetest.Store {
 	t.Helper()
-	return newStoreOf(t, dsn, func(*Application) string { return dsn }, options)
+	return newStoreOf(t, dsn, func(*Application) string { return dsn })
 }
 
 // newStoreOf opens a database in which dsn sets the links up, and what user returns, which is
 // called when there are tables, runs them.
-func newStoreOf(t *testing.T, dsn string, user func(*Application) string, options []sink.Option) *sourcetest.Store {
+func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourcetest.Store {
 	t.Helper()
 	app := Open(t, dsn)
 	admin, err := store.Open(dsn, true)
@@ -100,7 +100,7 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string, option
 		Rows:   func(t testing.TB, name string) []change.Row { return app.rows(t, table(name)) },
 		Source: func(_ testing.TB, link string) sources.Source { return source.New(s, link, linked, windows[link]) },
 		Looker: func(_ testing.TB, link string) sources.Looker { return source.NewLooker(s, link, windows[link]) },
-		Sink:   func(_ testing.TB, link string) sinks.Sink { return sink.New(s, link, options...) },
+		Sink:   func(_ testing.TB, link string) sinks.Sink { return sink.New(s, link) },
 		Journal: func(t testing.TB, link string) sinks.Journal {
 			j := sink.NewJournal(s, link)
 			t.Cleanup(func() { j.Close() })
