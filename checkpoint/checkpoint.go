@@ -99,11 +99,33 @@ type Table struct {
 	After change.Row
 	// Rows counts the rows compared so far.
 	Rows uint64
-	// Reason is why the table is paused.
+	// Reason is why the table is paused or held.
 	Reason string
 	// Shape is the columns that were compared: with others, the table has to be compared again.
 	Shape string
+	// Held: somebody asked for the table to wait, or it has columns that nobody has decided
+	// on. What changes in it is kept as debts.
+	Held bool
+	// By is the side that the other one is made equal to by the comparing that is under way.
+	By By
+	// Aside are the columns of both sides that are known not to be carried over.
+	Aside []string
 }
+
+// By is a rule for one comparing of a table, apart from what the config says.
+type By uint8
+
+const (
+	// ByConfig: as the config says.
+	ByConfig By = iota
+	// ByLeft and ByRight: as that side is, without what only the other one has.
+	ByLeft
+	ByRight
+	bys
+)
+
+// String returns the name of b as status shows it.
+func (b By) String() string { return [...]string{"config", "left", "right"}[b] }
 
 // Conflict is one decision between two changes of which neither had seen the other. Rows
 // are in the form of the pair.

@@ -12,8 +12,9 @@ import (
 // The encodings of this file are what the stores keep: a byte for the version, then the
 // fields in the order of the struct, numbers as varints, text behind its length, times as
 // seconds and nanoseconds since 1970 in UTC. What one version of the program writes, every
-// later one reads: a field that is added makes a new version.
-const version = 1
+// later one reads: a field that is added makes a new version. Version 2 added to Table what is
+// behind its Shape.
+const version = 2
 
 // ErrEncoding is returned for bytes that are no record of this package.
 var ErrEncoding = errors.New("malformed record")
@@ -144,6 +145,11 @@ func appendTables(b []byte, tables []Table) []byte {
 		b = binary.AppendUvarint(b, t.Rows)
 		b = appendText(b, t.Reason)
 		b = appendText(b, t.Shape)
+		b = append(appendBool(b, t.Held), byte(t.By))
+		b = binary.AppendUvarint(b, uint64(len(t.Aside)))
+		for _, name := range t.Aside {
+			b = appendText(b, name)
+		}
 	}
 	return b
 }
@@ -172,15 +178,16 @@ func appendTime(b []byte, t time.Time) []byte {
 // reader takes fields off the front of b. The first error sticks, and every field after
 // it is zero.
 type reader struct {
-	b   []byte
-	err error
+	b       []byte
+	version byte
+	err     error
 }
 
 // open starts to read a record behind its version.
 func open(b []byte) *reader {
 	r := &reader{b: b}
-	if v := r.byte(); r.err == nil && v != version {
-		r.fail(fmt.Errorf("version %d is not known: this program reads version %d; run the one that wrote it, or a later one", v, version))
+	if r.version = r.byte(); r.err == nil && (r.version < 1 || r.version > version) {
+		r.fail(fmt.Errorf("version %d is not known: this program reads versions 1 to %d; run the one that wrote it, or a later one", r.version, version))
 	}
 	return r
 }
@@ -328,7 +335,7 @@ func (r *reader) debts() []Debt {
 func (r *reader) tables() []Table {
 	var tables []Table
 	for n := r.count(tableSize); n > 0 && r.err == nil; n-- {
-		tables = append(tables, Table{
+		t := Table{
 			Pair:   r.text(),
 			Stage:  Stage(r.enum(byte(stages))),
 			Pass:   change.Side(r.enum(byte(change.Right) + 1)),
@@ -336,7 +343,14 @@ func (r *reader) tables() []Table {
 			Rows:   r.uint(),
 			Reason: r.text(),
 			Shape:  r.text(),
-		})
+		}
+		if r.version > 1 {
+			t.Held, t.By = r.bool(), By(r.enum(byte(bys)))
+			for n := r.count(1); n > 0 && r.err == nil; n-- {
+				t.Aside = append(t.Aside, r.text())
+			}
+		}
+		tables = append(tables, t)
 	}
 	return tables
 }

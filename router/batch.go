@@ -367,11 +367,7 @@ func (r *reconciler) load(markers [2]checkpoint.Marker) {
 	}
 	for _, t := range markers[r.home].Tables {
 		if p := r.byName[t.Pair]; p != nil {
-			// A table that is started again after a pause was mended, and is compared again, as
-			// is one whose columns are others now.
-			if t.Stage != checkpoint.Paused && t.Shape == p.shape() {
-				p.state = t
-			}
+			r.loadTable(p, t)
 		}
 	}
 }
@@ -454,14 +450,14 @@ func (r *reconciler) wrote(s change.Side, table *change.Table, native change.Row
 }
 
 // open is for barriers: it tells whether a change of the log of s, up to pos, is not on the
-// other side yet. Parked rows do not count: they wait for a person.
+// other side yet, or a row is being compared. Parked rows and those of held tables do not count: they wait for a person.
 func (r *reconciler) open(s change.Side, pos change.Position) bool {
 	e := &r.ends[s]
 	for _, w := range r.rows {
-		if w.parked != nil {
+		if w.parked != nil || w.waits {
 			continue
 		}
-		if w.dirty[s] && e.reached(pos, w.since[s]) {
+		if w.contact || w.verify || w.dirty[s] && e.reached(pos, w.since[s]) {
 			return true
 		}
 		if t := w.sent; t != nil && t.inFlight && t.undo.dirty[s] && e.reached(pos, t.undo.since[s]) {

@@ -51,7 +51,10 @@ func (r *reconciler) nextScan() *scan {
 		for len(p.chunks) > 0 && p.chunks[0].open == 0 {
 			r.finishChunk(p)
 		}
-		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
+		if p.state.Held {
+			continue
+		}
+		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact && p.state.By == checkpoint.ByConfig {
 			r.nextPass(p)
 			return r.nextScan()
 		}

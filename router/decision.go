@@ -33,6 +33,10 @@ func (r *reconciler) evaluate(w *row) {
 		r.forget(w)
 		return
 	}
+	if p.state.Held {
+		r.wait(w)
+		return
+	}
 	if !r.twoWay() && !w.contact {
 		r.carry(w)
 		return
@@ -56,7 +60,7 @@ func (r *reconciler) evaluate(w *row) {
 		return
 	}
 	r.goneToo(w)
-	if w.untouched() && p.Initial == InitialNone && p.state.Stage == checkpoint.Contact {
+	if w.untouched() && p.Initial == InitialNone && p.state.Stage == checkpoint.Contact && w.rule() == checkpoint.ByConfig {
 		p.differ++
 		r.forget(w)
 		return
@@ -214,6 +218,9 @@ func later(left, right resolver.Version, v resolver.Verdict) time.Time {
 // was emptied.
 func (p *pair) first(w *row, emptied bool) (t target, park bool) {
 	left, right := w.now[0].canon, w.now[1].canon
+	if by := w.rule(); by != checkpoint.ByConfig {
+		return mirror(by, left, right), false
+	}
 	gone := left == nil && p.state.Stage.Emptied(change.Left) || right == nil && p.state.Stage.Emptied(change.Right)
 	switch {
 	case gone && emptied:
@@ -231,6 +238,26 @@ func (p *pair) first(w *row, emptied bool) (t target, park bool) {
 		resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
 	policy := "initial merge, " + p.Policy.Rule.String()
 	return target{row: d.Row, conflict: &decided{d.Verdict.String(), policy}}, d.Verdict == resolver.Park
+}
+
+// rule is by what w is compared.
+func (w *row) rule() checkpoint.By {
+	if w.by == checkpoint.ByConfig && w.id.pair.state.Stage == checkpoint.Contact {
+		return w.id.pair.state.By
+	}
+	return w.by
+}
+
+// mirror makes one side as the other is. What is lost is recorded.
+func mirror(by checkpoint.By, left, right change.Row) target {
+	t, lost := target{row: left}, right
+	if by == checkpoint.ByRight {
+		t.row, lost = right, left
+	}
+	if lost != nil {
+		t.conflict = &decided{by.String(), "resync " + by.String()}
+	}
+	return t
 }
 
 // untouched tells whether w is only known from first contact: nobody changed it since.
@@ -304,7 +331,7 @@ func (r *reconciler) wake(now time.Time) {
 	}
 	due := map[*pair]bool{}
 	for w := range r.parkedRows {
-		if w.retryable() && !w.parked.until.After(now) {
+		if w.retryable() && !w.parked.until.After(now) && !w.id.pair.state.Held {
 			due[w.id.pair] = true
 		}
 	}

@@ -49,6 +49,7 @@ func drawPlan(seed uint64, steps int) plan {
 		p.initial = InitialLeft
 		p.lean = pick(rng, 0, 50, 100)
 	}
+	p.hold, p.repair = pick(rng, 0, 0, 30), pick(rng, 0, 0, 30)
 	return p
 }
 

@@ -36,6 +36,9 @@ type Pair struct {
 	*mapping.Pair
 	Policy  resolver.Policy
 	Initial Initial
+	// Aside are the columns of either table that are not carried over, each with what is to be
+	// said of it if it is new. The table waits for somebody who reads it.
+	Aside map[string]string
 }
 
 // pair is a Pair with its state.
@@ -47,6 +50,7 @@ type pair struct {
 	chunks  []*chunk  // of first contact, in their order
 	bare    bool      // the right side had no rows when first contact began
 	parked  int
+	waiting int    // rows that wait because the table is held
 	differ  uint64 // rows left different, by InitialNone
 	ignored uint64 // changes not applied because the table is paused
 	// nothing is a row of the side that a one-way link writes to, of which nothing is known.
@@ -153,6 +157,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	for _, p := range pairs {
 		q := &pair{Pair: p, number: uint64(len(r.pairs))}
 		q.enter(checkpoint.Contact, "")
+		q.state.Aside = q.aside()
 		r.pairs = append(r.pairs, q)
 		r.byName[p.Name] = q
 		for s := range r.byTable {
@@ -164,7 +169,11 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 
 // enter begins a stage of the table.
 func (p *pair) enter(stage checkpoint.Stage, reason string) {
-	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: p.state.Rows, Shape: p.shape()}
+	was := &p.state
+	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: was.Rows, Shape: p.shape(), Held: was.Held, Aside: was.Aside}
+	if was.Held && reason == "" {
+		p.state.Reason = was.Reason
+	}
 }
 
 // shape names the columns that the pair compares.
@@ -344,6 +353,10 @@ func (r *reconciler) forget(w *row) {
 	delete(r.rows, w.id)
 	delete(r.recovering, w)
 	r.unpark(w)
+	if w.waits {
+		w.waits = false
+		w.id.pair.waiting--
+	}
 	r.bytes -= w.bytes
 	if w.chunk != nil {
 		w.chunk.open--

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
 )
 
 // rowID names a row of the link: the pair, and the encoded key in the form of the pair.
@@ -90,6 +91,9 @@ type row struct {
 	guess  bool
 	chunk  *chunk
 	parked *parked
+	// by is the rule of the repair that somebody asked for.
+	by    checkpoint.By
+	waits bool // its table is held
 
 	stage  stage
 	dest   change.Side

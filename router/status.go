@@ -52,6 +52,8 @@ type SideStatus struct {
 type TableStatus struct {
 	checkpoint.Table
 	Parked int
+	// Waiting counts rows that changed while the table is held.
+	Waiting int
 	// Differ counts rows that first contact left different; Ignored the changes that were not
 	// applied because the table is paused.
 	Differ, Ignored uint64
@@ -80,7 +82,7 @@ func (r *reconciler) status(st *Status) {
 	}
 	st.Tables = make([]TableStatus, len(r.pairs))
 	for i, p := range r.pairs {
-		st.Tables[i] = TableStatus{Table: p.state, Parked: p.parked, Differ: p.differ, Ignored: p.ignored}
+		st.Tables[i] = TableStatus{Table: p.state, Parked: p.parked, Waiting: p.waiting, Differ: p.differ, Ignored: p.ignored}
 	}
 }
 

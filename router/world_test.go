@@ -35,6 +35,8 @@ type plan struct {
 	empty   int  // per mille: truncations
 	late    int  // per cent of the transactions that looks show later
 	lean    int  // per cent of the updates without what they left as it was
+	hold    int  // per mille: the table is held, or goes on
+	repair  int  // per mille: a row is compared again
 	oneWay  bool // from left to right, where nobody else writes
 	seed    uint64
 	broken  breakage
@@ -238,6 +240,11 @@ func (w *world) step() {
 		w.drift()
 	case dice < w.plan.busy+w.plan.crash+w.plan.drift+w.plan.empty:
 		w.truncate()
+	case dice > 999-w.plan.hold:
+		w.hold()
+	case dice > 999-w.plan.hold-w.plan.repair:
+		w.logf("repair")
+		w.r.repair(w.r.pairs[0], change.Row{change.Int(w.rng.Int64N(int64(w.plan.keys)))}, checkpoint.ByConfig)
 	default:
 		s := change.Side(dice % 2)
 		switch dice / 2 % 6 {
@@ -262,6 +269,17 @@ func (w *world) step() {
 		}
 	}
 	w.see()
+}
+
+// hold lets the table wait, or go on.
+func (w *world) hold() {
+	p := w.r.pairs[0]
+	w.logf("held: %t", !p.state.Held)
+	if !p.state.Held {
+		w.r.hold(p, "asked for")
+	} else if w.r.resume(p) {
+		w.t.Fatalf("the table is %s", p.state.Stage)
+	}
 }
 
 func (w *world) readOne(s change.Side) bool {
@@ -419,6 +437,9 @@ func (w *world) current(s change.Side, key int) change.Row {
 
 // drain lets the applications stop and the router run dry.
 func (w *world) drain() {
+	if w.r.pairs[0].state.Held {
+		w.hold()
+	}
 	for idle := 0; idle < 12; {
 		busy := false
 		for s := range change.Side(2) {

@@ -1,0 +1,234 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+)
+
+// A table that is held has no row decided and none written. What changes in it waits as debts
+// in the markers, so that nothing is forgotten and nothing has to be compared again.
+
+// maxHeld is how many rows of a held table may wait. With more, each marker would be too large;
+// the table pauses, and is compared again in the end.
+const maxHeld = 2000
+
+// hold lets all rows of a table wait.
+func (r *reconciler) hold(p *pair, reason string) {
+	p.state.Held, p.state.Reason = true, reason
+	r.tablesNew = true
+	r.stopComparing(p)
+	for _, w := range r.rowsOf(p) {
+		if w.stage == out {
+			w.stage = held
+		}
+		if !w.busy() {
+			r.wait(w)
+		}
+	}
+}
+
+// stopComparing forgets the chunks of a table that are under way.
+func (r *reconciler) stopComparing(p *pair) {
+	p.chunks = nil
+	if r.scan != nil && r.scan.pair == p {
+		r.scan.void = true
+	}
+	for _, w := range r.rows {
+		if w.id.pair == p {
+			w.chunk = nil
+		}
+	}
+}
+
+// rowsOf lists the rows of a table, in the order in which they were met.
+func (r *reconciler) rowsOf(p *pair) []*row {
+	var rows []*row
+	for _, w := range r.rows {
+		if w.id.pair == p {
+			rows = append(rows, w)
+		}
+	}
+	slices.SortFunc(rows, byAge)
+	return rows
+}
+
+// wait keeps a row of a held table until that goes on. One that nobody changed is found again.
+func (r *reconciler) wait(w *row) {
+	if w.untouched() {
+		r.forget(w)
+		return
+	}
+	w.stage = held
+	if p := w.id.pair; !w.waits {
+		w.waits = true
+		if p.waiting++; p.waiting > maxHeld {
+			r.pause(p, fmt.Sprintf("more than %d rows changed while it was held (%s); it will be compared again", maxHeld, p.state.Reason))
+		}
+	}
+}
+
+// resume lets the rows of a held table go on. It reports whether the link has to be opened
+// again, because the table is paused and may not be what it was.
+func (r *reconciler) resume(p *pair) (reopen bool) {
+	p.state.Held = false
+	p.state.Aside = p.aside()
+	r.tablesNew = true
+	if p.paused() {
+		return true
+	}
+	p.state.Reason = ""
+	for _, w := range r.rowsOf(p) {
+		w.waits = false
+		r.touch(w)
+	}
+	p.waiting = 0
+	return false
+}
+
+// resync compares all rows of a table again by a rule.
+func (r *reconciler) resync(p *pair, by checkpoint.By) (reopen bool) {
+	if p.state.Held || p.paused() {
+		reopen = r.resume(p)
+	}
+	r.stopComparing(p)
+	if !reopen {
+		p.enter(checkpoint.Contact, "")
+	}
+	p.state.By, p.state.Rows, p.bare = by, 0, false
+	r.tablesNew = true
+	return reopen
+}
+
+// repair compares one row again by a rule.
+func (r *reconciler) repair(p *pair, key change.Row, by checkpoint.By) {
+	if r.compared(p, key) {
+		return
+	}
+	w, fresh := r.row(p, key)
+	w.by = by
+	if !fresh {
+		w.verify = true
+		r.touch(w)
+		return
+	}
+	w.contact, w.met = true, true
+	r.look(w, change.Left)
+	r.look(w, change.Right)
+}
+
+// aside lists the columns that are not carried over.
+func (p *pair) aside() []string { return slices.Sorted(maps.Keys(p.Aside)) }
+
+// unexpected returns what is to be said of columns that are not carried over and were not there
+// when that was last decided; "" for none.
+func (p *pair) unexpected(known []string) string {
+	for _, name := range p.aside() {
+		if !slices.Contains(known, name) {
+			return p.Aside[name]
+		}
+	}
+	return ""
+}
+
+// loadTable takes what the marker says of a table. One that is started again after a pause was
+// mended, and is compared again, as is one whose columns are others now. One that has columns
+// which nobody has decided on waits.
+func (r *reconciler) loadTable(p *pair, t checkpoint.Table) {
+	if t.Shape == p.shape() && (t.Stage != checkpoint.Paused || t.Held) {
+		p.state = t
+	} else if p.state.By, p.state.Held = t.By, t.Held; t.Held {
+		p.state.Reason = t.Reason
+	}
+	if reason := p.unexpected(t.Aside); reason != "" {
+		p.state.Held, p.state.Reason, p.state.Aside = true, reason, t.Aside
+		return
+	}
+	p.state.Aside = p.aside()
+}
+
+// errNoPair is for a table that the link does not have.
+var errNoPair = errors.New("the link has no such table")
+
+// control has f run on a pair, and opens the link again if f says so.
+func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (reopen bool, err error)) (err error) {
+	called := l.call(ctx, func(lp *loop) {
+		p := lp.byName[name]
+		if p == nil {
+			err = errNoPair
+			return
+		}
+		var reopen bool
+		reopen, err = f(lp, p)
+		lp.grown = lp.grown || reopen
+	})
+	return errors.Join(called, err)
+}
+
+// Pause lets a table wait, for a reason that Status shows, until Resume: over stops and starts
+// of the link, while other tables go on. What changes in it is kept.
+func (l *Link) Pause(ctx context.Context, name, reason string) error {
+	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) {
+		lp.hold(p, reason)
+		return false, nil
+	})
+	return wrap("pause table "+name, err)
+}
+
+// Resume lets a table go on that waits. One that is paused because it has changed, or because
+// too much changed in it, is compared again; for this the link stops with ErrReopen.
+func (l *Link) Resume(ctx context.Context, name string) error {
+	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) { return lp.resume(p), nil })
+	return wrap("resume table "+name, err)
+}
+
+// Resync compares all rows of a table again: as in first contact, or so that one side becomes
+// as the other is.
+func (l *Link) Resync(ctx context.Context, name string, by checkpoint.By) error {
+	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) {
+		if err := lp.canMirror(by); err != nil {
+			return false, err
+		}
+		return lp.resync(p, by), nil
+	})
+	return wrap("resync table "+name, err)
+}
+
+// Repair compares rows of a table again, named by their keys in the form of the pair: as in
+// first contact, or so that one side becomes as the other is. It returns once that has begun;
+// a Barrier after it waits for it.
+func (l *Link) Repair(ctx context.Context, name string, keys []change.Row, by checkpoint.By) error {
+	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) {
+		if err := lp.canMirror(by); err != nil {
+			return false, err
+		}
+		if p.paused() || p.state.Held {
+			return false, errors.New("it is paused: resume it first")
+		}
+		for _, key := range keys {
+			lp.repair(p, key, by)
+		}
+		return false, nil
+	})
+	return wrap("repair table "+name, err)
+}
+
+// canMirror tells whether the link can make one side as the other is.
+func (r *reconciler) canMirror(by checkpoint.By) error {
+	if by == checkpoint.ByLeft && !r.ends[change.Right].writes || by == checkpoint.ByRight && !r.ends[change.Left].writes {
+		return fmt.Errorf("the link does not write to the %s store", r.home.Other())
+	}
+	return nil
+}
+
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
