@@ -43,6 +43,12 @@ type store interface {
 	Setup(ctx context.Context, n needs) error
 	// Teardown removes whatever a link keeps in the store.
 	Teardown(ctx context.Context, link string) error
+	// AddColumn returns the statement that gives a table of the store a column that may be NULL
+	// and holds what one of that capacity does. It connects to nothing, as CreateTable.
+	AddColumn(table, column string, c change.Capacity) (string, error)
+	// CreateTable returns the statement that makes a table in the store with these columns and
+	// key; capacities are those of its columns.
+	CreateTable(t *change.Table, capacities []change.Capacity) (string, error)
 	// Open returns what the router works with. Nothing is connected before its first use.
 	Open(n needs) router.Store
 	// Journal returns what lists the conflicts that the link recorded in the store.
@@ -70,12 +76,19 @@ type needs struct {
 type catalogue struct {
 	// tables are all of them, also those that cannot be synchronized.
 	tables []*change.Table
+	// capacities are what the columns of a table can hold, in their order.
+	capacities map[string][]change.Capacity
 	// keys are the foreign keys of a table.
 	keys map[string][]foreignKey
 	// silent: the log does not tell of the rows that foreign keys change by themselves.
 	silent bool
 	// refused says why a table cannot be synchronized.
 	refused map[string]problem
+}
+
+// newCatalogue returns a catalogue without tables.
+func newCatalogue() *catalogue {
+	return &catalogue{capacities: map[string][]change.Capacity{}, keys: map[string][]foreignKey{}, refused: map[string]problem{}}
 }
 
 // foreignKey is one of a table that refers to another, or to itself.

@@ -42,7 +42,7 @@ func (s *mysqlStore) tables(ctx context.Context, f func(*mysql.Conn, map[string]
 
 // Catalogue implements store.
 func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
+	c := newCatalogue()
 	err := s.tables(ctx, func(conn *mysql.Conn, tables map[string]*mysql.Table) error {
 		logged, err := conn.LogsCascades(ctx)
 		if err != nil {
@@ -51,6 +51,7 @@ func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		c.silent = !logged
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
+			c.capacities[name] = t.Capacities()
 			for i := range t.ForeignKeys {
 				k := &t.ForeignKeys[i]
 				c.keys[name] = append(c.keys[name], foreignKey{k.Parent, k.OnDelete, k.OnUpdate})
@@ -130,6 +131,16 @@ func (s *mysqlStore) Setup(ctx context.Context, n needs) error {
 // Teardown implements store.
 func (s *mysqlStore) Teardown(ctx context.Context, link string) error {
 	return s.db.Teardown(ctx, link)
+}
+
+// AddColumn implements store.
+func (s *mysqlStore) AddColumn(table, column string, c change.Capacity) (string, error) {
+	return mysql.AddColumn(table, column, c)
+}
+
+// CreateTable implements store.
+func (s *mysqlStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
+	return mysql.CreateTable(t, capacities)
 }
 
 // Open implements store.

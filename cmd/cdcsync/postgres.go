@@ -28,7 +28,7 @@ func openPostgres(s *configs.Store) (store, error) {
 
 // Catalogue implements store.
 func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
+	c := newCatalogue()
 	err := s.snapshot(ctx, func(conn *postgres.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -36,6 +36,7 @@ func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
+			c.capacities[name] = t.Capacities()
 			for _, k := range t.References {
 				c.keys[name] = append(c.keys[name], foreignKey{k.Table, k.OnDelete, k.OnUpdate})
 			}
@@ -129,6 +130,16 @@ func (s *postgresStore) Setup(ctx context.Context, n needs) error {
 // Teardown implements store.
 func (s *postgresStore) Teardown(ctx context.Context, link string) error {
 	return s.db.Teardown(ctx, link)
+}
+
+// AddColumn implements store.
+func (s *postgresStore) AddColumn(table, column string, c change.Capacity) (string, error) {
+	return postgres.AddColumn(table, column, c)
+}
+
+// CreateTable implements store.
+func (s *postgresStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
+	return postgres.CreateTable(t, capacities)
 }
 
 // Open implements store.

@@ -35,7 +35,7 @@ var sqliteCaptures = map[configs.Capture]sqlite.Capture{
 
 // Catalogue implements store.
 func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := &catalogue{keys: map[string][]foreignKey{}, refused: map[string]problem{}}
+	c := newCatalogue()
 	err := s.snapshot(ctx, func(conn *sqlite.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -43,6 +43,7 @@ func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
+			c.capacities[name] = t.Capacities()
 			for _, key := range t.References {
 				c.keys[name] = append(c.keys[name], foreignKey{key.Table, key.OnDelete, key.OnUpdate})
 			}
@@ -208,6 +209,16 @@ func (s *sqliteStore) Setup(ctx context.Context, n needs) error {
 // Teardown implements store.
 func (s *sqliteStore) Teardown(ctx context.Context, link string) error {
 	return s.db.Teardown(ctx, link)
+}
+
+// AddColumn implements store.
+func (s *sqliteStore) AddColumn(table, column string, c change.Capacity) (string, error) {
+	return sqlite.AddColumn(table, column, c)
+}
+
+// CreateTable implements store.
+func (s *sqliteStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
+	return sqlite.CreateTable(t, capacities)
 }
 
 // Open implements store.

@@ -137,6 +137,9 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read columns: %w", err)
 	}
+	if err := c.readMembers(ctx, tables); err != nil {
+		return nil, err
+	}
 	if err := c.readKeys(ctx, byOID, numbers); err != nil {
 		return nil, err
 	}
@@ -153,11 +156,11 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 }
 
 // addColumn adds a column from name, type, base type, modifier, cast, declared type, is array,
-// is enum, is loose, is not null, is always.
+// is enum, is loose, is not null, is always, modifier of the base type.
 func (t *Table) addColumn(v [][]byte) error {
-	var numbers [3]int64
-	for i := range numbers {
-		n, err := strconv.ParseInt(string(v[1+i]), 10, 64)
+	var numbers [4]int64
+	for i, from := range []int{1, 2, 3, 11} {
+		n, err := strconv.ParseInt(string(v[from]), 10, 64)
 		if err != nil {
 			return fmt.Errorf("read column of %s: %w", t.Name, err)
 		}
@@ -165,8 +168,8 @@ func (t *Table) addColumn(v [][]byte) error {
 	}
 	is := func(i int) bool { return len(v[i]) == 1 && v[i][0] == 't' }
 	column := Column{
-		Type: Type{OID: uint32(numbers[0]), Base: uint32(numbers[1]), Mod: int32(numbers[2]), Cast: string(v[4]),
-			Array: is(6), Enum: is(7), Loose: is(8)},
+		Type: Type{OID: uint32(numbers[0]), Base: uint32(numbers[1]), Mod: int32(numbers[2]), BaseMod: int32(numbers[3]),
+			Cast: string(v[4]), Array: is(6), Enum: is(7), Loose: is(8)},
 		Always: is(10),
 	}
 	t.Columns = append(t.Columns, column)
@@ -276,13 +279,13 @@ ORDER BY 2, 3`
 const columnsQuery = `
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, b.oid, a.atttypmod, format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
   b.typcategory = 'A' AND b.typelem <> 0, b.typtype = 'e', coalesce(NOT l.collisdeterministic, false),
-  a.attnotnull, a.attidentity = 'a'
+  a.attnotnull, a.attidentity = 'a', CASE WHEN b.oid = a.atttypid THEN a.atttypmod ELSE b.typmod END
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN LATERAL (
   WITH RECURSIVE d AS (
     SELECT t.* FROM pg_type t WHERE t.oid = a.atttypid
     UNION ALL SELECT t.* FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd')
-  SELECT d.oid, d.typcategory, d.typelem, d.typtype FROM d WHERE d.typtype <> 'd') b ON true
+  SELECT d.oid, d.typcategory, d.typelem, d.typtype, (SELECT max(m.typtypmod) FROM d m) AS typmod FROM d WHERE d.typtype <> 'd') b ON true
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'pg_catalog'::regnamespace
 ORDER BY a.attrelid, a.attnum`

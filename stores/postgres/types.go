@@ -45,13 +45,14 @@ const (
 type Type struct {
 	// OID is that of the type itself, Base that of what a domain is over; else the same.
 	OID, Base uint32
-	// Mod is the column's type modifier, -1 for none.
-	Mod int32
+	// Mod is the column's type modifier, -1 for none, BaseMod the one that Base has in it.
+	Mod, BaseMod int32
 	// Cast is the type as SQL, without a modifier: a cast with one would cut silently what
 	// an assignment refuses.
 	Cast string
-	// Array and Enum say what kind of type Base is.
+	// Array and Enum say what kind of type Base is. Members are those of an enum.
 	Array, Enum bool
+	Members     []string
 	// Loose: the column's collation takes different texts for equal.
 	Loose bool
 }
