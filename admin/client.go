@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,11 +69,51 @@ func (c *Client) Barrier(ctx context.Context, link string, wait time.Duration) e
 	return c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/barrier?wait="+wait.String(), &barrierBody{})
 }
 
+// Pause lets a table of a link wait, and returns its state.
+func (c *Client) Pause(ctx context.Context, link, table, reason string) (t Table, err error) {
+	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/pause", map[string]string{"reason": reason}, &t)
+	return t, err
+}
+
+// Resume lets a table of a link go on, and returns its state.
+func (c *Client) Resume(ctx context.Context, link, table string) (t Table, err error) {
+	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/resume", nil, &t)
+	return t, err
+}
+
+// Resync has a table of a link compared again, by a side or, if by is empty, as the config says,
+// and returns its state.
+func (c *Client) Resync(ctx context.Context, link, table, by string) (t Table, err error) {
+	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/resync", map[string]string{"by": by}, &t)
+	return t, err
+}
+
+func tablePath(link, table string) string {
+	return "/v1/links/" + url.PathEscape(link) + "/tables/" + url.PathEscape(table)
+}
+
 // get asks for path and decodes the answer into body.
 func (c *Client) get(ctx context.Context, path string, body any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	return c.do(ctx, http.MethodGet, path, nil, body)
+}
+
+// do sends a request, with what is to be sent as JSON unless that is nil, and decodes the answer
+// into body.
+func (c *Client) do(ctx context.Context, method, path string, send, body any) error {
+	var content io.Reader
+	if send != nil {
+		text, err := json.Marshal(send)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", c.base, err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if send != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := c.http.Do(request)
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -86,7 +127,7 @@ func (c *Client) get(ctx context.Context, path string, body any) error {
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", c.base, err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 {
 		var refused errorBody
 		if json.Unmarshal(text, &refused) != nil || refused.Error == "" {
 			return fmt.Errorf("ask %s: it answers %s, and not as cdcsync does", c.base, response.Status)

@@ -18,7 +18,19 @@ type Instance interface {
 	// Barrier returns nil once everything that was committed in either store before the call
 	// is in the other one, but for parked rows.
 	Barrier(ctx context.Context, link string) error
+	// PauseTable lets a table of a link wait, ResumeTable go on, and ResyncTable be compared
+	// again: by is left, right, or empty for what the config says. What cannot be done as things
+	// are is a RefusedError.
+	PauseTable(ctx context.Context, link, table, reason string) error
+	ResumeTable(ctx context.Context, link, table string) error
+	ResyncTable(ctx context.Context, link, table, by string) error
 }
+
+// RefusedError says why an Instance does not do what it was asked for.
+type RefusedError struct{ Reason string }
+
+// Error returns the reason.
+func (e *RefusedError) Error() string { return e.Reason }
 
 // ErrStopped is returned by an Instance for a link that does not run any more.
 var ErrStopped = errors.New("the link is stopped")
@@ -116,6 +128,8 @@ type Table struct {
 	Compared uint64 `json:"compared"`
 	Differ   uint64 `json:"differ"`
 	Parked   int    `json:"parked"`
+	// Waiting rows changed while the table is paused and will be written when it goes on.
+	Waiting int `json:"waiting"`
 	// Ignored changes were not applied because the table is paused, for Reason.
 	Ignored uint64 `json:"ignored"`
 	Reason  string `json:"reason,omitempty"`
@@ -161,6 +175,9 @@ type Parked struct {
 type (
 	linksBody struct {
 		Links []Link `json:"links"`
+	}
+	tablesBody struct {
+		Tables []Table `json:"tables"`
 	}
 	conflictsBody struct {
 		Conflicts []Conflict `json:"conflicts"`

@@ -134,22 +134,25 @@ func (s *Server) checkLoopback(listener net.Listener) (net.Listener, error) {
 
 // Handler returns the API as a handler.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", s.health)
-	mux.HandleFunc("/readyz", s.ready)
-	mux.HandleFunc("/v1/links", s.links)
-	mux.HandleFunc("/v1/links/{link}", s.link)
-	mux.HandleFunc("/v1/links/{link}/conflicts", s.conflicts)
-	mux.HandleFunc("/v1/links/{link}/parked", s.parked)
-	mux.HandleFunc("/v1/links/{link}/barrier", s.barrier)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /healthz, /readyz and /v1/links", r.URL.Path)
-	})
-	return s.guard(mux)
+	r := routes{}
+	r.add("GET /healthz", s.health)
+	r.add("GET /readyz", s.ready)
+	r.add("GET /v1/links", s.links)
+	r.add("GET /v1/links/{link}", s.link)
+	r.add("GET /v1/links/{link}/conflicts", s.conflicts)
+	r.add("GET /v1/links/{link}/parked", s.parked)
+	r.add("GET /v1/links/{link}/barrier", s.barrier)
+	r.add("GET /v1/links/{link}/tables", s.tables)
+	r.add("GET /v1/links/{link}/tables/{table}", s.table)
+	r.add("POST /v1/links/{link}/tables/{table}/pause", s.pauseTable)
+	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)
+	r.add("POST /v1/links/{link}/tables/{table}/resync", s.resyncTable)
+	return s.guard(r.handler())
 }
 
-// guard refuses what no handler should see.
+// guard refuses what no handler should see: requests that a page of the web makes a browser send.
 func (s *Server) guard(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -159,13 +162,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !s.allowed(r.Host):
 			h.Set("Connection", "close")
 			refuse(w, http.StatusForbidden, "the host %q is not allowed here: use localhost or the address of admin.listen", r.Host)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			h.Set("Allow", "GET, HEAD")
+		case origins.Check(r) != nil:
 			h.Set("Connection", "close")
-			refuse(w, http.StatusMethodNotAllowed, "%s is not allowed: the API is read-only", r.Method)
-		case r.ContentLength != 0:
-			h.Set("Connection", "close")
-			refuse(w, http.StatusRequestEntityTooLarge, "a request has no body here")
+			refuse(w, http.StatusForbidden, "a page of another origin cannot change anything here")
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -307,7 +306,10 @@ func (s *Server) barrier(w http.ResponseWriter, r *http.Request) {
 
 // fail answers with an error of the instance.
 func fail(w http.ResponseWriter, err error) {
+	var refused *RefusedError
 	switch {
+	case errors.As(err, &refused):
+		refuse(w, http.StatusUnprocessableEntity, "%v", err)
 	case errors.Is(err, ErrStopped):
 		refuse(w, http.StatusConflict, "%v", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

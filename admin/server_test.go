@@ -28,6 +28,22 @@ type fake struct {
 	barrier func(ctx context.Context) error
 	err     error
 	limit   int
+	did     []string // what was asked of tables
+}
+
+func (f *fake) PauseTable(_ context.Context, link, table, reason string) error {
+	f.did = append(f.did, "pause "+link+" "+table+" "+reason)
+	return f.err
+}
+
+func (f *fake) ResumeTable(_ context.Context, link, table string) error {
+	f.did = append(f.did, "resume "+link+" "+table)
+	return f.err
+}
+
+func (f *fake) ResyncTable(_ context.Context, link, table, by string) error {
+	f.did = append(f.did, "resync "+link+" "+table+" "+by)
+	return f.err
 }
 
 func newFake() *fake {
@@ -94,7 +110,7 @@ func TestAnswers(t *testing.T) {
 	left := `{"store":"a","engine":"sqlite","position":"s1:x:1","epoch":2,"behind":0,"lag_seconds":0,"pending":0,"counters":` + zeroCounters + `}`
 	link := func(name string) string {
 		return `{"name":"` + name + `","direction":"both","state":"running","since":"1970-01-01T00:00:00Z","left":` + left + `,"right":` + side +
-			`,"unsettled":0,"bytes":0,"parked":0,"conflicts":0,"compared":0,"tables":[{"name":"t","stage":"live","compared":0,"differ":0,"parked":0,"ignored":0}]}`
+			`,"unsettled":0,"bytes":0,"parked":0,"conflicts":0,"compared":0,"tables":[{"name":"t","stage":"live","compared":0,"differ":0,"parked":0,"waiting":0,"ignored":0}]}`
 	}
 	for target, want := range map[string]string{
 		"/healthz":       `{"status":"ok"}`,
@@ -186,7 +202,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"} {
 		w := ask(t, newFake(), method, "/v1/links")
-		wantError(t, w, 405, "read-only")
+		wantError(t, w, 405, "allowed: GET, HEAD")
 		if got := w.Header().Get("Allow"); got != "GET, HEAD" {
 			t.Errorf("%s: Allow %q", method, got)
 		}

@@ -152,15 +152,15 @@ func (r *reconciler) loadTable(p *pair, t checkpoint.Table) {
 	p.state.Aside = p.aside()
 }
 
-// errNoPair is for a table that the link does not have.
-var errNoPair = errors.New("the link has no such table")
+// ErrRefused is in errors that say why a table cannot be treated as was asked for.
+var ErrRefused = errors.New("this cannot be done")
 
 // control has f run on a pair, and opens the link again if f says so.
 func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (reopen bool, err error)) (err error) {
 	called := l.call(ctx, func(lp *loop) {
 		p := lp.byName[name]
 		if p == nil {
-			err = errNoPair
+			err = fmt.Errorf("%w: the link has no such table", ErrRefused)
 			return
 		}
 		var reopen bool
@@ -208,7 +208,7 @@ func (l *Link) Repair(ctx context.Context, name string, keys []change.Row, by ch
 			return false, err
 		}
 		if p.paused() || p.state.Held {
-			return false, errors.New("it is paused: resume it first")
+			return false, fmt.Errorf("%w: it is paused, resume it first", ErrRefused)
 		}
 		for _, key := range keys {
 			lp.repair(p, key, by)
@@ -221,7 +221,7 @@ func (l *Link) Repair(ctx context.Context, name string, keys []change.Row, by ch
 // canMirror tells whether the link can make one side as the other is.
 func (r *reconciler) canMirror(by checkpoint.By) error {
 	if by == checkpoint.ByLeft && !r.ends[change.Right].writes || by == checkpoint.ByRight && !r.ends[change.Left].writes {
-		return fmt.Errorf("the link does not write to the %s store", r.home.Other())
+		return fmt.Errorf("%w: the link does not write to the %s store", ErrRefused, r.home.Other())
 	}
 	return nil
 }

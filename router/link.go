@@ -16,9 +16,9 @@ import (
 	"github.com/cdcsync/cdcsync/sources"
 )
 
-// ErrReopen is returned by Run when a table has got columns: whoever runs the link may bind
-// its config to the tables as they now are and run it again.
-var ErrReopen = errors.New("a table of the link has new columns: open the link again")
+// ErrReopen is returned by Run when a table has got columns, or is to go on after it was paused:
+// whoever runs the link may bind its config to the tables as they now are and run it again.
+var ErrReopen = errors.New("a table of the link is not as it was: open the link again")
 
 // Store is one side of a link. A side that is not read has no Source, one that is not
 // written to has no Sink.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -61,10 +62,30 @@ func (a api) Barrier(ctx context.Context, link string) error {
 	return stopped(a.runner(link).Barrier(ctx))
 }
 
-// stopped makes the router's error the API's.
+// PauseTable implements [admin.Instance].
+func (a api) PauseTable(ctx context.Context, link, table, reason string) error {
+	return stopped(a.runner(link).pauseTable(ctx, table, cmp.Or(reason, "somebody asked for it")))
+}
+
+// ResumeTable implements [admin.Instance].
+func (a api) ResumeTable(ctx context.Context, link, table string) error {
+	return stopped(a.runner(link).resumeTable(ctx, table))
+}
+
+// ResyncTable implements [admin.Instance].
+func (a api) ResyncTable(ctx context.Context, link, table, by string) error {
+	rules := map[string]checkpoint.By{"": checkpoint.ByConfig, "left": checkpoint.ByLeft, "right": checkpoint.ByRight}
+	return stopped(a.runner(link).resyncTable(ctx, table, rules[by]))
+}
+
+// stopped makes the router's errors the API's.
 func stopped(err error) error {
-	if errors.Is(err, router.ErrStopped) {
+	var bind *bindError
+	switch {
+	case errors.Is(err, router.ErrStopped):
 		return admin.ErrStopped
+	case errors.Is(err, router.ErrRefused), errors.As(err, &bind):
+		return &admin.RefusedError{Reason: err.Error()}
 	}
 	return err
 }
@@ -84,7 +105,10 @@ func (r *runner) shown() admin.Link {
 	for _, t := range st.Tables {
 		shown := admin.Table{
 			Name: t.Pair, Stage: t.Stage.String(), Compared: t.Rows, Differ: t.Differ,
-			Parked: t.Parked, Ignored: t.Ignored, Reason: t.Reason,
+			Parked: t.Parked, Waiting: t.Waiting, Ignored: t.Ignored, Reason: t.Reason,
+		}
+		if t.Held {
+			shown.Stage = checkpoint.Paused.String()
 		}
 		if t.Stage == checkpoint.Contact {
 			shown.Pass = t.Pass.String()

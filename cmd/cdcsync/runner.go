@@ -78,7 +78,7 @@ func (r *runner) run(ctx context.Context) error {
 		case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())):
 			return nil
 		case errors.Is(err, router.ErrReopen):
-			r.log.Info("opening again: a table has new columns")
+			r.log.Info("opening again: a table is not as it was")
 		case errors.Is(err, errNotOpen) && change.ClassOf(err) == change.Transient:
 			r.log.Warn("trying again", "error", err, "in", wait)
 			r.update(func() { r.trouble = err })
@@ -239,6 +239,38 @@ func (r *runner) Parked(ctx context.Context) (list []router.Parked, err error) {
 		return err
 	})
 	return list, err
+}
+
+// pauseTable lets a table wait. See [router.Link.Pause].
+func (r *runner) pauseTable(ctx context.Context, table, reason string) error {
+	return r.live(ctx, func(l *router.Link) error { return l.Pause(ctx, table, reason) })
+}
+
+// resumeTable lets a table go on that waits, if the config fits the tables as they are now.
+func (r *runner) resumeTable(ctx context.Context, table string) error {
+	if err := r.bindable(ctx); err != nil {
+		return err
+	}
+	return r.live(ctx, func(l *router.Link) error { return l.Resume(ctx, table) })
+}
+
+// resyncTable has all rows of a table compared again, if the config fits the tables as they are
+// now.
+func (r *runner) resyncTable(ctx context.Context, table string, by checkpoint.By) error {
+	if err := r.bindable(ctx); err != nil {
+		return err
+	}
+	return r.live(ctx, func(l *router.Link) error { return l.Resync(ctx, table, by) })
+}
+
+// bindable tells whether the link could be opened again now: a table that is to go on may have
+// changed, and must not stop the others.
+func (r *runner) bindable(ctx context.Context) error {
+	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	if err != nil {
+		return err
+	}
+	return b.err()
 }
 
 // conflict is a conflict with the side whose store recorded it.

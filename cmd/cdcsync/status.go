@@ -101,9 +101,9 @@ func printLink(w io.Writer, l *admin.Link) {
 	}
 	sides.Render()
 	if len(l.Tables) > 0 {
-		tables := newTable(w, "table", "stage", "compared", "differ", "parked", "ignored", "reason")
+		tables := newTable(w, "table", "stage", "compared", "differ", "parked", "waiting", "ignored", "reason")
 		for _, t := range l.Tables {
-			tables.AppendRow([]any{t.Name, t.Stage, t.Compared, t.Differ, t.Parked, t.Ignored, t.Reason})
+			tables.AppendRow([]any{t.Name, t.Stage, t.Compared, t.Differ, t.Parked, t.Waiting, t.Ignored, t.Reason})
 		}
 		tables.Render()
 	}
