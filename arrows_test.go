@@ -58,6 +58,7 @@ var rooms = []room{
 		[]string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein", "golang.org/x/"},
 	},
 	{"configs/*", []string{"change", "mapping", "resolver", "configs"}, nil},
+	{"verify", []string{"change", "mapping", "sources"}, []string{"golang.org/x/"}},
 	{"admin", []string{"change", "checkpoint"}, []string{"**"}},
 	{"cmd/cdcsync", []string{"**"}, []string{"**"}},
 	// The demo plays the applications that write to the databases.
@@ -252,6 +253,9 @@ func TestArrowsAreChecked(t *testing.T) {
 		{"router", "modernc.org/sqlite", false},
 		{"configs", module + "/router", false},
 		{"configs", module + "/stores/sqlite", false},
+		{"verify", module + "/sources", true},
+		{"verify", module + "/router", false},
+		{"verify", module + "/sources/postgres", false},
 		{"admin", module + "/router", false},
 		{"admin", module + "/sinks/sqlite", false},
 		{"cmd/cdcsync", module + "/sources/mysql", true},

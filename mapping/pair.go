@@ -104,6 +104,16 @@ func (p *Pair) KeyOf(row change.Row) change.Row {
 	return key
 }
 
+// Origin returns the index in Tables[s].Columns of the column that Columns[i] is made of: as it
+// is, or converted to the other kind. It is -1 where the value is translated or computed.
+func (p *Pair) Origin(s change.Side, i int) int {
+	st := &p.sides[s].canon[i]
+	if st.call != nil || st.codes != nil {
+		return -1
+	}
+	return st.from
+}
+
 // RoundTrip maps a row of side s to the other side and back, and returns the names of the
 // columns of side s that do not come back the same. What is only read, and so never comes
 // back, is not listed. The error is that of the first value that does not fit.

@@ -168,7 +168,8 @@ func (l *Looker) query(table *change.Table) (*query, error) {
 		q.keys = append(q.keys, q.types[c])
 		q.names = append(q.names, store.Quote(table.Columns[c].Name))
 	}
-	q.start = "SELECT " + strings.Join(columns, ", ") + " FROM " + have.Qualified() + " FORCE INDEX (PRIMARY)"
+	q.from = " FROM " + have.Qualified() + " FORCE INDEX (PRIMARY)"
+	q.start = "SELECT " + strings.Join(columns, ", ") + q.from
 	l.queries[table] = q
 	return q, nil
 }

@@ -18,6 +18,7 @@ type query struct {
 	types []*store.Type
 	keys  []*store.Type // of the key's columns
 	names []string      // of the key's columns, quoted
+	from  string        // FROM …
 	start string        // SELECT … FROM …
 	// most is how long a statement may be, in bytes.
 	most int

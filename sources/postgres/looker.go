@@ -292,7 +292,11 @@ func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after 
 	if after != nil {
 		var marks []string
 		for i, kind := range q.keys {
-			marks = append(marks, fmt.Sprintf("$%d::text::%s", i+1, kind.Cast))
+			cast := kind.Cast
+			if cast == "integer" || cast == "smallint" {
+				cast = "bigint" // behind what the column cannot hold there is nothing
+			}
+			marks = append(marks, fmt.Sprintf("$%d::text::%s", i+1, cast))
 			args = append(args, string(store.AppendText(nil, after[i])))
 		}
 		sql += " WHERE (" + order + ") > (" + strings.Join(marks, ", ") + ")"

@@ -176,3 +176,9 @@ func AppendText(b []byte, v change.Value) []byte {
 		return append(b, v.Str()...)
 	}
 }
+
+// Plain tells whether a cast of t to text prints it as it comes out. It does not for some
+// types, such as char(n), of which it takes the blanks at the end.
+func (t *Type) Plain() bool {
+	return t.Base == t.OID && !t.Array && (t.Enum || t.Base == oidText || t.Base == oidVarchar || t.Base == oidName)
+}
