@@ -2,7 +2,7 @@ package sources
 
 import (
 	"context"
-	"crypto/md5"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"math"
@@ -46,7 +46,8 @@ type Digester interface {
 //	TimestampUTC, UUID              the text of the [change.Value]
 //	Text, Interval, JSON, Array     its length in bytes, a colon, and it
 //
-// The digest of a row is the MD5 of its text, and that of many rows the exclusive or of theirs.
+// The digest of a row is the first half of the SHA-256 of its text, and that of many rows the
+// exclusive or of theirs. MySQL 9 has no MD5 any more.
 type Field struct {
 	// Column is its index in the columns of the table.
 	Column int
@@ -85,7 +86,7 @@ func Converts(from, to change.Kind) bool {
 // Digest is what some rows come to.
 type Digest struct {
 	Rows int64
-	// Sum is the first and the second half of the exclusive or, big-endian.
+	// Sum is the exclusive or, the first eight bytes and the last, big-endian.
 	Sum [2]uint64
 	// Blind says that the store could not write some row as text, so the sum says nothing.
 	Blind bool
@@ -96,10 +97,10 @@ func (d Digest) Equal(o Digest) bool { return d == o && !d.Blind }
 
 // Add adds the row with that text.
 func (d *Digest) Add(text []byte) {
-	sum := md5.Sum(text)
+	sum := sha256.Sum256(text)
 	d.Rows++
 	d.Sum[0] ^= binary.BigEndian.Uint64(sum[:8])
-	d.Sum[1] ^= binary.BigEndian.Uint64(sum[8:])
+	d.Sum[1] ^= binary.BigEndian.Uint64(sum[8:16])
 }
 
 // AppendField appends the text of v as that of a field. A value of another kind than the

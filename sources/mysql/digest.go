@@ -57,8 +57,8 @@ func (l *Looker) Digest(ctx context.Context, table *change.Table, fields []sourc
 		for i, f := range fields {
 			texts[i] = fieldText(store.Quote(table.Columns[f.Column].Name), q.types[f.Column], f)
 		}
-		b := []byte("SELECT COUNT(*), COUNT(h), BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), BIT_XOR(CAST(CONV(RIGHT(h, 16), 16, 10) AS UNSIGNED))" +
-			" FROM (SELECT MD5(CONCAT_WS(',', " + strings.Join(texts, ", ") + ")) AS h" + q.from)
+		b := []byte("SELECT COUNT(*), COUNT(h), BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), BIT_XOR(CAST(CONV(SUBSTRING(h, 17, 16), 16, 10) AS UNSIGNED))" +
+			" FROM (SELECT SHA2(CONCAT_WS(',', " + strings.Join(texts, ", ") + "), 256) AS h" + q.from)
 		b = q.appendSpan(b, after, upto)
 		// The limit keeps the digest from being computed for each of its halves.
 		b = append(b, " LIMIT 18446744073709551615) d"...)

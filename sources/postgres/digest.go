@@ -61,8 +61,8 @@ func (l *Looker) Digest(ctx context.Context, table *change.Table, fields []sourc
 		}
 		where, args := q.span(after, upto)
 		// OFFSET keeps the digest from being computed for each of its halves.
-		sql := "SELECT count(*), coalesce(bit_xor(('x' || left(h, 16))::bit(64)::bigint), 0), coalesce(bit_xor(('x' || right(h, 16))::bit(64)::bigint), 0)" +
-			" FROM (SELECT md5(" + joined(texts) + ") AS h FROM " + q.from + " t" + where + " OFFSET 0) d"
+		sql := "SELECT count(*), coalesce(bit_xor(('x' || left(h, 16))::bit(64)::bigint), 0), coalesce(bit_xor(('x' || substr(h, 17, 16))::bit(64)::bigint), 0)" +
+			" FROM (SELECT encode(sha256(convert_to(" + joined(texts) + ", 'UTF8')), 'hex') AS h FROM " + q.from + " t" + where + " OFFSET 0) d"
 		return l.conn.Query(ctx, sql, func(values [][]byte) error {
 			rows, err := strconv.ParseInt(string(values[0]), 10, 64)
 			d.Rows = rows
@@ -130,12 +130,13 @@ func fieldText(column string, t *store.Type, f sources.Field) string {
 	case kind == change.Text && f.Trim:
 		text = "rtrim(" + column + "::text, ' ')"
 	case kind == change.Text && !t.Plain():
-		text = "format('%s', " + column + ")"
+		// NULL would be empty, and a row of NULLs IS NULL.
+		text = "CASE WHEN " + column + " IS DISTINCT FROM NULL THEN format('%s', " + column + ") END"
 	}
 	if sources.Worded(f.Kind) {
 		text = "octet_length(" + text + ") || ':' || " + text
 	}
-	return "CASE WHEN " + column + " IS NULL THEN 'N' ELSE " + text + " END"
+	return "coalesce(" + text + ", 'N')"
 }
 
 // mostArguments is how many a function is given; the server takes 100.
