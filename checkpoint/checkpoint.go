@@ -103,14 +103,27 @@ type Table struct {
 	Reason string
 	// Shape is the columns that were compared: with others, the table has to be compared again.
 	Shape string
-	// Held: somebody asked for the table to wait, or it has columns that nobody has decided
-	// on. What changes in it is kept as debts.
-	Held bool
+	// Hold is why the table waits; what changes in it is kept as debts.
+	Hold Hold
 	// By is the side that the other one is made equal to by the comparing that is under way.
 	By By
-	// Aside are the columns of both sides that are known not to be carried over.
-	Aside []string
+	// Aside are the columns of both sides that are known not to be carried over, and Known
+	// those that were, when the table was last live.
+	Aside, Known []string
 }
+
+// Hold is why a table waits.
+type Hold uint8
+
+const (
+	// Free: it does not wait.
+	Free Hold = iota
+	// Asked: somebody asked for it.
+	Asked
+	// Undecided: it has columns that nobody has decided on.
+	Undecided
+	holds
+)
 
 // By is a rule for one comparing of a table, apart from what the config says.
 type By uint8

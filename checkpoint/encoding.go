@@ -145,11 +145,16 @@ func appendTables(b []byte, tables []Table) []byte {
 		b = binary.AppendUvarint(b, t.Rows)
 		b = appendText(b, t.Reason)
 		b = appendText(b, t.Shape)
-		b = append(appendBool(b, t.Held), byte(t.By))
-		b = binary.AppendUvarint(b, uint64(len(t.Aside)))
-		for _, name := range t.Aside {
-			b = appendText(b, name)
-		}
+		b = append(b, byte(t.Hold), byte(t.By))
+		b = appendTexts(appendTexts(b, t.Aside), t.Known)
+	}
+	return b
+}
+
+func appendTexts(b []byte, texts []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(texts)))
+	for _, s := range texts {
+		b = appendText(b, s)
 	}
 	return b
 }
@@ -332,6 +337,13 @@ func (r *reader) debts() []Debt {
 	return debts
 }
 
+func (r *reader) texts() (texts []string) {
+	for n := r.count(1); n > 0 && r.err == nil; n-- {
+		texts = append(texts, r.text())
+	}
+	return texts
+}
+
 func (r *reader) tables() []Table {
 	var tables []Table
 	for n := r.count(tableSize); n > 0 && r.err == nil; n-- {
@@ -345,10 +357,8 @@ func (r *reader) tables() []Table {
 			Shape:  r.text(),
 		}
 		if r.version > 1 {
-			t.Held, t.By = r.bool(), By(r.enum(byte(bys)))
-			for n := r.count(1); n > 0 && r.err == nil; n-- {
-				t.Aside = append(t.Aside, r.text())
-			}
+			t.Hold, t.By = Hold(r.enum(byte(holds))), By(r.enum(byte(bys)))
+			t.Aside, t.Known = r.texts(), r.texts()
 		}
 		tables = append(tables, t)
 	}

@@ -72,8 +72,8 @@ var tables = rapid.Custom(func(t *rapid.T) Table {
 		After: rows.Draw(t, "after"), Rows: rapid.Uint64().Draw(t, "rows"),
 		Reason: rapid.String().Draw(t, "reason"),
 		Shape:  rapid.String().Draw(t, "shape"),
-		Held:   rapid.Bool().Draw(t, "held"), By: By(rapid.IntRange(0, int(bys)-1).Draw(t, "by")),
-		Aside: list(t, rapid.String()),
+		Hold:   Hold(rapid.IntRange(0, int(holds)-1).Draw(t, "hold")), By: By(rapid.IntRange(0, int(bys)-1).Draw(t, "by")),
+		Aside: list(t, rapid.String()), Known: list(t, rapid.String()),
 	}
 })
 
@@ -149,10 +149,10 @@ func TestMarkerGolden(t *testing.T) {
 	m := Marker{Epoch: 3, Apply: 300, Upto: "m1:7", Seen: 2, Debts: []Debt{{
 		Pair: "p", Key: change.Row{change.Int(1)}, Latest: change.Is(nil), At: "m1:6",
 		Time: time.Unix(1, 2), Pushing: true, Parked: "x",
-	}}, Tables: []Table{{Pair: "p", Stage: Live, Pass: change.Right, Rows: 9, Shape: "a=b", Held: true, By: ByRight, Aside: []string{"n"}}}}
+	}}, Tables: []Table{{Pair: "p", Stage: Live, Pass: change.Right, Rows: 9, Shape: "a=b", Hold: Undecided, By: ByRight, Aside: []string{"n"}, Known: []string{"a", "b"}}}}
 	want := "\x02\x03\xac\x02\x04m1:7\x02" +
 		"\x01\x01p\x02\x03\x01\x00\x01\x00\x04m1:6\x01\x02\x02\x01\x01x" +
-		"\x01\x01p\x01\x01\x00\x09\x00\x03a=b\x01\x02\x01\x01n"
+		"\x01\x01p\x01\x01\x00\x09\x00\x03a=b\x02\x02\x01\x01n\x02\x01a\x01b"
 	if got := string(AppendMarker(nil, m)); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -173,7 +173,7 @@ func TestVersion1(t *testing.T) {
 // Stages are kept as numbers: none is ever another one.
 func TestStagesGolden(t *testing.T) {
 	for i, want := range []Stage{Contact, Live, Paused, EmptiedLeft, EmptiedRight, EmptiedBoth} {
-		b := "\x02\x01\x01p" + string(rune(i)) + "\x01\x02\x03\x07\x05\x00\x00\x00\x00\x00"
+		b := "\x02\x01\x01p" + string(rune(i)) + "\x01\x02\x03\x07\x05\x00\x00\x00\x00\x00\x00"
 		table := Table{Pair: "p", Stage: want, Pass: change.Right, After: change.Row{change.Int(7)}, Rows: 5}
 		if got := string(AppendTables(nil, []Table{table})); got != b {
 			t.Errorf("%s: got %q, want %q", want, got, b)

@@ -350,6 +350,12 @@ func (r *reconciler) load(markers [2]checkpoint.Marker) {
 		across := &r.ends[1-s]
 		across.read, across.seen = m.Upto, m.Seen
 	}
+	for _, t := range markers[r.home].Tables {
+		if p := r.byName[t.Pair]; p != nil {
+			p.reshaped = t.Shape != p.shape()
+			p.load(t)
+		}
+	}
 	for s := range r.ends {
 		if r.twoWay() && r.ends[s].seen < r.ends[s].apply {
 			r.ends[s].window = r.ends[s].apply
@@ -365,11 +371,6 @@ func (r *reconciler) load(markers [2]checkpoint.Marker) {
 			}
 		}
 	}
-	for _, t := range markers[r.home].Tables {
-		if p := r.byName[t.Pair]; p != nil {
-			r.loadTable(p, t)
-		}
-	}
 }
 
 // owe takes a debt of the log of side s.
@@ -378,19 +379,20 @@ func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
 	if p == nil {
 		return // the pair is not in the config any more
 	}
+	base, latest := p.remembered(d.Base), p.remembered(d.Latest)
 	w, _ := r.row(p, d.Key)
 	w.met = true
-	w.dirty[s], w.at[s], w.since[s], w.before[s] = true, d.At, d.At, d.Base
-	w.now[s] = version{known: d.Latest.Known, canon: d.Latest.Row, time: d.Time}
+	w.dirty[s], w.at[s], w.since[s], w.before[s] = true, d.At, d.At, base
+	w.now[s] = version{known: latest.Known, canon: latest.Row, time: d.Time}
 	switch {
 	case d.Pushing:
 		w.pushing, w.pushed = int8(s)+1, d.At
-		if d.Base.Known {
+		if base.Known {
 			w.pushed = "" // it was changed since
 		}
 		w.base, w.before[s] = change.Image{}, change.Image{}
 	case !w.base.Known && w.pushing == 0:
-		w.base = d.Base
+		w.base = base
 	}
 	if d.Parked != "" {
 		r.park(w, d.Parked, false)
@@ -400,6 +402,15 @@ func (r *reconciler) owe(s change.Side, d *checkpoint.Debt) {
 	} else {
 		r.touch(w)
 	}
+}
+
+// remembered is an image of a debt, unless the columns of the pair were others then: that the row
+// was not there is all that is known.
+func (p *pair) remembered(i change.Image) change.Image {
+	if p.reshaped && i.Row != nil {
+		return change.Image{}
+	}
+	return i
 }
 
 // recover holds w until both logs were read past the link's last writes before the start.

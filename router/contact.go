@@ -51,7 +51,7 @@ func (r *reconciler) nextScan() *scan {
 		for len(p.chunks) > 0 && p.chunks[0].open == 0 {
 			r.finishChunk(p)
 		}
-		if p.state.Held {
+		if p.held() {
 			continue
 		}
 		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact && p.state.By == checkpoint.ByConfig {

@@ -20,7 +20,7 @@ const maxHeld = 2000
 
 // hold lets all rows of a table wait.
 func (r *reconciler) hold(p *pair, reason string) {
-	p.state.Held, p.state.Reason = true, reason
+	p.state.Hold, p.state.Reason = checkpoint.Asked, reason
 	r.tablesNew = true
 	r.stopComparing(p)
 	for _, w := range r.rowsOf(p) {
@@ -76,8 +76,7 @@ func (r *reconciler) wait(w *row) {
 // resume lets the rows of a held table go on. It reports whether the link has to be opened
 // again, because the table is paused and may not be what it was.
 func (r *reconciler) resume(p *pair) (reopen bool) {
-	p.state.Held = false
-	p.state.Aside = p.aside()
+	p.state.Hold, p.state.Aside = checkpoint.Free, p.aside()
 	r.tablesNew = true
 	if p.paused() {
 		return true
@@ -93,7 +92,7 @@ func (r *reconciler) resume(p *pair) (reopen bool) {
 
 // resync compares all rows of a table again by a rule.
 func (r *reconciler) resync(p *pair, by checkpoint.By) (reopen bool) {
-	if p.state.Held || p.paused() {
+	if p.held() || p.paused() {
 		reopen = r.resume(p)
 	}
 	r.stopComparing(p)
@@ -136,20 +135,52 @@ func (p *pair) unexpected(known []string) string {
 	return ""
 }
 
-// loadTable takes what the marker says of a table. One that is started again after a pause was
+// load takes what the marker says of a table. One that is started again after a pause was
 // mended, and is compared again, as is one whose columns are others now. One that has columns
-// which nobody has decided on waits.
-func (r *reconciler) loadTable(p *pair, t checkpoint.Table) {
-	if t.Shape == p.shape() && (t.Stage != checkpoint.Paused || t.Held) {
+// which nobody has decided on waits until they are carried over, ignored, or left out by resume.
+func (p *pair) load(t checkpoint.Table) {
+	if t.Shape == p.shape() && (t.Stage != checkpoint.Paused || t.Hold != checkpoint.Free) {
 		p.state = t
-	} else if p.state.By, p.state.Held = t.By, t.Held; t.Held {
-		p.state.Reason = t.Reason
+	} else {
+		p.state.By, p.state.Hold, p.state.Reason, p.state.Known = t.By, t.Hold, t.Reason, t.Known
 	}
-	if reason := p.unexpected(t.Aside); reason != "" {
-		p.state.Held, p.state.Reason, p.state.Aside = true, reason, t.Aside
-		return
+	p.state.Aside = t.Aside
+	reason := p.unexpected(t.Aside)
+	switch {
+	case p.state.Hold == checkpoint.Asked:
+	case reason != "":
+		p.state.Hold, p.state.Reason = checkpoint.Undecided, reason
+	default:
+		p.state.Hold, p.state.Aside = checkpoint.Free, p.aside()
+		if !p.paused() {
+			p.state.Reason = ""
+		}
 	}
-	p.state.Aside = p.aside()
+	p.fresh = nil
+	for i := range p.Columns {
+		if len(t.Known) > 0 && !slices.Contains(t.Known, p.Columns[i].Name) {
+			p.fresh = append(p.fresh, i)
+		}
+	}
+}
+
+// fill gives the rows of both sides, in columns that were not carried over before, what the other
+// has where they have nothing: the column came to one side later.
+func (p *pair) fill(left, right change.Row) (change.Row, change.Row) {
+	if left == nil || right == nil || !p.state.Stage.Comparing() {
+		return left, right
+	}
+	for _, i := range p.fresh {
+		switch {
+		case left[i].IsNull() && !right[i].IsNull():
+			left = slices.Clone(left)
+			left[i] = right[i]
+		case right[i].IsNull() && !left[i].IsNull():
+			right = slices.Clone(right)
+			right[i] = left[i]
+		}
+	}
+	return left, right
 }
 
 // ErrRefused is in errors that say why a table cannot be treated as was asked for.
@@ -207,7 +238,7 @@ func (l *Link) Repair(ctx context.Context, name string, keys []change.Row, by ch
 		if err := lp.canMirror(by); err != nil {
 			return false, err
 		}
-		if p.paused() || p.state.Held {
+		if p.paused() || p.held() {
 			return false, fmt.Errorf("%w: it is paused, resume it first", ErrRefused)
 		}
 		for _, key := range keys {

@@ -34,13 +34,17 @@ func TestPausedTableKeepsWhatChanges(t *testing.T) {
 	b.put(change.Left, 1, 10, 0)
 	b.delete(change.Right, 2)
 	b.barrier(l)
-	b.table(l, "two rows wait", func(t TableStatus) bool { return t.Held && t.Waiting == 2 && t.Reason == "the weekend" })
+	b.table(l, "two rows wait", func(t TableStatus) bool {
+		return t.Hold == checkpoint.Asked && t.Waiting == 2 && t.Reason == "the weekend"
+	})
 	b.must(stop())
 
 	l = b.link()
 	b.run(l)
 	b.put(change.Right, 3, 3, 0)
-	b.table(l, "three rows wait", func(t TableStatus) bool { return t.Held && t.Waiting == 3 && t.Reason == "the weekend" })
+	b.table(l, "three rows wait", func(t TableStatus) bool {
+		return t.Hold == checkpoint.Asked && t.Waiting == 3 && t.Reason == "the weekend"
+	})
 	if left, right := b.get(change.Left, 2), b.get(change.Right, 1); left != "(2, 2, 0)" || right != "(1, 1, 0)" {
 		t.Fatalf("a paused table was written to: %s and %s", left, right)
 	}
@@ -66,14 +70,14 @@ func TestPausedTableIsComparedAfterTooMuch(t *testing.T) {
 		b.put(change.Left, id, id, 0)
 	}
 	b.table(l, "paused", func(t TableStatus) bool {
-		return t.Held && t.Stage == checkpoint.Paused && strings.Contains(t.Reason, "it will be compared again")
+		return t.Hold == checkpoint.Asked && t.Stage == checkpoint.Paused && strings.Contains(t.Reason, "it will be compared again")
 	})
 	b.must(stop())
 
 	l = b.link()
 	done := make(chan error, 1)
 	go func() { done <- l.Run(t.Context()) }()
-	b.table(l, "still paused", func(t TableStatus) bool { return t.Held && t.Stage == checkpoint.Paused })
+	b.table(l, "still paused", func(t TableStatus) bool { return t.Hold == checkpoint.Asked && t.Stage == checkpoint.Paused })
 	b.must(l.Resume(t.Context(), b.pair.Name))
 	if err := <-done; err != ErrReopen {
 		t.Fatalf("the link ended with %v", err)
@@ -197,11 +201,15 @@ func TestUnexpectedColumnHoldsTheTable(t *testing.T) {
 	l = b.link()
 	stop = b.run(l)
 	b.put(change.Left, 1, 2, 0)
-	b.table(l, "held", func(t TableStatus) bool { return t.Held && t.Reason == "column flag is new" && t.Waiting == 1 })
+	b.table(l, "held", func(t TableStatus) bool {
+		return t.Hold == checkpoint.Undecided && t.Reason == "column flag is new" && t.Waiting == 1
+	})
 	b.must(stop())
 	l = b.link()
 	stop = b.run(l)
-	b.table(l, "still held", func(t TableStatus) bool { return t.Held && t.Reason == "column flag is new" && t.Waiting == 1 })
+	b.table(l, "still held", func(t TableStatus) bool {
+		return t.Hold == checkpoint.Undecided && t.Reason == "column flag is new" && t.Waiting == 1
+	})
 	b.must(l.Resume(t.Context(), b.pair.Name))
 	b.barrier(l)
 	b.equal()
@@ -209,7 +217,7 @@ func TestUnexpectedColumnHoldsTheTable(t *testing.T) {
 	l = b.link()
 	b.run(l)
 	b.until(l, "running", func(s Status) bool { return s.State == Running })
-	if b.table(l, "not held", func(t TableStatus) bool { return !t.Held && t.Stage == checkpoint.Live }); l.Status().Tables[0].Reason != "" {
+	if b.table(l, "not held", func(t TableStatus) bool { return t.Hold == checkpoint.Free && t.Stage == checkpoint.Live }); l.Status().Tables[0].Reason != "" {
 		t.Errorf("status %+v", l.Status().Tables[0])
 	}
 }

@@ -33,7 +33,7 @@ func (r *reconciler) evaluate(w *row) {
 		r.forget(w)
 		return
 	}
-	if p.state.Held {
+	if p.held() {
 		r.wait(w)
 		return
 	}
@@ -172,6 +172,7 @@ func (r *reconciler) decide(w *row) (t target, park bool) {
 	}
 	left := resolver.Version{Row: w.now[0].canon, Changed: w.dirty[0], Time: w.now[0].time}
 	right := resolver.Version{Row: w.now[1].canon, Changed: w.dirty[1], Time: w.now[1].time}
+	left.Row, right.Row = p.fill(left.Row, right.Row)
 	d := p.Policy.Decide(base, left, right)
 	if d.Verdict == resolver.Park {
 		return target{}, true
@@ -221,8 +222,11 @@ func (p *pair) first(w *row, emptied bool) (t target, park bool) {
 	if by := w.rule(); by != checkpoint.ByConfig {
 		return mirror(by, left, right), false
 	}
+	left, right = p.fill(left, right)
 	gone := left == nil && p.state.Stage.Emptied(change.Left) || right == nil && p.state.Stage.Emptied(change.Right)
 	switch {
+	case left.Equal(right): // but for columns that came to one side later
+		return target{row: left}, false
 	case gone && emptied:
 		return target{}, false
 	case left == nil:
@@ -331,7 +335,7 @@ func (r *reconciler) wake(now time.Time) {
 	}
 	due := map[*pair]bool{}
 	for w := range r.parkedRows {
-		if w.retryable() && !w.parked.until.After(now) && !w.id.pair.state.Held {
+		if w.retryable() && !w.parked.until.After(now) && !w.id.pair.held() {
 			due[w.id.pair] = true
 		}
 	}
@@ -358,5 +362,8 @@ func backoff(tries int) time.Duration {
 	d := 50 * time.Millisecond << min(tries-1, 13)
 	return min(d, 5*time.Minute)
 }
+
+// held tells whether the rows of the table wait.
+func (p *pair) held() bool { return p.state.Hold != checkpoint.Free }
 
 func (p *pair) paused() bool { return p.state.Stage == checkpoint.Paused }

@@ -277,7 +277,7 @@ func (lp *loop) state() State {
 		return Recovering
 	}
 	for _, p := range lp.pairs {
-		if p.state.Stage.Comparing() && !p.state.Held {
+		if p.state.Stage.Comparing() && !p.held() {
 			return Comparing
 		}
 	}

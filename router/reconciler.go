@@ -44,15 +44,17 @@ type Pair struct {
 // pair is a Pair with its state.
 type pair struct {
 	Pair
-	number  uint64 // among the pairs of the link
-	state   checkpoint.Table
-	emptied time.Time // when it was emptied; zero if that was before the start
-	chunks  []*chunk  // of first contact, in their order
-	bare    bool      // the right side had no rows when first contact began
-	parked  int
-	waiting int    // rows that wait because the table is held
-	differ  uint64 // rows left different, by InitialNone
-	ignored uint64 // changes not applied because the table is paused
+	number   uint64 // among the pairs of the link
+	state    checkpoint.Table
+	emptied  time.Time // when it was emptied; zero if that was before the start
+	chunks   []*chunk  // of first contact, in their order
+	bare     bool      // the right side had no rows when first contact began
+	reshaped bool      // its columns are not those that the debts of the markers have
+	parked   int
+	waiting  int    // rows that wait because the table is held
+	fresh    []int  // columns that were not carried over before what is being compared
+	differ   uint64 // rows left different, by InitialNone
+	ignored  uint64 // changes not applied because the table is paused
 	// nothing is a row of the side that a one-way link writes to, of which nothing is known.
 	nothing change.Row
 }
@@ -170,9 +172,15 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 // enter begins a stage of the table.
 func (p *pair) enter(stage checkpoint.Stage, reason string) {
 	was := &p.state
-	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: was.Rows, Shape: p.shape(), Held: was.Held, Aside: was.Aside}
-	if was.Held && reason == "" {
+	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: was.Rows, Shape: p.shape(), Hold: was.Hold, Aside: was.Aside, Known: was.Known}
+	if p.held() && reason == "" {
 		p.state.Reason = was.Reason
+	}
+	if stage == checkpoint.Live {
+		p.fresh, p.state.Known = nil, nil
+		for i := range p.Columns {
+			p.state.Known = append(p.state.Known, p.Columns[i].Name)
+		}
 	}
 }
 

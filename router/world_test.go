@@ -274,8 +274,8 @@ func (w *world) step() {
 // hold lets the table wait, or go on.
 func (w *world) hold() {
 	p := w.r.pairs[0]
-	w.logf("held: %t", !p.state.Held)
-	if !p.state.Held {
+	w.logf("held: %t", !p.held())
+	if !p.held() {
 		w.r.hold(p, "asked for")
 	} else if w.r.resume(p) {
 		w.t.Fatalf("the table is %s", p.state.Stage)
@@ -437,7 +437,7 @@ func (w *world) current(s change.Side, key int) change.Row {
 
 // drain lets the applications stop and the router run dry.
 func (w *world) drain() {
-	if w.r.pairs[0].state.Held {
+	if w.r.pairs[0].held() {
 		w.hold()
 	}
 	for idle := 0; idle < 12; {

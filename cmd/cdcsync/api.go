@@ -107,7 +107,7 @@ func (r *runner) shown() admin.Link {
 			Name: t.Pair, Stage: t.Stage.String(), Compared: t.Rows, Differ: t.Differ,
 			Parked: t.Parked, Waiting: t.Waiting, Ignored: t.Ignored, Reason: t.Reason,
 		}
-		if t.Held {
+		if t.Hold != checkpoint.Free {
 			shown.Stage = checkpoint.Paused.String()
 		}
 		if t.Stage == checkpoint.Contact {

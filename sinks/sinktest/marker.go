@@ -45,7 +45,7 @@ func testMarker(t *testing.T, s *sourcetest.Store) {
 	w.marker.Upto, w.marker.Seen = "opaque: ☃ '\"\\ 7", 1<<40
 	w.marker.Debts = []checkpoint.Debt{*debt(1), *debt(2)}
 	w.marker.Tables = []checkpoint.Table{
-		{Pair: "items", Stage: checkpoint.Live, Pass: change.Right, Rows: 12, Held: true, By: checkpoint.ByLeft, Aside: []string{"left note"}},
+		{Pair: "items", Stage: checkpoint.Live, Pass: change.Right, Rows: 12, Hold: checkpoint.Undecided, By: checkpoint.ByLeft, Aside: []string{"left note"}, Known: []string{"id", "name"}},
 		{Pair: "names", Stage: checkpoint.Paused, After: change.Row{text("n"), num(1)}, Reason: "why"},
 	}
 	w.apply(t, all(sinks.Done, 1), w.write("items", id(1), absent, item(1, "v")))
