@@ -86,7 +86,9 @@ type Link struct {
 	Stores    [2]*Store
 	Direction Direction
 	Initial   Initial
-	Conflict  Conflict
+	// SchemaChange is what happens when a table gets a column that the other side lacks.
+	SchemaChange SchemaChange
+	Conflict     Conflict
 	// Tables are the table blocks.
 	Tables []*Table
 	// Include and Exclude are the lists of the tables block, as they are written: names, or
@@ -125,6 +127,17 @@ const (
 	InitialRight Initial = "right"
 	InitialMerge Initial = "merge"
 	InitialNone  Initial = "none"
+)
+
+// SchemaChange is what happens when a table gets a column that the other side lacks. Any other
+// change of a table that the link uses lets it wait in any case.
+type SchemaChange string
+
+// Pause lets the table wait until somebody has decided. AddColumns adds to each side that is
+// written to the columns that only the other one has, unless the config ignores them.
+const (
+	SchemaPause      SchemaChange = "pause"
+	SchemaAddColumns SchemaChange = "add_columns"
 )
 
 // Conflict is how conflicts are decided.

@@ -13,17 +13,20 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change"},
 		blocks: []string{"conflict", "tables", "table"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
-	l := &Link{Direction: Both, Initial: InitialMerge, at: b.DefRange(), attrs: ranges(b.Body)}
+	l := &Link{Direction: Both, Initial: InitialMerge, SchemaChange: SchemaPause, at: b.DefRange(), attrs: ranges(b.Body)}
 	l.Stores[change.Left] = d.storeOf(d.required(b, "left", "store.name"))
 	l.Stores[change.Right] = d.storeOf(d.required(b, "right", "store.name"))
 	if word := d.choice(b.Body.Attributes["direction"], []string{"both", "left_to_right", "right_to_left"}, nil); word != "" {
 		l.Direction = Direction(word)
 	}
 	d.initial(l, b)
+	if word := d.choice(b.Body.Attributes["schema_change"], []string{"pause", "add_columns"}, nil); word != "" {
+		l.SchemaChange = SchemaChange(word)
+	}
 	if c := d.only(b, "conflict"); c != nil {
 		l.Conflict = d.conflict(c, l, Conflict{})
 	}

@@ -233,3 +233,9 @@ func (s *shell) run(sql string) []string {
 	s.t.Errorf("sqlite3 ended in the middle of %q", sql)
 	return nil
 }
+
+// command runs cdcsync with args to its end and returns what it printed.
+func command(args ...string) (string, error) {
+	out, err := exec.Command(binary, args...).CombinedOutput()
+	return string(out), err
+}

@@ -186,19 +186,47 @@ func (p *pair) fill(left, right change.Row) (change.Row, change.Row) {
 // ErrRefused is in errors that say why a table cannot be treated as was asked for.
 var ErrRefused = errors.New("this cannot be done")
 
-// control has f run on a pair, and opens the link again if f says so.
-func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (reopen bool, err error)) (err error) {
-	called := l.call(ctx, func(lp *loop) {
+// control has f run on a pair, opens the link again if f says so, and returns once the state of
+// the tables is in a marker.
+func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (reopen bool, err error)) error {
+	saved := make(chan struct{})
+	var refused error
+	err := l.call(ctx, func(lp *loop) {
 		p := lp.byName[name]
 		if p == nil {
-			err = fmt.Errorf("%w: the link has no such table", ErrRefused)
+			refused = fmt.Errorf("%w: the link has no such table", ErrRefused)
 			return
 		}
 		var reopen bool
-		reopen, err = f(lp, p)
+		if reopen, refused = f(lp, p); refused != nil {
+			return
+		}
 		lp.grown = lp.grown || reopen
+		lp.unsaved = append(lp.unsaved, saved)
+		lp.checkSaved()
+		l.publish(lp.reconciler, lp.state())
 	})
-	return errors.Join(called, err)
+	if err = errors.Join(err, refused); err != nil {
+		return err
+	}
+	select {
+	case <-saved:
+	case <-l.stopped: // which writes a last marker
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// checkSaved releases those who wait for the state of the tables to be in a marker.
+func (lp *loop) checkSaved() {
+	if lp.tablesNew || lp.ends[lp.home].inFlight != nil {
+		return
+	}
+	for _, saved := range lp.unsaved {
+		close(saved)
+	}
+	lp.unsaved = nil
 }
 
 // Pause lets a table wait, for a reason that Status shows, until Resume: over stops and starts
@@ -216,6 +244,12 @@ func (l *Link) Pause(ctx context.Context, name, reason string) error {
 func (l *Link) Resume(ctx context.Context, name string) error {
 	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) { return lp.resume(p), nil })
 	return wrap("resume table "+name, err)
+}
+
+// Reopen has Run end with ErrReopen, because a table is not as it was although its log does not
+// tell.
+func (l *Link) Reopen(ctx context.Context) error {
+	return l.call(ctx, func(lp *loop) { lp.grown = true })
 }
 
 // Resync compares all rows of a table again: as in first contact, or so that one side becomes

@@ -20,6 +20,7 @@ type loop struct {
 	sides    [2]*sideLoop
 	events   chan func() // what came of looks, scans and heads
 	barriers []*barrier
+	unsaved  []chan struct{} // closed once the state of the tables is in a marker
 	shown    time.Time
 	// shownState is what the status says.
 	shownState State
@@ -155,6 +156,7 @@ func (lp *loop) answered(d *sideLoop, result sinks.Result) {
 		d.room = result.Room
 	}
 	lp.applied(d.side, result)
+	lp.checkSaved()
 	if d.kept != nil {
 		tx := d.kept
 		d.kept = nil
@@ -168,7 +170,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
-	mark := unmarked >= markRows || lp.untold() || now.Sub(d.marked) >= markEvery
+	mark := unmarked >= markRows || lp.untold() || len(lp.unsaved) > 0 || now.Sub(d.marked) >= markEvery
 	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
 	batch := lp.form(d.side, d.room+1024, lp.link.cfg.Limits.Bytes, mark)
 	if batch == nil {

@@ -165,20 +165,6 @@ func (b *binding) routed() []router.Pair {
 	return pairs
 }
 
-// aside says of each column that a pair does not carry over what is to be done if that is not
-// meant.
-func (b *binding) aside(p *configs.BoundPair) map[string]string {
-	aside := map[string]string{}
-	for s, names := range p.Pair.Unmapped {
-		for _, name := range names {
-			aside[change.Side(s).String()+" "+name] = fmt.Sprintf(
-				"the %s table %s has a new column %s, which the other side lacks: add it there, or put it into ignore; or resume the table, and it is left out",
-				change.Side(s), p.Pair.Tables[s].Name, name)
-		}
-	}
-	return aside
-}
-
 // bindError is a link that cannot be run on its stores as they are.
 type bindError struct{ *binding }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
@@ -46,6 +47,9 @@ type store interface {
 	// AddColumn returns the statement that gives a table of the store a column that may be NULL
 	// and holds what one of that capacity does. It connects to nothing, as CreateTable.
 	AddColumn(table, column string, c change.Capacity) (string, error)
+	// Alter runs a statement that changes the tables of the store. A table that is in use is waited
+	// for a few seconds; then the error is transient.
+	Alter(ctx context.Context, statement string) error
 	// CreateTable returns the statement that makes a table in the store with these columns and
 	// key; capacities are those of its columns.
 	CreateTable(t *change.Table, capacities []change.Capacity) (string, error)
@@ -89,6 +93,15 @@ type catalogue struct {
 // newCatalogue returns a catalogue without tables.
 func newCatalogue() *catalogue {
 	return &catalogue{capacities: map[string][]change.Capacity{}, keys: map[string][]foreignKey{}, refused: map[string]problem{}}
+}
+
+// table returns the table called name, or nil.
+func (c *catalogue) table(name string) *change.Table {
+	i := slices.IndexFunc(c.tables, func(t *change.Table) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.tables[i]
 }
 
 // foreignKey is one of a table that refers to another, or to itself.

@@ -138,6 +138,19 @@ func (s *mysqlStore) AddColumn(table, column string, c change.Capacity) (string,
 	return mysql.AddColumn(table, column, c)
 }
 
+// Alter implements store.
+func (s *mysqlStore) Alter(ctx context.Context, statement string) error {
+	conn, err := s.db.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	err = conn.Do(ctx, "SET SESSION lock_wait_timeout = 5")
+	if err == nil {
+		err = conn.Do(ctx, statement)
+	}
+	return mysql.Classify("change a table", errors.Join(err, conn.Close()))
+}
+
 // CreateTable implements store.
 func (s *mysqlStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
 	return mysql.CreateTable(t, capacities)

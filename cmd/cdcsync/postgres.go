@@ -137,6 +137,15 @@ func (s *postgresStore) AddColumn(table, column string, c change.Capacity) (stri
 	return postgres.AddColumn(table, column, c)
 }
 
+// Alter implements store.
+func (s *postgresStore) Alter(ctx context.Context, statement string) error {
+	conn, err := s.db.Connect(ctx, map[string]string{"lock_timeout": "5s"})
+	if err != nil {
+		return err
+	}
+	return postgres.Classify("change a table", errors.Join(conn.Do(ctx, statement), conn.Close()))
+}
+
 // CreateTable implements store.
 func (s *postgresStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
 	return postgres.CreateTable(t, capacities)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -125,23 +126,52 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 			r.pairs = append(r.pairs, p.Pair)
 		}
 	})
-	return link.Run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := link.Run(ctx); err != nil {
+			return err
+		}
+		return errEnded
+	})
+	group.Go(func() error { return r.watchColumns(ctx, link, b) })
+	if err := group.Wait(); err != errEnded {
+		return err
+	}
+	return nil
 }
+
+// errEnded ends what runs beside a link that has stopped in order.
+var errEnded = errors.New("the link has ended")
 
 // prepare binds the link to its stores and sets it up there.
 func (r *runner) prepare(ctx context.Context) (*binding, error) {
-	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	b, err := r.bind(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b.diags = append(b.diags, r.overlaps.add(r.link.Name, b.pairs)...)
-	if err := b.err(); err != nil {
+	added, err := b.addColumns(ctx, r.log)
+	if err != nil {
 		return nil, err
+	}
+	if added {
+		if b, err = r.bind(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range b.diags {
 		r.log.Warn("config", "at", d.Subject, "summary", d.Summary, "detail", d.Detail)
 	}
 	return b, b.setup(ctx)
+}
+
+// bind binds the link to its stores. It fails if it cannot be run on them as they are.
+func (r *runner) bind(ctx context.Context) (*binding, error) {
+	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	if err != nil {
+		return nil, err
+	}
+	b.diags = append(b.diags, r.overlaps.add(r.link.Name, b.pairs)...)
+	return b, b.err()
 }
 
 // closeStores releases what both stores hold.

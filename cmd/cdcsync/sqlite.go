@@ -216,6 +216,15 @@ func (s *sqliteStore) AddColumn(table, column string, c change.Capacity) (string
 	return sqlite.AddColumn(table, column, c)
 }
 
+// Alter implements store.
+func (s *sqliteStore) Alter(ctx context.Context, statement string) error {
+	conn, err := s.db.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return sqlite.Classify("change a table", errors.Join(conn.Do(ctx, statement), conn.Close()))
+}
+
 // CreateTable implements store.
 func (s *sqliteStore) CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
 	return sqlite.CreateTable(t, capacities)

@@ -129,6 +129,7 @@ func linkOf(ctx context.Context, client *admin.Client, link, table string) (stri
 	case 1:
 		return found[0], nil
 	case 0:
+		slices.Sort(tables)
 		return "", fmt.Errorf("no link has a table %q; there are: %s", table, strings.Join(tables, ", "))
 	}
 	return "", usagef("several links have a table %q: say which with --link %s", table, strings.Join(found, " or --link "))

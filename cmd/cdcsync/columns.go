@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/router"
+)
+
+// missing is a column of one side that the other one, which is written to, lacks.
+type missing struct {
+	side   change.Side
+	table  string // of the side
+	column string
+	// statement adds it on the other side; err is why there is none.
+	statement string
+	err       error
+}
+
+// missing lists what a pair does not carry over because one side has no such column. Columns that
+// are generated are left to their store.
+func (b *binding) missing(p *configs.BoundPair) []missing {
+	var list []missing
+	for s, names := range p.Pair.Unmapped {
+		side := change.Side(s)
+		o := side.Other()
+		if !b.link.Writes()[o] {
+			continue
+		}
+		t, across := b.catalogues[s].table(p.Pair.Tables[s].Name), b.catalogues[o].table(p.Pair.Tables[o].Name)
+		for _, name := range names {
+			i := t.Column(name)
+			if i < 0 || t.Columns[i].Generated || across.Column(name) >= 0 {
+				continue
+			}
+			m := missing{side: side, table: t.Name, column: name}
+			m.statement, m.err = b.stores[o].AddColumn(across.Name, name, b.catalogues[s].capacities[t.Name][i])
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// aside says of each column that a pair does not carry over what is to be done about it, if it
+// is new.
+func (b *binding) aside(p *configs.BoundPair) map[string]string {
+	aside := map[string]string{}
+	for _, m := range b.missing(p) {
+		carry := m.statement
+		if m.err != nil {
+			carry = "add a column there yourself, because " + m.err.Error()
+		}
+		aside[m.side.String()+" "+m.column] = fmt.Sprintf(
+			"the %s table %s has a new column %s; to carry it over, run on the %s: %s; to leave it out, put it into ignore, or resume the table",
+			m.side, m.table, m.column, m.side.Other(), carry)
+	}
+	return aside
+}
+
+// addColumns adds to both stores the columns that only the other one has, if the config says so.
+func (b *binding) addColumns(ctx context.Context, log hclog.Logger) (added bool, err error) {
+	if b.link.SchemaChange != configs.SchemaAddColumns {
+		return false, nil
+	}
+	for _, p := range b.pairs {
+		for _, m := range b.missing(p) {
+			if m.err != nil {
+				continue // the table waits, and says so
+			}
+			o := m.side.Other()
+			switch err := b.stores[o].Alter(ctx, m.statement); {
+			case change.ClassOf(err) == change.Transient:
+				return added, fmt.Errorf("add column %s to the %s table of pair %s: %w", m.column, o, p.Pair.Name, err)
+			case err != nil:
+				log.Error("a column cannot be added", "side", o, "statement", m.statement, "error", err)
+				continue // as it cannot be carried over, the table waits
+			}
+			log.Info("column added", "side", o, "statement", m.statement)
+			added = true
+		}
+	}
+	return added, nil
+}
+
+// columnsEvery is how often the catalogues are read while a table waits for a decision on a column.
+const columnsEvery = 2 * time.Second
+
+// watchColumns opens the link again when what a table waits for was done: not every log tells of a
+// column before the first row that has it. It ends with ctx.
+func (r *runner) watchColumns(ctx context.Context, link *router.Link, was *binding) error {
+	for sleep(ctx, columnsEvery) {
+		if !slices.ContainsFunc(link.Status().Tables, undecided) {
+			continue
+		}
+		now, err := bind(ctx, r.cfg, r.link, r.stores)
+		if err != nil || now.err() != nil || sameAside(was, now) {
+			continue // the link itself says what is wrong with a store
+		}
+		if err := link.Reopen(ctx); err != nil && !errors.Is(err, router.ErrStopped) && ctx.Err() == nil {
+			return fmt.Errorf("open the link again: %w", err)
+		}
+		return nil
+	}
+	return nil
+}
+
+func undecided(t router.TableStatus) bool { return t.Hold == checkpoint.Undecided }
+
+// sameAside tells whether two bindings leave the same columns out.
+func sameAside(a, b *binding) bool {
+	return slices.EqualFunc(a.pairs, b.pairs, func(p, q *configs.BoundPair) bool {
+		return p.Pair.Name == q.Pair.Name && maps.Equal(a.aside(p), b.aside(q))
+	})
+}
