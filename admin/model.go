@@ -24,6 +24,8 @@ type Instance interface {
 	PauseTable(ctx context.Context, link, table, reason string) error
 	ResumeTable(ctx context.Context, link, table string) error
 	ResyncTable(ctx context.Context, link, table, by string) error
+
+	Jobs
 }
 
 // RefusedError says why an Instance does not do what it was asked for.

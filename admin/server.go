@@ -147,6 +147,10 @@ func (s *Server) Handler() http.Handler {
 	r.add("POST /v1/links/{link}/tables/{table}/pause", s.pauseTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resync", s.resyncTable)
+	r.add("POST /v1/links/{link}/verify", s.verify)
+	r.add("GET /v1/jobs", s.jobs)
+	r.add("GET /v1/jobs/{job}", s.job)
+	r.add("DELETE /v1/jobs/{job}", s.cancelJob)
 	return s.guard(r.handler())
 }
 

@@ -29,6 +29,10 @@ type fake struct {
 	err     error
 	limit   int
 	did     []string // what was asked of tables
+	// See jobs_test.go.
+	requests []VerifyRequest
+	jobs     []Job
+	asked    int
 }
 
 func (f *fake) PauseTable(_ context.Context, link, table, reason string) error {

@@ -94,6 +94,8 @@ type Link struct {
 	// Include and Exclude are the lists of the tables block, as they are written: names, or
 	// patterns in which * is any text and ? any character.
 	Include, Exclude []Pattern
+	// Verify is nil where there is no verify block.
+	Verify *Verify
 
 	at    hcl.Range
 	attrs map[string]hcl.Range

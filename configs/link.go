@@ -14,7 +14,7 @@ import (
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
 		attrs:  []string{"left", "right", "direction", "initial", "schema_change"},
-		blocks: []string{"conflict", "tables", "table"},
+		blocks: []string{"conflict", "tables", "table", "verify"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
 	l := &Link{Direction: Both, Initial: InitialMerge, SchemaChange: SchemaPause, at: b.DefRange(), attrs: ranges(b.Body)}
@@ -32,6 +32,9 @@ func (d *decoder) link(b *hclsyntax.Block) {
 	}
 	if t := d.only(b, "tables"); t != nil {
 		d.tables(t, l)
+	}
+	if v := d.only(b, "verify"); v != nil {
+		l.Verify = d.verify(v)
 	}
 	for _, t := range b.Body.Blocks {
 		if t.Type == "table" {

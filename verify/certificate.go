@@ -58,6 +58,9 @@ type Table struct {
 	Method  Method  `json:"method"`
 	// Why says why no digests were used, or where one store reads its rows for them.
 	Why string `json:"why,omitempty"`
+	// Paused is why the link lets the table wait: what differs is not on its way, and nothing is
+	// repaired.
+	Paused string `json:"paused,omitempty"`
 	// Rows is how many each side had, left and right, Read how many were read as rows, and
 	// Chunks how many digests were compared.
 	Rows   [2]int64 `json:"rows"`

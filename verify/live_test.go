@@ -15,6 +15,7 @@ type link struct {
 	barriers int
 	barrier  func(n int) error
 	parked   map[string]string
+	paused   string
 	repair   func(keys []change.Row, by change.Side) error
 }
 
@@ -27,6 +28,8 @@ func (l *link) Barrier(context.Context) error {
 }
 
 func (l *link) Parked(context.Context, string) (map[string]string, error) { return l.parked, nil }
+
+func (l *link) Paused(string) string { return l.paused }
 
 func (l *link) Repair(_ context.Context, _ string, keys []change.Row, by change.Side) error {
 	return l.repair(keys, by)
@@ -150,6 +153,18 @@ func TestRepair(t *testing.T) {
 	cfg.Live = nil
 	if _, err := verify.Run(t.Context(), cfg); err == nil {
 		t.Error("rows were repaired without a link")
+	}
+}
+
+// TestPausedTables checks that a table that waits is compared, and not repaired.
+func TestPausedTables(t *testing.T) {
+	d := three(t)
+	cfg := d.config()
+	cfg.Repair, cfg.Live = true, &link{paused: "migration", repair: func([]change.Row, change.Side) error {
+		return errors.New("it is paused")
+	}}
+	if r := d.run(cfg).Tables[0]; r.Different != 3 || r.Paused != "migration" {
+		t.Errorf("%+v", r)
 	}
 }
 

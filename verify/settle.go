@@ -38,7 +38,7 @@ func (w *walk) settleSome(ctx context.Context, keys []change.Row) error {
 	}
 	moving := len(keys) - len(different) - len(busy)
 	different = w.dropKept(different)
-	if w.Repair && len(different) > 0 {
+	if w.Repair && w.result.Paused == "" && len(different) > 0 {
 		before := len(different)
 		if different, busy, err = w.repair(ctx, different, busy); err != nil {
 			return err
@@ -58,7 +58,7 @@ func (w *walk) watch(ctx context.Context, keys []change.Row) (different, busy []
 		open[i].key = key
 	}
 	for round := 0; round < w.Rounds && len(open) > 0; round++ {
-		waited, err := w.wait(ctx)
+		waited, err := w.wait(ctx, round)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -85,8 +85,12 @@ func (w *walk) watch(ctx context.Context, keys []change.Row) (different, busy []
 	return different, open, nil
 }
 
-// wait lets what is on its way arrive. It is false if that takes too long.
-func (w *walk) wait(ctx context.Context) (bool, error) {
+// wait lets what is on its way arrive, before each round of looks. It is false if that takes too
+// long. Without a link there is nothing to wait for before the first.
+func (w *walk) wait(ctx context.Context, round int) (bool, error) {
+	if w.Live == nil && round == 0 {
+		return true, nil
+	}
 	if w.Live == nil {
 		return true, sleep(ctx, w.Pause)
 	}

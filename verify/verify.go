@@ -53,6 +53,8 @@ type Live interface {
 	// Parked returns the encoded keys ([change.AppendRow]) of the rows of a pair that are
 	// parked, with the reason.
 	Parked(ctx context.Context, pair string) (map[string]string, error)
+	// Paused returns why the link lets a pair wait, "" if it does not.
+	Paused(pair string) string
 	// Repair has rows compared and made what they are on side by. It returns once they are
 	// handed over: a Barrier after it waits for them.
 	Repair(ctx context.Context, pair string, keys []change.Row, by change.Side) error
@@ -84,7 +86,7 @@ func (l *Limits) defaults() {
 	for _, d := range []struct {
 		limit *int
 		value int
-	}{{&l.Chunk, 20_000}, {&l.Leaf, 64}, {&l.Page, 1000}, {&l.Suspects, 500}, {&l.Rounds, 8}, {&l.Listed, 1000}} {
+	}{{&l.Chunk, 20_000}, {&l.Leaf, 64}, {&l.Page, 1000}, {&l.Suspects, 2000}, {&l.Rounds, 8}, {&l.Listed, 1000}} {
 		if *d.limit == 0 {
 			*d.limit = d.value
 		}
@@ -92,7 +94,7 @@ func (l *Limits) defaults() {
 	for _, d := range []struct {
 		limit *time.Duration
 		value time.Duration
-	}{{&l.Pause, 2 * time.Second}, {&l.Save, 2 * time.Second}, {&l.Barrier, 5 * time.Minute}} {
+	}{{&l.Pause, time.Second}, {&l.Save, 2 * time.Second}, {&l.Barrier, 5 * time.Minute}} {
 		if *d.limit == 0 {
 			*d.limit = d.value
 		}
@@ -165,6 +167,9 @@ func (r *run) table(ctx context.Context, pair *mapping.Pair) error {
 		c.Tables = append(c.Tables, Table{Name: pair.Name, Kept: map[string]int64{}})
 	}
 	w := &walk{run: r, pair: pair, result: &c.Tables[r.state.Table]}
+	if r.Live != nil {
+		w.result.Paused = r.Live.Paused(pair.Name)
+	}
 	if err := w.plan(ctx); err != nil {
 		return err
 	}

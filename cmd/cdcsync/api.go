@@ -78,6 +78,23 @@ func (a api) ResyncTable(ctx context.Context, link, table, by string) error {
 	return stopped(a.runner(link).resyncTable(ctx, table, rules[by]))
 }
 
+// StartVerify implements [admin.Instance].
+func (a api) StartVerify(link string, request admin.VerifyRequest) (admin.Job, error) {
+	x, err := a.startVerify(link, request)
+	if err != nil {
+		return admin.Job{}, err
+	}
+	var j admin.Job
+	a.jobs.update(func() { j = x.Job })
+	return j, nil
+}
+
+// Jobs implements [admin.Instance].
+func (a api) Jobs() []admin.Job { return a.jobs.shown() }
+
+// CancelJob implements [admin.Instance].
+func (a api) CancelJob(id string) bool { return a.jobs.cancel(id) }
+
 // stopped makes the router's errors the API's.
 func stopped(err error) error {
 	var bind *bindError

@@ -10,6 +10,7 @@ import (
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
 	"github.com/cdcsync/cdcsync/sinks"
+	"github.com/cdcsync/cdcsync/sources"
 )
 
 // This file names the engines; each has a file of its own that opens its stores.
@@ -55,6 +56,9 @@ type store interface {
 	CreateTable(t *change.Table, capacities []change.Capacity) (string, error)
 	// Open returns what the router works with. Nothing is connected before its first use.
 	Open(n needs) router.Store
+	// Looker returns what reads rows. With the name of a link it tells where its log ends, and
+	// what it reads is true at a place there. Nothing is connected before its first use.
+	Looker(link string) sources.Looker
 	// Journal returns what lists the conflicts that the link recorded in the store.
 	Journal(link string) journal
 }

@@ -18,6 +18,7 @@ type instance struct {
 	cfg     *configs.Config
 	log     hclog.Logger
 	runners []*runner
+	jobs    jobs
 }
 
 // newInstance returns an instance that has connected to nothing.
@@ -55,6 +56,18 @@ func (in *instance) Run(ctx context.Context) (err error) {
 		defer cancel()
 		return in.runLinks(ctx)
 	})
+	group.Go(func() error {
+		in.jobs.Run(ctx)
+		return nil
+	})
+	for _, r := range in.runners {
+		if r.link.Verify != nil {
+			group.Go(func() error {
+				in.schedule(ctx, r)
+				return nil
+			})
+		}
+	}
 	if in.cfg.Admin != nil {
 		group.Go(func() error {
 			return admin.NewServer(api{in}, in.cfg.Admin.Listen, in.log).Run(ctx)

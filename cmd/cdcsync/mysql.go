@@ -11,6 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
 	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
+	"github.com/cdcsync/cdcsync/sources"
 	mysqlsource "github.com/cdcsync/cdcsync/sources/mysql"
 	"github.com/cdcsync/cdcsync/stores/mysql"
 )
@@ -170,6 +171,11 @@ func (s *mysqlStore) Open(n needs) router.Store {
 		st.Sink = mysqlsink.New(s.db, n.link)
 	}
 	return st
+}
+
+// Looker implements store.
+func (s *mysqlStore) Looker(link string) sources.Looker {
+	return mysqlsource.NewLooker(s.db, link, nil)
 }
 
 // Journal implements store.

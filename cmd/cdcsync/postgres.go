@@ -11,6 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
 	postgressink "github.com/cdcsync/cdcsync/sinks/postgres"
+	"github.com/cdcsync/cdcsync/sources"
 	postgressource "github.com/cdcsync/cdcsync/sources/postgres"
 	"github.com/cdcsync/cdcsync/stores/postgres"
 )
@@ -165,6 +166,11 @@ func (s *postgresStore) Open(n needs) router.Store {
 		st.Sink = postgressink.New(s.db, n.link)
 	}
 	return st
+}
+
+// Looker implements store.
+func (s *postgresStore) Looker(link string) sources.Looker {
+	return postgressource.NewLooker(s.db, link, nil)
 }
 
 // Journal implements store.

@@ -12,6 +12,7 @@ import (
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
 	sqlitesink "github.com/cdcsync/cdcsync/sinks/sqlite"
+	"github.com/cdcsync/cdcsync/sources"
 	sqlitesource "github.com/cdcsync/cdcsync/sources/sqlite"
 	"github.com/cdcsync/cdcsync/stores/sqlite"
 )
@@ -241,6 +242,9 @@ func (s *sqliteStore) Open(n needs) router.Store {
 	}
 	return st
 }
+
+// Looker implements store.
+func (s *sqliteStore) Looker(link string) sources.Looker { return sqlitesource.NewLooker(s.db, link) }
 
 // Journal implements store.
 func (s *sqliteStore) Journal(link string) journal { return sqlitesink.NewJournal(s.db, link) }
