@@ -128,7 +128,7 @@ func (l liveLink) Parked(ctx context.Context, pair string) (map[string]string, e
 func (l liveLink) Paused(pair string) string {
 	st := l.Status()
 	for _, t := range st.Tables {
-		if t.Pair == pair && (t.Held || t.Stage == checkpoint.Paused) {
+		if t.Pair == pair && (t.Hold != checkpoint.Free || t.Stage == checkpoint.Paused) {
 			return t.Reason
 		}
 	}
