@@ -175,6 +175,22 @@ func TestNewColumnIsAdded(t *testing.T) {
 	}
 }
 
+// TestShadowTableMigration adds a column as gh-ost does: by a shadow table that takes the place of
+// the table. Nothing is written twice, and the column comes over.
+func TestShadowTableMigration(t *testing.T) {
+	s := newSchemaShop(t, [2]site{mariadbSite(t, true), file(t)}, "add_columns")
+	s.exec(0, "CREATE TABLE _orders_gho LIKE orders", "ALTER TABLE _orders_gho ADD COLUMN tag VARCHAR(20)", "INSERT INTO _orders_gho SELECT *, NULL FROM orders",
+		"UPDATE orders SET qty = 20 WHERE id = 2", "UPDATE _orders_gho SET qty = 20 WHERE id = 2",
+		"RENAME TABLE orders TO _orders_del, _orders_gho TO orders", "INSERT INTO orders VALUES (5, 5, 'blue')", "DROP TABLE _orders_del")
+	s.orders("live with the column", func(t admin.Table) bool { return t.Stage == "live" && s.has(1, "tag") })
+	s.settled()
+	s.exec(1, "UPDATE orders SET tag = 'back' WHERE id = 1")
+	s.settled()
+	if got := s.both("id, qty, tag"); got != "1:1:back 2:20 3:3 4:4 5:5:blue" {
+		t.Errorf("both sides have %q", got)
+	}
+}
+
 // TestNewColumnIsLeftOut has somebody decide that the column is not carried over.
 func TestNewColumnIsLeftOut(t *testing.T) {
 	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")

@@ -88,6 +88,24 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
+// A table whose shadow takes its place, as gh-ost and pt-online-schema-change do it, is still the
+// same one: what is written to the shadow before is not told, what is written to it afterwards is.
+func TestShadowTable(t *testing.T) {
+	on(t, items, func(f *fixture) {
+		f.exec("INSERT INTO items VALUES (1, 'a', 1)")
+		f.read()
+		f.exec("CREATE TABLE _items_gho LIKE items; ALTER TABLE _items_gho ADD KEY (v, id); INSERT INTO _items_gho SELECT * FROM items")
+		f.exec("INSERT INTO _items_gho VALUES (2, 'b', 2)")
+		f.exec("RENAME TABLE items TO _items_del, _items_gho TO items; INSERT INTO _items_del VALUES (8, 'x', 8); INSERT INTO items VALUES (3, 'c', 3); DROP TABLE _items_del")
+		f.want("schema items: its shadow table _items_gho took its place", ";", "+items(3, c, 3)", ";")
+		f.exec("CREATE TABLE _items_new LIKE items; ALTER TABLE _items_new ADD more int; RENAME TABLE items TO _items_old, _items_new TO items")
+		f.exec("INSERT INTO items VALUES (4, 'd', 4, 9)")
+		f.want("schema items: the table has new columns", ";", "+items(4, d, 4)", ";")
+		f.exec("CREATE TABLE _items_gho LIKE items; ALTER TABLE _items_gho DROP v; RENAME TABLE items TO _items_del, _items_gho TO items")
+		f.want("schema items: column v is gone, was renamed, or is generated now", ";")
+	})
+}
+
 func TestMissing(t *testing.T) {
 	on(t, items, func(f *fixture) {
 		f.source.Close()

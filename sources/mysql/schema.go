@@ -222,6 +222,9 @@ func (s *schema) altered(list []token, in string, at int64, read func() (map[str
 			found = []change.SchemaChange{{Table: e.table, Reason: "the table was altered while the link was down, and the log has rows from before it without the names of columns, " +
 				"so they may have been misread (binlog_row_metadata = FULL has the names): " + again}}
 		}
+		if len(found) == 0 && e.shadow != "" {
+			found = []change.SchemaChange{{Table: e.table, Reason: "its shadow table " + e.shadow + " took its place", Additive: true}}
+		}
 		changes = append(changes, found...)
 	}
 	return changes, nil

@@ -262,6 +262,8 @@ type effect struct {
 	table *change.Table
 	// reason says why the table is no longer the same; "" if that is for the catalogue to say.
 	reason string
+	// shadow is the table that took its place, one that a tool for changes of a schema made of it.
+	shadow string
 }
 
 // effects returns what a statement of DDL may do to tables of the link.
@@ -272,7 +274,7 @@ func (n *names) effects(list []token, schema string) []effect {
 	var found []effect
 	all := func(reason string) []effect {
 		for _, t := range n.mentioned(list[1:], schema) {
-			found = append(found, effect{t, reason})
+			found = append(found, effect{table: t, reason: reason})
 		}
 		return found
 	}
@@ -288,19 +290,19 @@ func (n *names) effects(list []token, schema string) []effect {
 			return nil
 		}
 		for _, t := range n.tables {
-			found = append(found, effect{t, "the database was dropped"})
+			found = append(found, effect{table: t, reason: "the database was dropped"})
 		}
 		return found
 	case verb == "DROP" && list[1].is("TABLE"):
 		return all("the table was dropped")
 	case verb == "RENAME" && (list[1].is("TABLE") || list[1].is("TABLES")):
-		return all("the table was renamed, or another one was given its name")
+		return n.renamed(list[2:], schema)
 	case verb == "CREATE" && list[1].is("OR") && isTable(list):
 		t, _ := n.at(behindTable(list), schema)
 		if t == nil {
 			return all("")
 		}
-		return []effect{{t, "the table was replaced by another one of its name"}}
+		return []effect{{table: t, reason: "the table was replaced by another one of its name"}}
 	case verb == "ALTER" && isTable(list):
 		return all(alters(list))
 	}
