@@ -1,8 +1,10 @@
 package router
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -219,5 +221,24 @@ func TestUnexpectedColumnHoldsTheTable(t *testing.T) {
 	b.until(l, "running", func(s Status) bool { return s.State == Running })
 	if b.table(l, "not held", func(t TableStatus) bool { return t.Hold == checkpoint.Free && t.Stage == checkpoint.Live }); l.Status().Tables[0].Reason != "" {
 		t.Errorf("status %+v", l.Status().Tables[0])
+	}
+}
+
+// A change of a table that the log tells of once more, because the link starts again before it, is
+// not told again after the next start.
+func TestSchemaChangeIsToldOnce(t *testing.T) {
+	b := newBench(t)
+	l := b.link()
+	stop := b.run(l)
+	b.barrier(l)
+	b.must(stop())
+	b.stores[change.Left].Alter(b.pair.Tables[change.Left].Name, "its shadow took its place", true)
+	for _, want := range []error{ErrReopen, nil} {
+		l = b.link()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		if err := l.Run(ctx); err != want {
+			t.Fatalf("the link ended with %v, want %v", err, want)
+		}
+		cancel()
 	}
 }

@@ -228,7 +228,7 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 		r.empty(s, tx, table)
 	}
 	e.unmarked += len(tx.Changes)
-	if tx.Mark {
+	if tx.Mark || len(tx.Schema) > 0 { // not to be told of the same change after every start
 		e.unmarked++
 	}
 	e.read = tx.Position
