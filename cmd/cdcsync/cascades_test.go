@@ -9,7 +9,7 @@ import (
 
 // What a foreign key of the left side does silently has to be done by one of the right.
 func TestRefuseSilent(t *testing.T) {
-	cascade, restrict := foreignKey{"order", "CASCADE", "RESTRICT"}, foreignKey{"order", "RESTRICT", "NO ACTION"}
+	cascade, restrict := foreignKey{nil, "order", "CASCADE", "RESTRICT"}, foreignKey{nil, "order", "RESTRICT", "NO ACTION"}
 	link := &configs.Link{Stores: [2]*configs.Store{{Name: "old"}, {Name: "new"}}, Direction: configs.Both}
 	pairs := []*configs.BoundPair{boundPair("order", "O"), boundPair("line", "L")}
 	for name, c := range map[string]struct {
@@ -20,10 +20,10 @@ func TestRefuseSilent(t *testing.T) {
 		want         int
 	}{
 		"nothing there":        {key: cascade, pairs: pairs, want: 1},
-		"the same there":       {key: cascade, there: []foreignKey{{"O", "CASCADE", "NO ACTION"}}, pairs: pairs},
-		"to another table":     {key: cascade, there: []foreignKey{{"L", "CASCADE", "NO ACTION"}}, pairs: pairs, want: 1},
-		"something else there": {key: cascade, there: []foreignKey{{"O", "SET NULL", "CASCADE"}}, pairs: pairs, want: 1},
-		"without the parent":   {key: cascade, there: []foreignKey{{"O", "CASCADE", "NO ACTION"}}, pairs: pairs[1:]},
+		"the same there":       {key: cascade, there: []foreignKey{{nil, "O", "CASCADE", "NO ACTION"}}, pairs: pairs},
+		"to another table":     {key: cascade, there: []foreignKey{{nil, "L", "CASCADE", "NO ACTION"}}, pairs: pairs, want: 1},
+		"something else there": {key: cascade, there: []foreignKey{{nil, "O", "SET NULL", "CASCADE"}}, pairs: pairs, want: 1},
+		"without the parent":   {key: cascade, there: []foreignKey{{nil, "O", "CASCADE", "NO ACTION"}}, pairs: pairs[1:]},
 		"it does nothing":      {key: restrict, pairs: pairs},
 		"the log tells":        {key: cascade, pairs: pairs, loud: true},
 		"it is not read":       {key: cascade, pairs: pairs, oneWay: true},

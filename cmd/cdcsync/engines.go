@@ -82,10 +82,14 @@ type needs struct {
 
 // catalogue is the tables of a store.
 type catalogue struct {
+	// engine is which one it is, as a config names it.
+	engine string
 	// tables are all of them, also those that cannot be synchronized.
 	tables []*change.Table
 	// capacities are what the columns of a table can hold, in their order.
 	capacities map[string][]change.Capacity
+	// required are the columns of a table that every new row has to come with.
+	required map[string][]string
 	// keys are the foreign keys of a table.
 	keys map[string][]foreignKey
 	// silent: the log does not tell of the rows that foreign keys change by themselves.
@@ -95,8 +99,11 @@ type catalogue struct {
 }
 
 // newCatalogue returns a catalogue without tables.
-func newCatalogue() *catalogue {
-	return &catalogue{capacities: map[string][]change.Capacity{}, keys: map[string][]foreignKey{}, refused: map[string]problem{}}
+func newCatalogue(engine string) *catalogue {
+	return &catalogue{engine: engine,
+		capacities: map[string][]change.Capacity{}, required: map[string][]string{},
+		keys: map[string][]foreignKey{}, refused: map[string]problem{},
+	}
 }
 
 // table returns the table called name, or nil.
@@ -110,7 +117,8 @@ func (c *catalogue) table(name string) *change.Table {
 
 // foreignKey is one of a table that refers to another, or to itself.
 type foreignKey struct {
-	parent string
+	columns []string
+	parent  string
 	// onDelete and onUpdate are what happens to rows of the table, in SQL's words.
 	onDelete, onUpdate string
 }

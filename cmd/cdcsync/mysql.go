@@ -43,19 +43,21 @@ func (s *mysqlStore) tables(ctx context.Context, f func(*mysql.Conn, map[string]
 
 // Catalogue implements store.
 func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := newCatalogue()
+	c := newCatalogue("mysql")
 	err := s.tables(ctx, func(conn *mysql.Conn, tables map[string]*mysql.Table) error {
 		logged, err := conn.LogsCascades(ctx)
 		if err != nil {
 			return err
 		}
-		c.silent = !logged
+		if c.silent = !logged; conn.MariaDB {
+			c.engine = "mariadb"
+		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
-			c.capacities[name] = t.Capacities()
+			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
 			for i := range t.ForeignKeys {
 				k := &t.ForeignKeys[i]
-				c.keys[name] = append(c.keys[name], foreignKey{k.Parent, k.OnDelete, k.OnUpdate})
+				c.keys[name] = append(c.keys[name], foreignKey{k.Columns, k.Parent, k.OnDelete, k.OnUpdate})
 			}
 			if t.Refused != nil {
 				c.refused[name] = mysqlProblem(t.Refused)

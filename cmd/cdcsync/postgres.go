@@ -29,7 +29,7 @@ func openPostgres(s *configs.Store) (store, error) {
 
 // Catalogue implements store.
 func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := newCatalogue()
+	c := newCatalogue("postgres")
 	err := s.snapshot(ctx, func(conn *postgres.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -37,9 +37,9 @@ func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
-			c.capacities[name] = t.Capacities()
+			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
 			for _, k := range t.References {
-				c.keys[name] = append(c.keys[name], foreignKey{k.Table, k.OnDelete, k.OnUpdate})
+				c.keys[name] = append(c.keys[name], foreignKey{k.Columns, k.Table, k.OnDelete, k.OnUpdate})
 			}
 			if t.Refused != nil {
 				c.refused[name] = postgresProblem(t.Refused)

@@ -36,7 +36,7 @@ var sqliteCaptures = map[configs.Capture]sqlite.Capture{
 
 // Catalogue implements store.
 func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
-	c := newCatalogue()
+	c := newCatalogue("sqlite")
 	err := s.snapshot(ctx, func(conn *sqlite.Conn) error {
 		tables, err := conn.Catalogue(ctx)
 		if err != nil {
@@ -44,9 +44,9 @@ func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		}
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
-			c.capacities[name] = t.Capacities()
+			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
 			for _, key := range t.References {
-				c.keys[name] = append(c.keys[name], foreignKey{key.Table, key.OnDelete, key.OnUpdate})
+				c.keys[name] = append(c.keys[name], foreignKey{key.Columns, key.Table, key.OnDelete, key.OnUpdate})
 			}
 			if t.Refused != nil {
 				c.refused[name] = sqliteProblem(t.Refused)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,8 +41,9 @@ type Table struct {
 
 // ForeignKey is one of a table that refers to another, or to itself.
 type ForeignKey struct {
-	// Table is the table that is referred to.
-	Table string
+	// Columns are those of the table that refers, Table is the one that is referred to.
+	Columns []string
+	Table   string
 	// OnDelete and OnUpdate are what happens to rows of this table, as SQL names it: NO ACTION,
 	// RESTRICT, CASCADE, SET NULL, SET DEFAULT.
 	OnDelete, OnUpdate string
@@ -56,6 +58,8 @@ type Column struct {
 	// Always: GENERATED ALWAYS AS IDENTITY. Such a column takes a value when a row is
 	// inserted and never again.
 	Always bool
+	// Default: a row that comes without the column gets a value.
+	Default bool
 }
 
 // Problem is something that stands in the way of a link, or may.
@@ -94,6 +98,17 @@ func (t *Table) Type(name string) *Type {
 		return &t.Columns[i].Type
 	}
 	return nil
+}
+
+// Required returns the columns that every new row has to come with.
+func (t *Table) Required() []string {
+	var names []string
+	for i := range t.Columns {
+		if column := &t.Table.Columns[i]; !column.Nullable && !t.Columns[i].Default {
+			names = append(names, column.Name)
+		}
+	}
+	return names
 }
 
 // isKey tells whether column i is one of the key; -1 is none.
@@ -145,7 +160,9 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	}
 	err = c.Query(ctx, referencesQuery, func(v [][]byte) error {
 		if t, parent := byOID[string(v[0])], byOID[string(v[1])]; t != nil && parent != nil {
-			t.References = append(t.References, ForeignKey{Table: parent.Name, OnDelete: actions[string(v[2])], OnUpdate: actions[string(v[3])]})
+			k := ForeignKey{Table: parent.Name, OnDelete: actions[string(v[2])], OnUpdate: actions[string(v[3])]}
+			t.References = append(t.References, k)
+			return json.Unmarshal(v[4], &t.References[len(t.References)-1].Columns)
 		}
 		return nil
 	})
@@ -156,7 +173,7 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 }
 
 // addColumn adds a column from name, type, base type, modifier, cast, declared type, is array,
-// is enum, is loose, is not null, is always, modifier of the base type.
+// is enum, is loose, is not null, is always, modifier of the base type, has a default.
 func (t *Table) addColumn(v [][]byte) error {
 	var numbers [4]int64
 	for i, from := range []int{1, 2, 3, 11} {
@@ -170,7 +187,7 @@ func (t *Table) addColumn(v [][]byte) error {
 	column := Column{
 		Type: Type{OID: uint32(numbers[0]), Base: uint32(numbers[1]), Mod: int32(numbers[2]), BaseMod: int32(numbers[3]),
 			Cast: string(v[4]), Array: is(6), Enum: is(7), Loose: is(8)},
-		Always: is(10),
+		Always: is(10), Default: is(12),
 	}
 	t.Columns = append(t.Columns, column)
 	t.Table.Columns = append(t.Table.Columns, change.Column{
@@ -279,7 +296,7 @@ ORDER BY 2, 3`
 const columnsQuery = `
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, b.oid, a.atttypmod, format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
   b.typcategory = 'A' AND b.typelem <> 0, b.typtype = 'e', coalesce(NOT l.collisdeterministic, false),
-  a.attnotnull, a.attidentity = 'a', CASE WHEN b.oid = a.atttypid THEN a.atttypmod ELSE b.typmod END
+  a.attnotnull, a.attidentity = 'a', CASE WHEN b.oid = a.atttypid THEN a.atttypmod ELSE b.typmod END, a.atthasdef OR a.attidentity <> ''
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN LATERAL (
   WITH RECURSIVE d AS (
@@ -301,4 +318,6 @@ WHERE i.indisvalid AND c.relkind IN ('r', 'p') AND (i.indisprimary OR i.indisrep
 ORDER BY i.indrelid, i.indexrelid`
 
 const referencesQuery = `
-SELECT conrelid, confrelid, confdeltype, confupdtype FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`
+SELECT conrelid, confrelid, confdeltype, confupdtype,
+  (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(conkey) WITH ORDINALITY k (number, place) JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.number)
+FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 ORDER BY 1, oid`

@@ -149,3 +149,22 @@ func same(a, b change.Capacity) bool {
 	a.Members, b.Members = nil, nil
 	return members && reflect.DeepEqual(a, b)
 }
+
+// Foreign keys have their columns in order, and a row has to come with what has no default.
+func TestColumnsOfKeys(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, `CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));
+			CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n serial, y int NOT NULL, gone int, "x ""z" int NOT NULL, d int NOT NULL DEFAULT 1, o int,
+				FOREIGN KEY ("x ""z", y) REFERENCES p (a, b)); ALTER TABLE c DROP gone`)
+		all, err := connect(t, open(t, db.DSN)).Catalogue(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all["c"].References; len(got) != 1 || strings.Join(got[0].Columns, "|") != `x "z|y` {
+			t.Errorf("references are %q", got)
+		}
+		if got := strings.Join(all["c"].Required(), "|"); got != `y|x "z` {
+			t.Errorf("required are %s", got)
+		}
+	})
+}

@@ -30,6 +30,8 @@ type Table struct {
 	*change.Table
 	// Affinity has one entry for each column.
 	Affinity []Affinity
+	// Default tells of each column whether a row that comes without it gets a value.
+	Default []bool
 	// Collation is that of the primary key, in key order.
 	Collation []string
 	// Rowid is the column that is an alias of the rowid, or -1.
@@ -65,6 +67,7 @@ type Part struct {
 
 // ForeignKey is a reference to a row of another table, or of the same.
 type ForeignKey struct {
+	Columns            []string
 	Table              string
 	OnDelete, OnUpdate string
 }
@@ -98,6 +101,17 @@ func (t *Table) Inexact() bool {
 		}
 	}
 	return false
+}
+
+// Required returns the columns that every new row has to come with.
+func (t *Table) Required() []string {
+	var names []string
+	for i := range t.Columns {
+		if c := &t.Columns[i]; !c.Nullable && !c.Generated && !t.Default[i] && i != t.Rowid {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // Catalogue returns the tables of the database by name, those that cannot be
@@ -151,7 +165,7 @@ func byName(tables map[string]*Table, name string) *Table {
 
 func (c *Conn) readTable(ctx context.Context, t *Table, withoutRowid, strict bool) error {
 	key := map[int]int{} // place in the primary key, from 1, to column
-	err := c.Query(ctx, `SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)`, func(row []change.Value) error {
+	err := c.Query(ctx, `SELECT name, type, "notnull", pk, hidden, dflt_value FROM pragma_table_xinfo(?)`, func(row []change.Value) error {
 		i := len(t.Columns)
 		affinity, kind := typed(row[1].Str(), strict)
 		t.Columns = append(t.Columns, change.Column{
@@ -159,6 +173,7 @@ func (c *Conn) readTable(ctx context.Context, t *Table, withoutRowid, strict boo
 			Nullable: row[2].Int64() == 0, Generated: row[4].Int64() >= 2,
 		})
 		t.Affinity = append(t.Affinity, affinity)
+		t.Default = append(t.Default, !row[5].IsNull())
 		if pk := int(row[3].Int64()); pk > 0 {
 			key[pk] = i
 		}
@@ -236,16 +251,20 @@ func (c *Conn) readIndexes(ctx context.Context, t *Table) error {
 }
 
 func (c *Conn) readReferences(ctx context.Context, tables map[string]*Table, t *Table) error {
-	return c.Query(ctx, `SELECT DISTINCT id, "table", on_delete, on_update FROM pragma_foreign_key_list(?) ORDER BY id`,
+	return c.Query(ctx, `SELECT seq, "table", on_delete, on_update, "from" FROM pragma_foreign_key_list(?) ORDER BY id, seq`,
 		func(row []change.Value) error {
-			fk := ForeignKey{Table: row[1].Str(), OnDelete: row[2].Str(), OnUpdate: row[3].Str()}
-			parent := byName(tables, fk.Table)
+			parent := byName(tables, row[1].Str())
 			if parent == nil {
 				return nil
 			}
-			fk.Table = parent.Name
-			t.References = append(t.References, fk)
-			for _, action := range []string{fk.OnDelete, fk.OnUpdate} {
+			if row[0].Int64() > 0 { // one more column of the key before
+				k := &t.References[len(t.References)-1]
+				k.Columns = append(k.Columns, row[4].Str())
+				return nil
+			}
+			k := ForeignKey{Columns: []string{row[4].Str()}, Table: parent.Name, OnDelete: row[2].Str(), OnUpdate: row[3].Str()}
+			t.References = append(t.References, k)
+			for _, action := range []string{k.OnDelete, k.OnUpdate} {
 				if strings.HasPrefix(action, "SET") || action == "CASCADE" {
 					parent.Cascades = true
 				}

@@ -107,3 +107,24 @@ func TestCapacities(t *testing.T) {
 		}
 	}
 }
+
+// Foreign keys have their columns in order, and a row has to come with what has no default.
+func TestColumnsOfKeys(t *testing.T) {
+	_, s := newApp(t, `CREATE TABLE p (a, b, PRIMARY KEY (a, b)); CREATE TABLE q (id INTEGER PRIMARY KEY);
+		CREATE TABLE c (id INTEGER PRIMARY KEY NOT NULL, y NOT NULL, x INT NOT NULL DEFAULT 1, z REFERENCES q ON DELETE CASCADE, w NOT NULL AS (1),
+			FOREIGN KEY (x, y) REFERENCES p (a, b), FOREIGN KEY (z, x) REFERENCES gone (a, b))`)
+	all, err := connect(t, s).Catalogue(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []ForeignKey{
+		{Columns: []string{"x", "y"}, Table: "p", OnDelete: "NO ACTION", OnUpdate: "NO ACTION"},
+		{Columns: []string{"z"}, Table: "q", OnDelete: "CASCADE", OnUpdate: "NO ACTION"},
+	}
+	if got := all["c"].References; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := all["c"].Required(); !reflect.DeepEqual(got, []string{"y"}) {
+		t.Errorf("required are %q", got)
+	}
+}
