@@ -57,6 +57,10 @@ var rooms = []room{
 		"configs", []string{"change", "mapping", "resolver"},
 		[]string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein", "golang.org/x/"},
 	},
+	{
+		"configs/draft", []string{"change", "mapping", "configs"},
+		[]string{"github.com/hashicorp/hcl/v2/hclwrite", "github.com/zclconf/go-cty"},
+	},
 	{"configs/*", []string{"change", "mapping", "resolver", "configs"}, nil},
 	{"verify", []string{"change", "mapping", "sources"}, []string{"golang.org/x/"}},
 	{"admin", []string{"change", "checkpoint"}, []string{"**"}},

@@ -106,12 +106,17 @@ func (d *decoder) label(b *hclsyntax.Block) (string, bool) {
 // identifier returns the label of b, which is used in references, URLs and logs.
 func (d *decoder) identifier(b *hclsyntax.Block) (string, bool) {
 	name, ok := d.label(b)
-	if ok && (!hclsyntax.ValidIdentifier(name) || len(name) > 63 || strings.ContainsFunc(name, func(r rune) bool { return r > 127 })) {
+	if ok && !ValidName(name) {
 		d.errorf(b.LabelRanges[0], "Bad name",
 			"The name of a %s begins with a letter and has letters, digits, - and _ only, 63 at most.", b.Type)
 		return "", false
 	}
 	return name, ok
+}
+
+// ValidName tells whether a store or a link can have a name.
+func ValidName(name string) bool {
+	return hclsyntax.ValidIdentifier(name) && len(name) <= 63 && !strings.ContainsFunc(name, func(r rune) bool { return r > 127 })
 }
 
 // noLabel reports labels on a block that has none.

@@ -39,6 +39,8 @@ func Misfits(from, to change.Capacity) []string {
 	var f fit
 	switch {
 	case from.Kind == change.Unset, to.Kind == change.Unset:
+	case to.Loose:
+		f.loose(from, to)
 	case isInteger(to.Kind):
 		f.integer(from, to)
 	case to.Kind == change.Float64:
@@ -61,6 +63,16 @@ type fit struct{ misfits []string }
 
 func (f *fit) add(format string, args ...any) {
 	f.misfits = append(f.misfits, fmt.Sprintf(format, args...))
+}
+
+// loose is of columns that take whatever they are given, and that have numbers of 64 bits.
+func (f *fit) loose(from, to change.Capacity) {
+	switch {
+	case isInteger(from.Kind) && from.Width() > 64 && to.Kind != change.Text:
+		f.integer(from, change.Capacity{Kind: change.Int64, Bits: 64})
+	case from.Kind == change.Decimal && isNumber(to.Kind):
+		f.float(from, change.Capacity{Kind: change.Float64, Bits: 64})
+	}
 }
 
 func isInteger(kind change.Kind) bool { return kind >= change.Bool && kind <= change.Uint64 }
@@ -280,7 +292,7 @@ func (f *fit) other(from, to change.Capacity) {
 	if from.Kind != to.Kind {
 		return
 	}
-	if from.Fraction > to.Fraction && !to.Loose {
+	if from.Fraction > to.Fraction {
 		f.add("fractions of a second of more than %d digits", to.Fraction)
 	}
 	if from.Span && !to.Span {

@@ -90,6 +90,9 @@ func TestMisfits(t *testing.T) {
 		{"midnight", change.Capacity{Kind: change.Timestamp}, change.Capacity{Kind: change.Date}, "times of the day other than midnight"},
 		{"texts as dates", text(0), change.Capacity{Kind: change.Date}, "texts that are no date"},
 		{"dates as texts", change.Capacity{Kind: change.Date}, text(10), ""},
+		{"into a column that refuses nothing", text(50), change.Capacity{Kind: change.Text, Length: 5, Loose: true}, ""},
+		{"long decimals into one that has doubles", decimal(20, 2), change.Capacity{Kind: change.Decimal, Precision: 30, Scale: 2, Loose: true}, "numbers of more than 15 digits"},
+		{"64 bits unsigned into one", change.Capacity{Kind: change.Uint64}, change.Capacity{Kind: change.Int64, Bits: 64, Loose: true}, "integers above 9223372036854775807"},
 		{"anything", change.Capacity{}, integer(8), ""},
 	} {
 		if got := strings.Join(Misfits(test.from, test.to), "; "); got != test.want {

@@ -174,7 +174,7 @@ func crossing(left, right *Table, at [2]int) way {
 	switch {
 	case a.Generated || b.Generated, a.Name != b.Name && !(nameable(a.Name) && nameable(b.Name)):
 		return never
-	case a.Kind == change.Timestamp && b.Kind == change.TimestampUTC, a.Kind == change.TimestampUTC && b.Kind == change.Timestamp:
+	case isClock(left, at[0]) && isInstant(right, at[1]), isInstant(left, at[0]) && isClock(right, at[1]):
 		if slices.Contains(left.Key, at[0]) || slices.Contains(right.Key, at[1]) || !nameable(a.Name) {
 			return never
 		}
@@ -183,4 +183,16 @@ func crossing(left, right *Table, at [2]int) way {
 		return straight
 	}
 	return never
+}
+
+// isClock and isInstant tell whether a column holds times without a zone, or with one, as far
+// as its type says it: in SQLite that is a habit.
+func isClock(t *Table, i int) bool   { return t.told(i) == change.Timestamp }
+func isInstant(t *Table, i int) bool { return t.told(i) == change.TimestampUTC }
+
+func (t *Table) told(i int) change.Kind {
+	if kind := t.Columns[i].Kind; kind != change.Unset {
+		return kind
+	}
+	return t.Capacities[i].Kind
 }

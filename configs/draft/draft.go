@@ -4,6 +4,7 @@
 package draft
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -101,6 +102,17 @@ func (d *Draft) Pairs() (kept, wrong int) {
 		}
 	}
 	return kept, wrong
+}
+
+// Reason is what is in the way of the first pair that is left to the operator, "" if there is
+// none.
+func (d *Draft) Reason() string {
+	for _, p := range d.pairs {
+		if p.wrong != nil {
+			return fmt.Sprintf("%s: %s", p.tables[0].Name, p.wrong[0])
+		}
+	}
+	return ""
 }
 
 // Alone returns the names of the tables of a side that have no partner.

@@ -44,7 +44,9 @@ func sameInteger(a, b change.Kind) bool {
 
 // guess says that a pair of columns is one of likeness only.
 func (p *pair) guess(c *column) []string {
-	if left, right := p.names(c); c.likeness >= sure || left == right {
+	left, right := p.names(c)
+	keys := slices.Equal(p.tables[0].Key, c.at[:1]) && slices.Equal(p.tables[1].Key, c.at[1:])
+	if c.likeness >= sure || left == right || keys {
 		return nil
 	}
 	return []string{"paired by likeness: make sure of it"}

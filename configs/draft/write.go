@@ -27,10 +27,10 @@ func (d *Draft) Write(file string) []byte {
 		w.store(change.Side(s), &d.link.Stores[s])
 	}
 	w.line("")
-	w.line("link %s {", quote(d.link.Name))
+	w.line("link %s {", Quote(d.link.Name))
 	w.line("left = store.left")
 	w.line("right = store.right")
-	w.line("direction = %s", quote(string(d.link.Direction)))
+	w.line("direction = %s", Quote(string(d.link.Direction)))
 	d.policy(w)
 	d.tables(w)
 	w.line("}")
@@ -41,15 +41,17 @@ func (d *Draft) Write(file string) []byte {
 type writer struct {
 	strings.Builder
 	out, opened bool
+	// apart: an empty line stands before the next column.
+	apart bool
 }
 
-// line writes a line. An empty one is left out where a block begins.
+// line writes a line. An empty one is left out where a block begins, and behind another.
 func (w *writer) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if text == "" && w.opened {
 		return
 	}
-	if w.opened = strings.HasSuffix(text, "{") && text[0] != '#'; w.out {
+	if w.opened = text == "" || strings.HasSuffix(text, "{") && text[0] != '#'; w.out {
 		text = strings.TrimRight("# "+text, " ")
 	}
 	w.WriteString(text + "\n")
@@ -73,8 +75,8 @@ func (w *writer) comment(text string) {
 
 func (w *writer) store(side change.Side, s *Store) {
 	w.line("")
-	w.line("store %s {", quote(side.String()))
-	w.line("engine = %s", quote(s.Engine))
+	w.line("store %s {", Quote(side.String()))
+	w.line("engine = %s", Quote(s.Engine))
 	if s.About != "" {
 		w.comment(s.About)
 	}
@@ -116,7 +118,7 @@ func (d *Draft) tables(w *writer) {
 		w.line("tables {")
 		w.line("include = [")
 		for _, name := range plain {
-			w.line("%s,", quote(name))
+			w.line("%s,", Quote(name))
 		}
 		w.line("]")
 		w.line("}")
@@ -161,12 +163,13 @@ func (d *Draft) table(w *writer, p *pair, number int) {
 	w.out = p.wrong != nil
 	defer func() { w.out = false }()
 	label := d.label(p, number)
-	w.line("table %s {", quote(label))
+	w.line("table %s {", Quote(label))
 	for s, t := range p.tables {
 		if t.Name != label {
-			w.line("%s = %s", change.Side(s), quote(t.Name))
+			w.line("%s = %s", change.Side(s), Quote(t.Name))
 		}
 	}
+	w.apart = true
 	for _, c := range p.columns {
 		d.column(w, p, c)
 	}
@@ -174,14 +177,22 @@ func (d *Draft) table(w *writer, p *pair, number int) {
 	w.line("}")
 }
 
-// label is what a pair, the number-th, is called in the config: as its right table, or in a way
-// in which no table is.
+// label is what a pair, the number-th, is called in the config: as its right table, without a
+// schema if that tells it from all others, or else in a way in which no table is called.
 func (d *Draft) label(p *pair, number int) string {
-	if name := p.tables[1].Name; isPlain(name) {
+	name := p.tables[1].Name
+	if isPlain(name) {
 		return name
 	}
+	_, bare, _ := strings.Cut(name, ".")
+	unique := !slices.ContainsFunc(d.link.Stores[1].Tables, func(t Table) bool {
+		return t.Name != name && (t.Name == bare || strings.HasSuffix(t.Name, "."+bare))
+	})
+	if isPlain(bare) && unique {
+		return bare
+	}
 	label := "pair"
-	for slices.ContainsFunc(d.link.Stores[1].Tables, func(t Table) bool { return strings.HasPrefix(t.Name, label+" ") }) {
+	for slices.ContainsFunc(d.link.Stores[1].Tables, func(t Table) bool { return strings.Contains(t.Name, label+" ") }) {
 		label += "#"
 	}
 	return fmt.Sprintf("%s %d", label, number+1)
@@ -191,9 +202,12 @@ func (d *Draft) label(p *pair, number int) string {
 func (d *Draft) column(w *writer, p *pair, c *column) {
 	note := p.note(d.link, c)
 	left, right := p.names(c)
+	if w.apart || note != "" {
+		w.line("")
+	}
+	w.apart = note != ""
 	if !p.named(c) {
 		if note != "" {
-			w.line("")
 			w.comment(right + ": " + note)
 		}
 		return
@@ -202,21 +216,20 @@ func (d *Draft) column(w *writer, p *pair, c *column) {
 	var attributes []string
 	for s, name := range []string{left, right} {
 		if name != label {
-			attributes = append(attributes, change.Side(s).String()+" = "+quote(name))
+			attributes = append(attributes, change.Side(s).String()+" = "+Quote(name))
 		}
 	}
 	if crossing(p.tables[0], p.tables[1], c.at) == zoned {
 		attributes = append(attributes, d.zoned(p, c)...)
 	}
-	w.line("")
 	if note != "" {
 		w.comment(note)
 	}
 	if len(attributes) == 1 {
-		w.line("column %s { %s }", quote(label), attributes[0])
+		w.line("column %s { %s }", Quote(label), attributes[0])
 		return
 	}
-	w.line("column %s {", quote(label))
+	w.line("column %s {", Quote(label))
 	for _, attribute := range attributes {
 		w.line("%s", attribute)
 	}
@@ -232,13 +245,13 @@ func (d *Draft) zoned(p *pair, c *column) []string {
 			continue
 		}
 		from, name := change.Side(1-s), []string{left, right}[1-s]
-		value := fmt.Sprintf("%s[%s]", from, quote(name))
+		value := fmt.Sprintf("%s[%s]", from, Quote(name))
 		if isIdentifier(name) {
 			value = fmt.Sprintf("%s.%s", from, name)
 		}
-		expression := fmt.Sprintf(`%s == null ? null : "${%s}Z"`, value, value)
-		if p.on(s, c.at[s]).Kind == change.Timestamp {
-			expression = fmt.Sprintf(`trimsuffix(%s, "Z")`, value)
+		expression := fmt.Sprintf(`trimsuffix(%s, "Z")`, value)
+		if isInstant(p.tables[s], c.at[s]) {
+			expression = fmt.Sprintf(`"${%s}Z"`, expression)
 		}
 		list = append(list, fmt.Sprintf("to_%s = %s", change.Side(s), expression))
 	}
@@ -266,14 +279,14 @@ func (d *Draft) lonely(w *writer, p *pair) {
 	if ignored := p.ignored(); ignored != nil {
 		var quoted []string
 		for _, name := range ignored {
-			quoted = append(quoted, quote(name))
+			quoted = append(quoted, Quote(name))
 		}
 		w.line("ignore = [%s]", strings.Join(quoted, ", "))
 	}
 }
 
-// quote returns text as HCL.
-func quote(text string) string {
+// Quote returns text as a text of a config.
+func Quote(text string) string {
 	return string(hclwrite.TokensForValue(cty.StringVal(text)).Bytes())
 }
 

@@ -1,0 +1,66 @@
+-- A music shop as it was written long ago.
+CREATE TABLE tblGenre (
+  GenreNo INT AUTO_INCREMENT PRIMARY KEY,
+  GenreName VARCHAR(60) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblArtist (
+  ArtistNo INT AUTO_INCREMENT PRIMARY KEY,
+  ArtistName VARCHAR(120) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblAlbum (
+  AlbumNo INT AUTO_INCREMENT PRIMARY KEY,
+  AlbumTitle VARCHAR(160) NOT NULL,
+  ArtistNo INT NOT NULL,
+  Released DATE,
+  FOREIGN KEY (ArtistNo) REFERENCES tblArtist (ArtistNo)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblTrack (
+  TrackNo INT AUTO_INCREMENT PRIMARY KEY,
+  TrackName VARCHAR(200) NOT NULL,
+  AlbumNo INT,
+  GenreNo INT,
+  Composer VARCHAR(220),
+  Milliseconds INT NOT NULL,
+  UnitPrice DECIMAL(10,2) NOT NULL,
+  FOREIGN KEY (AlbumNo) REFERENCES tblAlbum (AlbumNo),
+  FOREIGN KEY (GenreNo) REFERENCES tblGenre (GenreNo)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblCust (
+  CustNo INT AUTO_INCREMENT PRIMARY KEY,
+  FirstName VARCHAR(40) NOT NULL,
+  LastName VARCHAR(40) NOT NULL,
+  Mail VARCHAR(120) NOT NULL,
+  Phone VARCHAR(24),
+  Country VARCHAR(40),
+  Status ENUM('active','blocked') NOT NULL,
+  Newsletter TINYINT(1) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblInvoice (
+  InvoiceNo INT AUTO_INCREMENT PRIMARY KEY,
+  CustNo INT NOT NULL,
+  InvoiceDate DATETIME NOT NULL,
+  Total DECIMAL(10,2) NOT NULL,
+  Note TEXT,
+  FOREIGN KEY (CustNo) REFERENCES tblCust (CustNo)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblInvoiceLine (
+  InvoiceNo INT NOT NULL,
+  LineNo INT NOT NULL,
+  TrackNo INT NOT NULL,
+  Qty INT NOT NULL,
+  UnitPrice DECIMAL(10,2) NOT NULL,
+  PRIMARY KEY (InvoiceNo, LineNo),
+  FOREIGN KEY (InvoiceNo) REFERENCES tblInvoice (InvoiceNo),
+  FOREIGN KEY (TrackNo) REFERENCES tblTrack (TrackNo)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblPlaylist (
+  PlaylistNo INT AUTO_INCREMENT PRIMARY KEY,
+  PlaylistName VARCHAR(120) NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+CREATE TABLE tblPlaylistTrack (
+  PlaylistNo INT NOT NULL,
+  TrackNo INT NOT NULL,
+  PRIMARY KEY (PlaylistNo, TrackNo),
+  FOREIGN KEY (PlaylistNo) REFERENCES tblPlaylist (PlaylistNo),
+  FOREIGN KEY (TrackNo) REFERENCES tblTrack (TrackNo)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
