@@ -18,6 +18,8 @@ type Instance interface {
 	// Barrier returns nil once everything that was committed in either store before the call
 	// is in the other one, but for parked rows.
 	Barrier(ctx context.Context, link string) error
+	// Reload reads the config again and goes on by it, or, if that is not possible, as before.
+	Reload(ctx context.Context) error
 	// PauseTable lets a table of a link wait, ResumeTable go on, and ResyncTable be compared
 	// again: by is left, right, or empty for what the config says. What cannot be done as things
 	// are is a RefusedError.

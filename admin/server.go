@@ -144,6 +144,7 @@ func (s *Server) Handler() http.Handler {
 	r.add("GET /v1/links/{link}/barrier", s.barrier)
 	r.add("GET /v1/links/{link}/tables", s.tables)
 	r.add("GET /v1/links/{link}/tables/{table}", s.table)
+	r.add("POST /v1/reload", s.reload)
 	r.add("POST /v1/links/{link}/tables/{table}/pause", s.pauseTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resync", s.resyncTable)
@@ -230,6 +231,21 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) (Link, bool) {
 	}
 	refuse(w, http.StatusNotFound, "there is no link %q; there are: %s", name, strings.Join(names, ", "))
 	return Link{}, false
+}
+
+// reload has the config read again.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if !decode(w, r, &struct{}{}) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	if err := s.instance.Reload(ctx); err != nil {
+		fail(w, err)
+		return
+	}
+	s.log.Info("asked for over HTTP", "what", r.URL.Path, "from", r.RemoteAddr)
+	answer(w, http.StatusOK, linksBody{Links: s.instance.Links()})
 }
 
 func (s *Server) conflicts(w http.ResponseWriter, r *http.Request) {

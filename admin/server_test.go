@@ -40,6 +40,11 @@ func (f *fake) PauseTable(_ context.Context, link, table, reason string) error {
 	return f.err
 }
 
+func (f *fake) Reload(context.Context) error {
+	f.did = append(f.did, "reload")
+	return f.err
+}
+
 func (f *fake) ResumeTable(_ context.Context, link, table string) error {
 	f.did = append(f.did, "resume "+link+" "+table)
 	return f.err

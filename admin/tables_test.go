@@ -22,6 +22,16 @@ func post(f *fake, target, body string, headers ...string) *httptest.ResponseRec
 	return send(f, r)
 }
 
+func TestReload(t *testing.T) {
+	f := newFake()
+	if w := post(f, "/v1/reload", ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"links":[{"name":"shop"`) || !slices.Equal(f.did, []string{"reload"}) {
+		t.Errorf("%d %s, did %q", w.Code, w.Body, f.did)
+	}
+	f.err = &RefusedError{"shop.hcl:3,1-5: Unknown table"}
+	wantError(t, post(f, "/v1/reload", ""), 422, "shop.hcl:3,1-5: Unknown table")
+	wantError(t, ask(t, f, "GET", "/v1/reload"), 405, "allowed: POST")
+}
+
 func TestTables(t *testing.T) {
 	f := newFake()
 	const table = "/v1/links/shop/tables/t"

@@ -67,6 +67,15 @@ func (a api) PauseTable(ctx context.Context, link, table, reason string) error {
 	return stopped(a.runner(link).pauseTable(ctx, table, cmp.Or(reason, "somebody asked for it")))
 }
 
+// Reload implements [admin.Instance].
+func (a api) Reload(ctx context.Context) error {
+	err := a.reload(ctx)
+	if errors.As(err, new(*reloadError)) {
+		return &admin.RefusedError{Reason: err.Error()}
+	}
+	return err
+}
+
 // ResumeTable implements [admin.Instance].
 func (a api) ResumeTable(ctx context.Context, link, table string) error {
 	return stopped(a.runner(link).resumeTable(ctx, table))
@@ -110,8 +119,9 @@ func stopped(err error) error {
 // shown is the state of r as the API has it.
 func (r *runner) shown() admin.Link {
 	st := r.Status()
+	_, link := r.config()
 	l := admin.Link{
-		Name: st.Link, Direction: string(r.link.Direction), State: string(st.State), Since: st.Since.UTC(),
+		Name: st.Link, Direction: string(link.Direction), State: string(st.State), Since: st.Since.UTC(),
 		Unsettled: st.Unsettled, Bytes: st.Bytes, Parked: st.Parked, Conflicts: st.Conflicts, Compared: st.Contacted,
 		Tables: []admin.Table{},
 	}
@@ -136,7 +146,8 @@ func (r *runner) shown() admin.Link {
 }
 
 func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
-	side, store := &st.Sides[s], r.link.Stores[s]
+	_, link := r.config()
+	side, store := &st.Sides[s], link.Stores[s]
 	c := &side.SideCounters
 	return admin.Side{
 		Store: store.Name, Engine: store.Engine, Position: string(side.Read), Epoch: side.Epoch,

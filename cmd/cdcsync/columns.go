@@ -101,7 +101,7 @@ func (r *runner) watchColumns(ctx context.Context, link *router.Link, was *bindi
 		if !slices.ContainsFunc(link.Status().Tables, undecided) {
 			continue
 		}
-		now, err := bind(ctx, r.cfg, r.link, r.stores)
+		now, err := bind(ctx, was.cfg, was.link, r.stores)
 		if err != nil || now.err() != nil || sameAside(was, now) {
 			continue // the link itself says what is wrong with a store
 		}

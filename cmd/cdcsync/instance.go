@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
@@ -19,6 +20,9 @@ type instance struct {
 	log     hclog.Logger
 	runners []*runner
 	jobs    jobs
+	// paths are where the config is read again from; reloading is held meanwhile.
+	paths     []string
+	reloading sync.Mutex
 }
 
 // newInstance returns an instance that has connected to nothing.
@@ -38,7 +42,7 @@ func newInstance(cfg *configs.Config, log hclog.Logger) (*instance, error) {
 // runner returns the runner of the link called name, or nil.
 func (in *instance) runner(name string) *runner {
 	for _, r := range in.runners {
-		if r.link.Name == name {
+		if r.name == name {
 			return r
 		}
 	}
@@ -52,6 +56,7 @@ func (in *instance) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
+	serve := in.cfg.Admin
 	group.Go(func() error {
 		defer cancel()
 		return in.runLinks(ctx)
@@ -61,16 +66,20 @@ func (in *instance) Run(ctx context.Context) (err error) {
 		return nil
 	})
 	for _, r := range in.runners {
-		if r.link.Verify != nil {
+		if _, link := r.config(); link.Verify != nil {
 			group.Go(func() error {
 				in.schedule(ctx, r)
 				return nil
 			})
 		}
 	}
-	if in.cfg.Admin != nil {
+	group.Go(func() error {
+		in.reloadOnSignal(ctx)
+		return nil
+	})
+	if serve != nil {
 		group.Go(func() error {
-			return admin.NewServer(api{in}, in.cfg.Admin.Listen, in.log).Run(ctx)
+			return admin.NewServer(api{in}, serve.Listen, in.log).Run(ctx)
 		})
 	}
 	err = group.Wait()
@@ -88,7 +97,7 @@ func (in *instance) runLinks(ctx context.Context) error {
 	}
 	ends := make(chan end)
 	for _, r := range in.runners {
-		go func() { ends <- end{r.link.Name, r.Run(ctx)} }()
+		go func() { ends <- end{r.name, r.Run(ctx)} }()
 	}
 	var errs []error
 	for left := len(in.runners) - 1; left >= 0; left-- {

@@ -133,9 +133,10 @@ func (j *jobs) cancel(id string) (found bool) {
 // startVerify begins to verify a link of the instance.
 func (in *instance) startVerify(link string, request admin.VerifyRequest) (*job, error) {
 	r := in.runner(link)
-	v := &verification{link: r.link, stores: r.stores, request: request, log: r.log}
-	if r.link.Verify != nil {
-		v.dir = r.link.Verify.State
+	_, now := r.config()
+	v := &verification{link: now, stores: r.stores, request: request, log: r.log}
+	if now.Verify != nil {
+		v.dir = now.Verify.State
 	}
 	if _, err := v.by(); err != nil {
 		return nil, &admin.RefusedError{Reason: err.Error()}
@@ -171,11 +172,12 @@ func (r *runner) logVerified(job string, c *admin.Certificate) {
 // schedule verifies a link when its config says so, until ctx ends.
 func (in *instance) schedule(ctx context.Context, r *runner) {
 	for {
-		next, ok := r.link.Verify.Next(time.Now())
+		_, link := r.config()
+		next, ok := link.Verify.Next(time.Now())
 		if !ok || !sleep(ctx, time.Until(next)) {
 			return
 		}
-		x, err := in.startVerify(r.link.Name, admin.VerifyRequest{})
+		x, err := in.startVerify(r.name, admin.VerifyRequest{})
 		if err != nil {
 			r.log.Warn("a verification is due and is left out", "error", err)
 			continue

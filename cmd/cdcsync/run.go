@@ -16,6 +16,9 @@ func newRun() *cobra.Command {
 keeps both sides the same until SIGTERM or SIGINT, which let what is under way come to
 its end; a second signal ends at once.
 
+SIGHUP has the config read again: other tables, columns and policies are taken in by opening
+the links again; what cannot be changed is refused, and all stays as it was.
+
 A link that cannot go on leaves the others running; when every link has stopped, run ends.
 Of two instances with the same link, the later one takes over.`,
 		Example: "  cdcsync run shop.hcl\n  cdcsync run /etc/cdcsync --log-level debug",
@@ -30,6 +33,7 @@ Of two instances with the same link, the later one takes over.`,
 		log := newLogger(cmd.ErrOrStderr(), level.level)
 		in, err := newInstance(cfg, log)
 		if err == nil {
+			in.paths = args
 			err = runInstance(cmd.Context(), in)
 		}
 		if err != nil {

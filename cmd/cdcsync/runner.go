@@ -30,14 +30,16 @@ const (
 // opens it again when its tables have got columns. Run is called once; the other methods may
 // be called from any goroutine, before, during and after.
 type runner struct {
-	cfg      *configs.Config
-	link     *configs.Link
+	name     string
 	stores   [2]store
 	overlaps *overlaps
 	log      hclog.Logger
 	journals [2]journal
 
 	mu sync.Mutex
+	// cfg and link are what the link is run by from the next time that it is opened.
+	cfg  *configs.Config
+	link *configs.Link
 	// running is the link as it is open now; nil before the first time.
 	running *router.Link
 	pairs   []*mapping.Pair
@@ -53,7 +55,7 @@ type runner struct {
 
 func newRunner(cfg *configs.Config, link *configs.Link, all stores, over *overlaps, log hclog.Logger) *runner {
 	r := &runner{
-		cfg: cfg, link: link, stores: all.of(link), overlaps: over, log: log.With("link", link.Name),
+		name: link.Name, cfg: cfg, link: link, stores: all.of(link), overlaps: over, log: log.With("link", link.Name),
 		news: make(chan struct{}), since: time.Now(),
 	}
 	for s := range r.stores {
@@ -113,7 +115,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	if err != nil {
 		return notOpen{err}
 	}
-	cfg := router.Config{Name: r.link.Name, Pairs: b.routed(), Log: r.log}
+	cfg := router.Config{Name: r.name, Pairs: b.routed(), Log: r.log}
 	for s, st := range b.stores {
 		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
 	}
@@ -166,11 +168,12 @@ func (r *runner) prepare(ctx context.Context) (*binding, error) {
 
 // bind binds the link to its stores. It fails if it cannot be run on them as they are.
 func (r *runner) bind(ctx context.Context) (*binding, error) {
-	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	cfg, link := r.config()
+	b, err := bind(ctx, cfg, link, r.stores)
 	if err != nil {
 		return nil, err
 	}
-	b.diags = append(b.diags, r.overlaps.add(r.link.Name, b.pairs)...)
+	b.diags = append(b.diags, r.overlaps.add(r.name, b.pairs)...)
 	return b, b.err()
 }
 
@@ -218,7 +221,7 @@ func (r *runner) update(f func()) {
 func (r *runner) Status() router.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := router.Status{Link: r.link.Name}
+	st := router.Status{Link: r.name}
 	if r.running != nil {
 		st = r.running.Status()
 	}
@@ -296,11 +299,45 @@ func (r *runner) resyncTable(ctx context.Context, table string, by checkpoint.By
 // bindable tells whether the link could be opened again now: a table that is to go on may have
 // changed, and must not stop the others.
 func (r *runner) bindable(ctx context.Context) error {
-	b, err := bind(ctx, r.cfg, r.link, r.stores)
+	cfg, link := r.config()
+	return r.fits(ctx, cfg, link)
+}
+
+// fits tells whether the link can be run by a config on the stores as they are.
+func (r *runner) fits(ctx context.Context, cfg *configs.Config, link *configs.Link) error {
+	b, err := bind(ctx, cfg, link, r.stores)
 	if err != nil {
 		return err
 	}
 	return b.err()
+}
+
+// config returns what the link is run by.
+func (r *runner) config() (*configs.Config, *configs.Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cfg, r.link
+}
+
+// storeName is what the config calls a store; it stays the same as long as the program runs.
+func (r *runner) storeName(s int) string {
+	_, link := r.config()
+	return link.Stores[s].Name
+}
+
+// adopt has the link run by another config, which is opened again for it.
+func (r *runner) adopt(ctx context.Context, cfg *configs.Config, link *configs.Link) error {
+	r.mu.Lock()
+	r.cfg, r.link = cfg, link
+	running := r.running
+	r.mu.Unlock()
+	if running == nil {
+		return nil // it is being opened
+	}
+	if err := running.Reopen(ctx); err != nil && !errors.Is(err, router.ErrStopped) {
+		return fmt.Errorf("open link %s again: %w", r.name, err)
+	}
+	return nil
 }
 
 // conflict is a conflict with the side whose store recorded it.
@@ -329,7 +366,7 @@ func (r *runner) Conflicts(ctx context.Context, limit int) ([]conflict, error) {
 	for s, j := range r.journals {
 		found, err := j.Conflicts(ctx, limit)
 		if err != nil {
-			return nil, fmt.Errorf("read the conflicts in store %q: %w", r.link.Stores[s].Name, err)
+			return nil, fmt.Errorf("read the conflicts in store %q: %w", r.storeName(s), err)
 		}
 		for _, c := range found {
 			all = append(all, conflict{c, change.Side(s), r.pair(c.Pair)})
