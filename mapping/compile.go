@@ -22,6 +22,7 @@ func Compile(spec Spec) (*Pair, []Problem) {
 	c.expressions()
 	if len(c.slots) > 0 || len(c.problems) > 0 {
 		c.key()
+		c.filter()
 	} else {
 		c.report("", "", "No common columns", fmt.Sprintf(
 			"Tables %s and %s have no column of the same name, and no column block pairs any.",

@@ -37,6 +37,12 @@ func (c *compiler) pair() *Pair {
 		l.canon(s)
 		l.native(s)
 	}
+	if where := c.spec.Where; where != nil {
+		l.pair.where = &call{attribute: "where", expr: where}
+		for _, name := range where.Inputs() {
+			l.pair.where.inputs = append(l.pair.where.inputs, slices.IndexFunc(l.form, func(n *slot) bool { return n.Name == name }))
+		}
+	}
 	l.pair.Key = slices.Clone(l.pair.Tables[change.Right].Key)
 	for s := change.Left; s <= change.Right; s++ {
 		l.keys(s)

@@ -6,6 +6,9 @@
 // value for each mapped column, in the kinds and the codes of the right table. A row of
 // either store is brought into that form with [Pair.Canon], and out of it with
 // [Pair.Native].
+//
+// A pair with a filter has no form for rows outside of it: they are to the link as if they
+// were not there, on either side.
 package mapping
 
 import "github.com/cdcsync/cdcsync/change"
@@ -13,8 +16,8 @@ import "github.com/cdcsync/cdcsync/change"
 // Expression computes one value from columns of a row. Implementations are safe for
 // concurrent use and deterministic.
 type Expression interface {
-	// Inputs are the names of the columns it reads, of the left table in to_right and of
-	// the right one in to_left.
+	// Inputs are the names of the columns it reads: of the left table in to_right, of the
+	// right one in to_left, and of the form in a filter.
 	Inputs() []string
 	// Eval gets the inputs in that order.
 	Eval(inputs []change.Value) (change.Value, error)
@@ -27,6 +30,9 @@ type Spec struct {
 	Tables [2]*change.Table
 	// Columns are the columns that the config names.
 	Columns []ColumnSpec
+	// Where is true for the rows that the pair keeps the same; nil for all. It reads columns
+	// of the form, by name, and is evaluated to a Bool, or to NULL for false.
+	Where Expression
 	// Ignore are names of columns (on either side) that are neither read nor written.
 	Ignore []string
 	// Writes tells which sides are written to: both for a two-way link.

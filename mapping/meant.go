@@ -9,13 +9,21 @@ import (
 
 // meant returns a sentence that says which column name was probably meant, or "".
 func meant(name string, tables ...*change.Table) string {
-	best, least := "", min(len(name), 1+max(1, (len(name)+1)/3))
+	var columns []string
 	for _, table := range tables {
 		for i := range table.Columns {
-			column := table.Columns[i].Name
-			if d := distance(strings.ToLower(name), strings.ToLower(column)); d < least {
-				best, least = column, d
-			}
+			columns = append(columns, table.Columns[i].Name)
+		}
+	}
+	return meantOf(name, columns)
+}
+
+// meantOf is meant among these names.
+func meantOf(name string, columns []string) string {
+	best, least := "", min(len(name), 1+max(1, (len(name)+1)/3))
+	for _, column := range columns {
+		if d := distance(strings.ToLower(name), strings.ToLower(column)); d < least {
+			best, least = column, d
 		}
 	}
 	if best == "" {

@@ -21,6 +21,7 @@ type Pair struct {
 	Unmapped [2][]string
 
 	sides [2]plan
+	where *call // the filter, of the form; nil for none
 }
 
 // plan is how the rows and keys of one side are made from those of the form, and back.
@@ -34,14 +35,15 @@ type plan struct {
 }
 
 // Straight tells whether rows of side s are in the form of the pair already, so that Canon
-// and Native return the very row that they are given.
+// and Native return the very row that they are given, unless it is outside of the filter.
 func (p *Pair) Straight(s change.Side) bool {
 	return p.sides[s].sameCanon && p.sides[s].sameNative
 }
 
-// Canon returns a row of Tables[s] in the form of the pair, nil for a nil row. Unset values
-// stay Unset, as does what is computed from them. It fails for a value that the form cannot
-// hold; errors never show the value.
+// Canon returns a row of Tables[s] in the form of the pair, nil for a nil row and for one
+// outside of the filter. Unset values stay Unset, as does what is computed from them, and
+// the filter is not judged if it reads one. It fails for a value that the form cannot hold;
+// errors never show the value.
 func (p *Pair) Canon(s change.Side, row change.Row) (change.Row, error) {
 	if row == nil {
 		return nil, nil
@@ -49,6 +51,16 @@ func (p *Pair) Canon(s change.Side, row change.Row) (change.Row, error) {
 	if len(row) != len(p.Tables[s].Columns) {
 		return nil, p.lengthError(s, len(row), len(p.Tables[s].Columns))
 	}
+	if p.where != nil {
+		if outside, err := p.outsideNative(s, row); outside || err != nil {
+			return nil, err
+		}
+	}
+	return p.form(s, row)
+}
+
+// form is Canon without the filter, for a row that exists.
+func (p *Pair) form(s change.Side, row change.Row) (change.Row, error) {
 	if p.sides[s].sameCanon {
 		n := len(p.Columns)
 		return row[:n:n], nil
@@ -116,13 +128,21 @@ func (p *Pair) Origin(s change.Side, i int) int {
 
 // RoundTrip maps a row of side s to the other side and back, and returns the names of the
 // columns of side s that do not come back the same. What is only read, and so never comes
-// back, is not listed. The error is that of the first value that does not fit.
+// back, is not listed, nor is anything of a row outside of the filter. The error is that of
+// the first value that does not fit.
 func (p *Pair) RoundTrip(s change.Side, row change.Row) (lossy []string, err error) {
-	there, err := p.cross(s, row)
+	canon, err := p.Canon(s, row)
+	if canon == nil || err != nil {
+		return nil, err
+	}
+	there, err := p.Native(s.Other(), canon)
 	if err != nil {
 		return nil, err
 	}
-	back, err := p.cross(s.Other(), there)
+	if canon, err = p.form(s.Other(), there); err != nil {
+		return nil, err
+	}
+	back, err := p.Native(s, canon)
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +152,6 @@ func (p *Pair) RoundTrip(s change.Side, row change.Row) (lossy []string, err err
 		}
 	}
 	return lossy, nil
-}
-
-// cross maps a row of side s to the other side.
-func (p *Pair) cross(s change.Side, row change.Row) (change.Row, error) {
-	row, err := p.Canon(s, row)
-	if err != nil {
-		return nil, err
-	}
-	return p.Native(s.Other(), row)
 }
 
 func (p *Pair) lengthError(s change.Side, got, want int) error {

@@ -94,7 +94,7 @@ func (w *world) writeRow(tx *mem.Tx, s change.Side) ([]write, error) {
 	key := w.rng.IntN(w.plan.keys - 1 + 1)
 	id := change.Row{change.Int(int64(key))}
 	row := tx.Get(table, id)
-	w.said[key] = true
+	w.said[key] = w.said[key] || !w.outside(row) && (row != nil || !w.plan.filter)
 	note := func(column int, v change.Value) write { return w.note(s, key, column, v) }
 	if row != nil && w.plan.deletes && w.rng.IntN(4+1) == 0 {
 		made := []write{note(0, change.NullValue()), note(1, change.NullValue())}
@@ -119,11 +119,18 @@ func (w *world) writeRow(tx *mem.Tx, s change.Side) ([]write, error) {
 		v = int64(len(w.writes) + 1000) // unique
 	}
 	next[1+column] = change.Int(v)
-	if row == nil && w.plan.policy.Rule == resolver.Merge { // an insert writes every column
+	w.said[key] = w.said[key] || !w.outside(next)
+	if row == nil && w.plan.policy.Rule == resolver.Merge && !w.outside(next) { // an insert writes every column
 		return []write{note(column, change.Int(v)), note(1-column, change.Int(0))}, tx.Insert(table, next)
 	}
 	if row != nil && next.Equal(row) {
 		return nil, nil
+	}
+	if w.outside(next) { // gone, as far as the link sees it
+		return []write{note(0, change.NullValue()), note(1, change.NullValue())}, tx.Upsert(table, next)
+	}
+	if w.outside(row) && w.plan.policy.Rule == resolver.Merge {
+		return []write{note(0, next[1]), note(1, next[2])}, tx.Upsert(table, next)
 	}
 	return []write{note(column, change.Int(v))}, tx.Upsert(table, next)
 }
@@ -152,8 +159,9 @@ func (w *world) touch() {
 		if w.plan.oneWay {
 			s = change.Left
 		}
+		w.unseen[key] = w.parkedFor(key)
 		w.clock = w.clock.Add(time.Second)
-		row := change.Row{change.Int(int64(key)), change.Int(int64(1_000_000 + w.rng.IntN(1000))), change.Int(0)}
+		row := change.Row{change.Int(int64(key)), change.Int(int64(1_000_000 + 3*w.rng.IntN(1000))), change.Int(0)}
 		w.must(w.stores[s].Write(func(tx *mem.Tx) error {
 			tx.Commit(w.clock)
 			return tx.Upsert(w.pair.Tables[s].Name, row)

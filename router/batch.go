@@ -116,7 +116,7 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 		return sinks.Write{}, fmt.Errorf("map the row to the %s: %w", s, err)
 	}
 	out := sinks.Write{Table: p.Tables[s], Key: key, New: native}
-	if !r.twoWay() {
+	if !r.comparing(p) {
 		out.Expect = r.presumed(w, s, native)
 	} else if !r.broken.noCompare {
 		expect := w.now[s].native
@@ -132,6 +132,11 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 	}
 	return out, nil
 }
+
+// comparing tells whether the writes of a pair are on condition that the row is as it was last
+// seen: on a one-way link too if there is a filter, because the link has no say over the rows
+// outside of it.
+func (r *reconciler) comparing(p *pair) bool { return r.twoWay() || p.Selective() && !r.broken.noGuard }
 
 // presumed is what a one-way link expects in side s, by what the other log said: that a row
 // which was inserted there is not here, and one that was updated is, whatever is in it. Most
@@ -233,6 +238,7 @@ func (r *reconciler) written(w *row, s change.Side) {
 	switch {
 	case !r.twoWay():
 		r.ends[s].waiting--
+		w.now[s] = w.sent.value
 		w.sent = nil
 		r.touch(w)
 	case r.broken.noEchoWait:
@@ -268,16 +274,16 @@ func (r *reconciler) differs(w *row, s change.Side) {
 	r.ends[s].count.Differs++
 	w.fails++
 	switch {
-	case w.fails > 20 && r.twoWay():
+	case w.fails > 20 && r.comparing(w.id.pair):
 		r.park(w, fmt.Sprintf("the %s store shows the row but does not find it again by its content", s), false)
 	case r.broken.noLook:
 		r.touch(w)
-	case !r.twoWay() && w.now[s.Other()].canon.Partial():
-		r.look(w, s.Other())
-	case !r.twoWay():
-		r.touch(w)
-	default:
+	case r.comparing(w.id.pair):
 		r.look(w, s)
+	case w.now[s.Other()].canon.Partial():
+		r.look(w, s.Other())
+	default:
+		r.touch(w)
 	}
 }
 

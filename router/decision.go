@@ -42,7 +42,7 @@ func (r *reconciler) evaluate(w *row) {
 		return
 	}
 	for s := range w.now {
-		if !w.now[s].known || r.twoWay() && w.now[s].partial() && !r.broken.noPartialLook {
+		if !w.now[s].known || (r.twoWay() || p.Selective()) && w.now[s].partial() && !r.broken.noPartialLook {
 			r.look(w, change.Side(s)) // one at a time: the other may become known meanwhile
 			return
 		}
@@ -100,16 +100,42 @@ func (r *reconciler) lookAtGuess(w *row) bool {
 
 // carry is evaluate on a one-way link: what was read is what the other side has to be.
 func (r *reconciler) carry(w *row) {
-	s := r.home.Other()
+	s, p := r.home.Other(), w.id.pair
 	switch v := &w.now[s]; {
-	case !v.known:
+	case !v.known, p.Unjudged(v.canon):
 		r.look(w, s)
 	case v.bad != nil:
 		r.park(w, "the "+s.String()+" row cannot be mapped: "+v.bad.Error(), true)
 	case !w.dirty[s]:
 		r.forget(w)
+	case p.Selective() && !r.broken.noGuard:
+		r.carryGuarded(w, s)
 	default:
 		r.queue(w, r.home, target{row: v.canon, time: v.time})
+	}
+}
+
+// carryGuarded is carry of a pair with a filter, whose other side may have rows outside of it:
+// what is written over, or deleted, is known before.
+func (r *reconciler) carryGuarded(w *row, s change.Side) {
+	from, to := &w.now[s], &w.now[r.home]
+	switch {
+	case !to.known:
+		r.look(w, r.home)
+	case to.bad != nil:
+		r.obstruct(w, r.home, "the "+r.home.String()+" row cannot be mapped: "+to.bad.Error())
+	case w.same(r.home, from.canon):
+		if w.guess || w.verify { // it was not seen there
+			w.guess, w.verify = false, false
+			r.look(w, r.home)
+			return
+		}
+		w.dirty[s] = false
+		r.forget(w)
+	case to.canon == nil && from.partial():
+		r.look(w, s)
+	default:
+		r.queue(w, r.home, target{row: from.canon, time: from.time})
 	}
 }
 
@@ -173,19 +199,27 @@ func (r *reconciler) decide(w *row) (t target, park bool) {
 	left := resolver.Version{Row: w.now[0].canon, Changed: w.dirty[0], Time: w.now[0].time}
 	right := resolver.Version{Row: w.now[1].canon, Changed: w.dirty[1], Time: w.now[1].time}
 	left.Row, right.Row = p.fill(left.Row, right.Row)
-	d := p.Policy.Decide(base, left, right)
+	d, policy := p.Policy.Decide(base, left, right), p.Policy.Rule.String()
+	if sifted, err := p.Sift(d.Row); err != nil || sifted == nil && d.Row != nil {
+		// Each was inside of the filter, and what they make together is not.
+		d, policy = resolver.Policy{Deletes: p.Policy.Deletes}.Decide(base, left, right), mergedOutside
+	}
 	if d.Verdict == resolver.Park {
 		return target{}, true
 	}
 	t = target{row: d.Row, time: later(left, right, d.Verdict)}
 	if d.Conflict {
-		t.conflict = &decided{winner: d.Verdict.String(), policy: p.Policy.Rule.String()}
+		t.conflict = &decided{winner: d.Verdict.String(), policy: policy}
 		if p.Policy.Deletes != resolver.DeletesByRule && (left.Row == nil) != (right.Row == nil) {
 			t.conflict.policy = p.Policy.Deletes.String()
 		}
 	}
 	return t, false
 }
+
+// mergedOutside is the policy that decides if what is merged is outside of the filter: the row
+// would leave both sides, and nobody wanted that.
+const mergedOutside = "latest, because the merged row is outside of the filter"
 
 // inferred returns the base of a row that first contact met while it was in use: if both
 // sides had the same before their first change, that is it.
@@ -267,10 +301,24 @@ func mirror(by checkpoint.By, left, right change.Row) target {
 // untouched tells whether w is only known from first contact: nobody changed it since.
 func (w *row) untouched() bool { return w.contact && !w.dirty[0] && !w.dirty[1] }
 
-// queue lets w wait to be written to side s.
+// queue lets w wait to be written to side s, unless that would take the place of a row
+// outside of the filter, which the link leaves alone. That may go away.
 func (r *reconciler) queue(w *row, s change.Side, t target) {
+	if v := &w.now[s]; v.outside() && t.row != nil && !r.broken.noOutside {
+		r.own(w, s.Other())
+		r.obstruct(w, s, "the "+s.String()+" store has a row of this key that is outside of the filter")
+		return
+	}
 	w.stage, w.dest, w.target = out, s, t
 	r.ends[s].out = append(r.ends[s].out, w)
+}
+
+// obstruct parks w because of the row that side s has. It is looked at again before the next try.
+func (r *reconciler) obstruct(w *row, s change.Side, reason string) {
+	r.park(w, reason, false)
+	if w.parked != nil {
+		w.parked.look[s] = true
+	}
 }
 
 // own makes a row that is known from first contact only a change of these sides, so that it
@@ -345,7 +393,22 @@ func (r *reconciler) wake(now time.Time) {
 	for _, w := range slices.SortedFunc(maps.Keys(r.parkedRows), byAge) {
 		p := w.id.pair
 		if due[p] && w.retryable() && (p.parked <= maxTogether || !w.parked.until.After(now)) {
-			r.touch(w)
+			r.try(w)
+		}
+	}
+}
+
+// try evaluates a parked row again.
+func (r *reconciler) try(w *row) {
+	look := w.parked.look
+	if look == [2]bool{} {
+		r.touch(w)
+		return
+	}
+	w.parked.look = [2]bool{}
+	for s := range look {
+		if look[s] {
+			r.look(w, change.Side(s))
 		}
 	}
 }

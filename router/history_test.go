@@ -50,6 +50,7 @@ func drawPlan(seed uint64, steps int) plan {
 		p.lean = pick(rng, 0, 50, 100)
 	}
 	p.hold, p.repair = pick(rng, 0, 0, 30), pick(rng, 0, 0, 30)
+	p.filter = rng.IntN(3) == 0 && !p.policy.Counts()
 	return p
 }
 
@@ -113,6 +114,12 @@ func (p *plan) emptying() {
 	p.busy, p.crash, p.filled, p.values = 60, 60, false, 1000
 }
 
+// filtered makes it a plan of a pair with a filter.
+func (p *plan) filtered() {
+	p.filter, p.policy, p.deletes, p.drift = true, resolver.Policy{}, true, 0
+	p.values = 1000
+}
+
 // TestEachRuleIsNeeded takes single rules out of the reconciler, those that ARCHITECTURE.md
 // numbers and the compare, and expects histories that break.
 func TestEachRuleIsNeeded(t *testing.T) {
@@ -146,6 +153,12 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"partial: decided without a look":               func(p *plan) { p.broken.noPartialLook = true },
 		"partial: what was not written yet is left out": func(p *plan) { p.broken.noPartialFill = true },
 		"partial: inserted, not updated":                func(p *plan) { p.broken.noPresence = true },
+		"filter: a row outside of it is in the way":     func(p *plan) { p.filtered(); p.broken.noOutside = true },
+		"filter: a one-way link that does not compare":  func(p *plan) { p.filtered(); p.oneWay, p.broken.noGuard = true, true },
+		"filter: not judged again once the row is whole": func(p *plan) {
+			p.filtered()
+			p.policy.Rule, p.oneWay, p.lean, p.broken.noSift = resolver.Merge, true, 100, true
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const most = 30_000

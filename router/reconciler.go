@@ -39,6 +39,8 @@ type Pair struct {
 	// Aside are the columns of either table that are not carried over, each with what is to be
 	// said of it if it is new. The table waits for somebody who reads it.
 	Aside map[string]string
+	// Filter says which rows the pair keeps the same, so that another filter is noticed.
+	Filter string
 }
 
 // pair is a Pair with its state.
@@ -134,8 +136,8 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                    bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -184,9 +186,10 @@ func (p *pair) enter(stage checkpoint.Stage, reason string) {
 	}
 }
 
-// shape names the columns that the pair compares.
+// shape names the columns that the pair compares, and its filter.
 func (p *pair) shape() string {
 	hash := fnv.New64a()
+	fmt.Fprintf(hash, "%s", p.Filter)
 	for i := range p.Columns {
 		fmt.Fprintf(hash, "%q %d\n", p.Columns[i].Name, p.Columns[i].Kind)
 	}
@@ -288,15 +291,21 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
 	}
-	if !w.dirty[s] {
-		w.before[s], w.since[s] = before, at
-	}
 	now := p.version(s, c.After.Row, c.Time)
-	if had := &w.now[s]; now.partial() && (had.hasNative || w.dirty[s]) && !r.broken.noPartialFill {
-		now.complete(had)
+	had := w.now[s]
+	if now.partial() && (had.hasNative || w.dirty[s]) && !r.broken.noPartialFill {
+		now.complete(&had)
+		if !r.broken.noSift {
+			p.sift(&now)
+		}
 	}
-	w.now[s] = now
-	w.dirty[s], w.at[s] = true, at
+	w.now[s], w.at[s] = now, at
+	if still := had.outside() && now.canon == nil && now.bad == nil; !still || w.busy() {
+		if !w.dirty[s] {
+			w.before[s], w.since[s] = before, at
+		}
+		w.dirty[s] = true
+	}
 	w.fails = 0 // this is what a compare failed for
 	r.weigh(w)
 	r.touch(w)
@@ -312,8 +321,8 @@ func (r *reconciler) weigh(w *row) {
 // strand parks a change whose key cannot be mapped, under the key that its own store has.
 func (r *reconciler) strand(p *pair, s change.Side, at change.Position, c *change.Change, err error) {
 	w, _ := r.row(p, append(change.Row{change.TextValue("unmapped key on the " + s.String())}, c.Key...))
-	if c.After.Known && c.After.Row == nil { // it is gone again
-		r.forget(w)
+	if canon, err := p.Canon(s, c.After.Row); c.After.Known && canon == nil && err == nil {
+		r.forget(w) // it is gone again, or outside of the filter
 		return
 	}
 	w.dirty[s], w.at[s], w.since[s] = true, at, at
@@ -328,7 +337,7 @@ func (p *pair) canonImage(s change.Side, i change.Image) change.Image {
 		return i
 	}
 	canon, err := p.Canon(s, i.Row)
-	if err != nil {
+	if err != nil || p.Unjudged(canon) {
 		return change.Image{}
 	}
 	return change.Is(canon)
@@ -338,6 +347,16 @@ func (p *pair) canonImage(s change.Side, i change.Image) change.Image {
 func (p *pair) version(s change.Side, native change.Row, at time.Time) version {
 	canon, err := p.Canon(s, native)
 	return version{known: true, canon: canon, native: native, hasNative: true, bad: err, time: at}
+}
+
+// sift takes the form from a version that was completed and turns out to be outside of the
+// filter.
+func (p *pair) sift(v *version) {
+	if canon, err := p.Sift(v.canon); err != nil {
+		v.canon, v.bad = nil, err
+	} else {
+		v.canon = canon
+	}
 }
 
 // touch has w evaluated again.

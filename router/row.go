@@ -31,6 +31,9 @@ func (v *version) partial() bool {
 	return v.bad == nil && v.canon.Partial() && (!v.hasNative || v.native.Partial())
 }
 
+// outside tells whether the store has a row that is outside of the filter of the pair.
+func (v *version) outside() bool { return v.native != nil && v.canon == nil && v.bad == nil }
+
 // complete gives v the values that the log left out because they are as they were before, if
 // that is known: they may not be on the other side yet.
 func (v *version) complete(before *version) {
@@ -140,6 +143,7 @@ type parked struct {
 	// itself.
 	since, until time.Time
 	tries        int
+	look         [2]bool // before the next try
 }
 
 // busy tells whether the row may not be decided now.

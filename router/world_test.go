@@ -38,6 +38,7 @@ type plan struct {
 	hold    int  // per mille: the table is held, or goes on
 	repair  int  // per mille: a row is compared again
 	oneWay  bool // from left to right, where nobody else writes
+	filter  bool // the pair has one
 	seed    uint64
 	broken  breakage
 	// What an engine does wrong: it gives out what looks do not show yet; it takes the position
@@ -76,6 +77,11 @@ type world struct {
 	scan    *walk
 	sum     map[int]int64
 	trace   []string
+	// trampled are the rows outside of the filter that the link changed.
+	trampled []string
+	// unseen are the rows that drifted while they were parked. The link looks at the side that is
+	// in the way, and the other one may win as its log last showed it.
+	unseen map[int]bool
 }
 
 // walk is a chunk of first contact that is under way.
@@ -112,9 +118,13 @@ func newTable(side string) *change.Table {
 }
 
 func newWorld(t failer, p plan) *world {
-	w := &world{t: t, plan: p, rng: rand.New(rand.NewPCG(p.seed, 0)), clock: time.Unix(1_000_000, 0), sum: map[int]int64{}, drifted: map[int]bool{}, said: map[int]bool{}}
+	w := &world{t: t, plan: p, rng: rand.New(rand.NewPCG(p.seed, 0)), clock: time.Unix(1_000_000, 0), sum: map[int]int64{}, drifted: map[int]bool{}, said: map[int]bool{}, unseen: map[int]bool{}}
 	tables := [2]*change.Table{newTable("l"), newTable("r")}
-	compiled, problems := mapping.Compile(mapping.Spec{Name: "t", Tables: tables, Writes: [2]bool{p.writes(change.Left), p.writes(change.Right)}})
+	spec := mapping.Spec{Name: "t", Tables: tables, Writes: [2]bool{p.writes(change.Left), p.writes(change.Right)}}
+	if p.filter {
+		spec.Where = notThird{}
+	}
+	compiled, problems := mapping.Compile(spec)
 	if problems != nil {
 		t.Fatalf("compile: %v", problems)
 	}
@@ -240,6 +250,8 @@ func (w *world) step() {
 		w.drift()
 	case dice < w.plan.busy+w.plan.crash+w.plan.drift+w.plan.empty:
 		w.truncate()
+	case w.plan.filter && w.plan.oneWay && dice%23 == 0:
+		w.stray()
 	case dice > 999-w.plan.hold:
 		w.hold()
 	case dice > 999-w.plan.hold-w.plan.repair:
@@ -318,8 +330,12 @@ func (w *world) apply(s change.Side) bool {
 	if w.flight[s] == nil || w.result[s] != nil {
 		return false
 	}
-	result, err := w.sinks[s].Apply(context.Background(), w.flight[s])
-	w.must(err)
+	var result sinks.Result
+	w.untouchable(s, func() {
+		var err error
+		result, err = w.sinks[s].Apply(context.Background(), w.flight[s])
+		w.must(err)
+	})
 	w.result[s] = &result
 	for _, o := range result.Outcomes {
 		if o.Verdict == sinks.Done {
