@@ -32,6 +32,14 @@ func (b *BoundPair) NeedsBase() bool {
 		slices.ContainsFunc(b.Policy.Columns, func(r resolver.ColumnRule) bool { return r != resolver.ByRule }))
 }
 
+// Filter says which rows the pair keeps the same, as the config has it; "" for all.
+func (b *BoundPair) Filter() string {
+	if b.Table == nil || b.Table.Where == nil {
+		return ""
+	}
+	return b.Table.Where.String()
+}
+
 // Bind resolves the tables of a link against the catalogues of its stores, which are all
 // their tables with all columns, and compiles the pairs: first the table blocks, then what
 // the tables block includes, in the order of its list and of the left catalogue. It returns
@@ -207,6 +215,9 @@ func (b *binder) compile(t *Table, tables [2]*change.Table, at hcl.Range) {
 	conflict := b.link.Conflict
 	if t != nil {
 		spec.Name, conflict = t.Name, t.Conflict
+		if t.Where != nil { // a nil *Expression in the interface would not be nil
+			spec.Where = t.Where
+		}
 		for _, p := range t.Ignore {
 			spec.Ignore = append(spec.Ignore, p.Text)
 		}

@@ -158,6 +158,8 @@ type Table struct {
 	// Names are the names of the tables, by [change.Side], as the catalogues have them.
 	Names   [2]string
 	Columns []*Column
+	// Where is true for the rows that are kept the same; nil for all.
+	Where *Expression
 	// Ignore lists columns that are neither read nor written.
 	Ignore []Pattern
 	// Conflict is the link's, with what the table says otherwise.

@@ -44,6 +44,7 @@ func (r *report) take(diags hcl.Diagnostics) {
 type decoder struct {
 	report
 	config *Config
+	given  params // of the link that is being decoded
 }
 
 // schema is what a block may hold. Later lists what the design has and this version has

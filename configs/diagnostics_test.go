@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,15 +81,22 @@ func check(t *testing.T, path string) (*Config, []*BoundPair, hcl.Diagnostics) {
 	return config, all, append(diags, CheckOverlaps(all)...)
 }
 
-// catalogues reads a companion file: a line is "left orders: id int64 key, note text".
+// catalogues reads a companion file.
 func catalogues(t *testing.T, path string) [2][]*change.Table {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tablesOf(t, path, string(text))
+}
+
+// tablesOf reads tables: a line is "left orders: id int64 key, note text, sum int64 generated".
+// What is not null is a key, generated, or says so.
+func tablesOf(t *testing.T, path, text string) [2][]*change.Table {
+	t.Helper()
 	var both [2][]*change.Table
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		head, list, ok := strings.Cut(strings.TrimSpace(line), ": ")
 		side, name, ok2 := strings.Cut(head, " ")
 		if !ok || !ok2 {
@@ -103,7 +111,8 @@ func catalogues(t *testing.T, path string) [2][]*change.Table {
 					t.Fatalf("%s: bad kind %q", path, words[1])
 				}
 			}
-			table.Columns = append(table.Columns, change.Column{Name: words[0], Kind: kind, Nullable: len(words) == 2})
+			table.Columns = append(table.Columns, change.Column{Name: words[0], Kind: kind, Nullable: len(words) == 2,
+				Generated: slices.Contains(words, "generated")})
 			if len(words) == 3 && words[2] == "key" {
 				table.Key = append(table.Key, i)
 			}

@@ -20,17 +20,19 @@ import (
 
 var _ mapping.Expression = (*Expression)(nil)
 
-// Expression is the to_left or to_right of a column. It is immutable and safe for
-// concurrent use.
+// Expression is the to_left or to_right of a column, or the where of a table. It is immutable
+// and safe for concurrent use.
 //
 // Texts go through HCL, which brings them into Unicode's normal form C. An expression that
 // fails while one of its inputs is NULL is NULL, as in SQL; one that handles NULL (with
 // coalesce, or a comparison with null) is what it says.
 type Expression struct {
 	expr   hclsyntax.Expression
-	column string // the label of the column block
-	attr   string // "to_left" or "to_right"
-	root   string // the variable of the row it reads: "left" or "right"
+	column string // the label of the column block; "" for a filter
+	attr   string // "to_left", "to_right" or "where"
+	root   string // the variable of the row it reads: "left", "right" or "row"
+	text   string // as it is written, with secrets masked
+	params params // of the link, those that it reads
 	inputs []string
 	at     hcl.Range
 	places []hcl.Range // where each input is first read
@@ -51,7 +53,7 @@ func (e *Expression) Eval(inputs []change.Value) (v change.Value, err error) {
 			v, err = change.Value{}, fmt.Errorf("panic: %v", p)
 		}
 		if err != nil {
-			err = fmt.Errorf("evaluate %s of column %q: %w", e.attr, e.column, err)
+			err = e.located(err)
 		}
 	}()
 	if len(inputs) != len(e.inputs) {
@@ -75,10 +77,18 @@ func (e *Expression) Eval(inputs []change.Value) (v change.Value, err error) {
 	return valueOut(result)
 }
 
+// located says which expression an error is about.
+func (e *Expression) located(err error) error {
+	if e.column == "" {
+		return fmt.Errorf("evaluate %s: %w", e.attr, err)
+	}
+	return fmt.Errorf("evaluate %s of column %q: %w", e.attr, e.column, err)
+}
+
 // context is what the expression is evaluated in.
 func (e *Expression) context(row map[string]cty.Value) *hcl.EvalContext {
 	return &hcl.EvalContext{
-		Variables: map[string]cty.Value{e.root: cty.ObjectVal(row)},
+		Variables: map[string]cty.Value{e.root: cty.ObjectVal(row), "link": cty.ObjectVal(e.params)},
 		Functions: e.funcs,
 	}
 }
@@ -137,10 +147,24 @@ func valueOut(v cty.Value) (change.Value, error) {
 
 // expression decodes the expression that makes the value of side.
 func (d *decoder) expression(attr *hclsyntax.Attribute, column string, side change.Side) *Expression {
-	e := &Expression{
-		expr: attr.Expr, column: column, attr: attr.Name, root: side.Other().String(), at: attr.Expr.Range(),
-		funcs: pureFunctions(),
+	e := d.newExpression(attr)
+	e.column, e.root = column, side.Other().String()
+	d.compile(e)
+	return e
+}
+
+// newExpression returns an expression that is not compiled.
+func (d *decoder) newExpression(attr *hclsyntax.Attribute) *Expression {
+	at := attr.Expr.Range()
+	e := &Expression{expr: attr.Expr, attr: attr.Name, at: at, params: params{}, funcs: pureFunctions()}
+	if file := d.config.files[at.Filename]; file != nil && at.CanSliceBytes(file.Bytes) {
+		e.text = string(at.SliceBytes(file.Bytes))
 	}
+	return e
+}
+
+// compile checks an expression whose root is set.
+func (d *decoder) compile(e *Expression) {
 	exactOps(e.expr)
 	before := len(d.diags)
 	d.variables(e)
@@ -150,7 +174,6 @@ func (d *decoder) expression(attr *hclsyntax.Attribute, column string, side chan
 		d.rehearse(e)
 		e.sound = len(d.diags) == before
 	}
-	return e
 }
 
 // variables collects the inputs, and reports everything but columns of the row.
@@ -158,12 +181,13 @@ func (d *decoder) variables(e *Expression) {
 	for _, traversal := range hclsyntax.Variables(e.expr) {
 		at := traversal.SourceRange()
 		root := traversal.RootName()
+		if root == "link" {
+			d.parameter(e, traversal)
+			continue
+		}
 		if root != e.root {
-			hint := didYouMean(root, []string{e.root})
-			if root == "left" || root == "right" || root == "row" {
-				hint = fmt.Sprintf(" %s makes the value from the %s row.", e.attr, e.root)
-			}
-			d.errorf(at, "Unknown variable", "An expression in %s reads columns as %s.name, and nothing else.%s", e.attr, e.root, hint)
+			d.errorf(at, "Unknown variable", "An expression in %s reads columns as %s.name, parameters of the link as link.name, and nothing else.%s",
+				e.attr, e.root, e.hint(root))
 			continue
 		}
 		if len(traversal) < 2 {
@@ -182,6 +206,18 @@ func (d *decoder) variables(e *Expression) {
 		if !slices.Contains(e.inputs, name) {
 			e.inputs, e.places = append(e.inputs, name), append(e.places, at)
 		}
+	}
+}
+
+// hint says what was probably meant by a variable that there is not.
+func (e *Expression) hint(root string) string {
+	switch {
+	case root != "left" && root != "right" && root != "row":
+		return didYouMean(root, []string{e.root, "link"})
+	case e.root == "row":
+		return " A filter judges the rows of both sides: row has the columns that they share, by the names of their blocks."
+	default:
+		return fmt.Sprintf(" %s makes the value from the %s row.", e.attr, e.root)
 	}
 }
 
@@ -241,7 +277,11 @@ func (d *decoder) rehearse(e *Expression) {
 		return
 	}
 	result, _ = result.UnmarkDeep()
-	if t := result.Type(); t != cty.DynamicPseudoType {
+	switch t := result.Type(); {
+	case t == cty.DynamicPseudoType:
+	case e.root == "row" && t != cty.Bool:
+		d.errorf(e.at, "Not a condition", "A filter is true or false for each row, and this is of type %s. Compare it with something.", t.FriendlyName())
+	default:
 		if _, err := convert.Convert(cty.UnknownVal(t), cty.String); err != nil {
 			d.errorf(e.at, "Not a single value", "The result is of type %s, and a column takes a text, a number or a bool.", t.FriendlyName())
 		}

@@ -13,7 +13,7 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial", "schema_change"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "params"},
 		blocks: []string{"conflict", "tables", "table", "verify"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
@@ -27,6 +27,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 	if word := d.choice(b.Body.Attributes["schema_change"], []string{"pause", "add_columns"}, nil); word != "" {
 		l.SchemaChange = SchemaChange(word)
 	}
+	d.given = d.params(b.Body.Attributes["params"])
 	if c := d.only(b, "conflict"); c != nil {
 		l.Conflict = d.conflict(c, l, Conflict{})
 	}
@@ -172,12 +173,13 @@ func (d *decoder) tables(b *hclsyntax.Block, l *Link) {
 // table decodes a table block.
 func (d *decoder) table(b *hclsyntax.Block, l *Link) {
 	d.check(b.Body, "a table block", schema{
-		attrs:  []string{"left", "right", "ignore"},
+		attrs:  []string{"left", "right", "where", "ignore"},
 		blocks: []string{"column", "conflict"},
-		later:  []string{"where", "trigger_changes", "triggers", "initial", "direction", "key"},
+		later:  []string{"trigger_changes", "triggers", "initial", "direction", "key"},
 	})
 	t := &Table{Conflict: l.Conflict, at: b.DefRange(), attrs: ranges(b.Body)}
 	t.Ignore = d.texts(b.Body.Attributes["ignore"])
+	t.Where = d.filter(b.Body.Attributes["where"])
 	if c := d.only(b, "conflict"); c != nil {
 		t.Conflict = d.conflict(c, l, l.Conflict)
 	}

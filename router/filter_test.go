@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"strings"
+	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -95,4 +96,50 @@ func (w *world) stray() {
 		return
 	}
 	w.logf("right has %v in row %d", w.current(change.Right, key), key)
+}
+
+// A row outside of the filter that is in the way stays, whatever the link is like, and the other
+// one arrives once it is gone.
+func TestOutsideInTheWay(t *testing.T) {
+	for name, writes := range map[string][2]bool{"one way": {false, true}, "two way": {true, true}} {
+		for _, blind := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, blind %v", name, blind), func(t *testing.T) {
+				b := newBench(t)
+				b.writes, b.pair.Initial = writes, InitialLeft
+				compiled, problems := mapping.Compile(mapping.Spec{Name: "t", Writes: writes, Where: notThird{},
+					Tables: [2]*change.Table{b.pair.Tables[0], b.pair.Tables[1]}})
+				if problems != nil {
+					t.Fatal(problems)
+				}
+				b.pair.Pair = compiled
+				b.stores[0].Blind = func(change.Change) bool { return blind }
+				b.put(change.Left, 1, 1, 0) // inside, and met in first contact
+				b.put(change.Left, 3, 3, 0)
+				b.put(change.Right, 1, 9, 0) // outside, all of them
+				b.put(change.Right, 2, 9, 0)
+				b.put(change.Right, 4, 9, 0)
+				l := b.link()
+				b.run(l)
+				b.until(l, "running", func(s Status) bool { return s.State == Running })
+				b.put(change.Left, 2, 2, 0)
+				b.put(change.Left, 4, 4, 0)
+				b.put(change.Left, 4, 6, 0) // outside again, and nothing to wait for
+				b.put(change.Left, 5, 5, 0)
+				b.barrier(l)
+				b.until(l, "two rows parked", func(s Status) bool { return s.Tables[0].Parked == 2 })
+				for id, want := range map[int64]string{1: "(1, 9, 0)", 2: "(2, 9, 0)", 3: "absent", 4: "(4, 9, 0)", 5: "(5, 5, 0)"} {
+					if got := b.get(change.Right, id); got != want {
+						t.Errorf("row %d is %s, want %s", id, got, want)
+					}
+				}
+				for id := range int64(2) {
+					b.stores[1].Drift(b.pair.Tables[1].Name, idOf(1+id), nil)
+				}
+				b.put(change.Left, 5, 6, 0) // leaves
+				b.until(l, "all there", func(s Status) bool {
+					return s.Tables[0].Parked == 0 && b.get(change.Right, 1) == "(1, 1, 0)" && b.get(change.Right, 2) == "(2, 2, 0)" && b.get(change.Right, 5) == "absent"
+				})
+			})
+		}
+	}
 }

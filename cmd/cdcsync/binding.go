@@ -160,7 +160,7 @@ var initials = map[configs.Initial]router.Initial{
 func (b *binding) routed() []router.Pair {
 	pairs := make([]router.Pair, len(b.pairs))
 	for i, p := range b.pairs {
-		pairs[i] = router.Pair{Pair: p.Pair, Policy: p.Policy, Initial: initials[b.link.Initial], Aside: b.aside(p)}
+		pairs[i] = router.Pair{Pair: p.Pair, Policy: p.Policy, Initial: initials[b.link.Initial], Filter: p.Filter(), Aside: b.aside(p)}
 	}
 	return pairs
 }

@@ -89,6 +89,7 @@ type storePlan struct {
 // tablePlan is one table pair.
 type tablePlan struct {
 	Name    string       `json:"name"`
+	Where   string       `json:"where,omitempty"` // the filter, as the config has it
 	Policy  string       `json:"policy"`
 	Deletes string       `json:"deletes,omitempty"`
 	Columns []columnPlan `json:"columns"`
@@ -118,11 +119,13 @@ type tableSide struct {
 	Unmapped []string `json:"unmapped"`
 	// Sampled rows were mapped to the other side, and back if the link is two-way. Lossy
 	// counts the rows by the columns that did not come back the same, Unfit those that the
-	// other side cannot hold; UnfitReason is why the first of them cannot be held.
+	// other side cannot hold; UnfitReason is why the first of them cannot be held. Outside are
+	// those that the filter leaves out.
 	Sampled     int            `json:"sampled"`
 	Lossy       map[string]int `json:"lossy,omitempty"`
 	Unfit       int            `json:"unfit,omitempty"`
 	UnfitReason string         `json:"unfit_reason,omitempty"`
+	Outside     int            `json:"outside,omitempty"`
 }
 
 // side returns the store on side s.

@@ -92,7 +92,7 @@ func (l *linkPlan) planStore(ctx context.Context, b *binding, s change.Side) {
 
 // planTable says what a bound pair does with its columns.
 func planTable(p *configs.BoundPair) tablePlan {
-	t := tablePlan{Name: p.Pair.Name, Policy: p.Policy.Rule.String()}
+	t := tablePlan{Name: p.Pair.Name, Where: p.Filter(), Policy: p.Policy.Rule.String()}
 	if p.Policy.Deletes != resolver.DeletesByRule {
 		t.Deletes = p.Policy.Deletes.String()
 	}
@@ -203,11 +203,15 @@ func (t *tableSide) try(ctx context.Context, looker sources.Looker, p *configs.B
 func (t *tableSide) tryRow(p *configs.BoundPair, s change.Side, row change.Row) {
 	t.Sampled++
 	var lossy []string
-	var err error
+	canon, err := p.Pair.Canon(s, row)
+	if err == nil && canon == nil {
+		t.Outside++
+		return
+	}
 	if p.Link.Direction == configs.Both {
 		lossy, err = p.Pair.RoundTrip(s, row)
-	} else if row, err = p.Pair.Canon(s, row); err == nil {
-		_, err = p.Pair.Native(s.Other(), row)
+	} else if err == nil {
+		_, err = p.Pair.Native(s.Other(), canon)
 	}
 	if err != nil {
 		if t.Unfit++; t.Unfit == 1 {

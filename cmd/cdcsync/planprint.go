@@ -103,6 +103,9 @@ func (t *tablePlan) print(w io.Writer) {
 		columns.AppendRow([]any{c.Name, orComputed(c.Left), c.LeftType, orComputed(c.Right), c.RightType, strings.Join(how, ", ")})
 	}
 	columns.Render()
+	if t.Where != "" {
+		fmt.Fprintf(w, "  where %s\n", printable(t.Where))
+	}
 	for s := change.Left; s <= change.Right; s++ {
 		side := t.side(s)
 		if len(side.Unmapped) > 0 {
@@ -112,8 +115,11 @@ func (t *tablePlan) print(w io.Writer) {
 			fmt.Fprintf(w, "  column %s of the %s table does not come back the same: %d of %d sampled rows\n",
 				name, s, side.Lossy[name], side.Sampled)
 		}
-		if side.Sampled > 0 && side.Unfit == 0 && len(side.Lossy) == 0 {
-			fmt.Fprintf(w, "  %s of the %s table came through the mapping as they should\n", count(side.Sampled, "sampled row"), s)
+		if side.Outside > 0 {
+			fmt.Fprintf(w, "  %d of %s of the %s table are outside of the filter and left alone\n", side.Outside, count(side.Sampled, "sampled row"), s)
+		}
+		if side.Sampled > side.Outside && side.Unfit == 0 && len(side.Lossy) == 0 {
+			fmt.Fprintf(w, "  %s of the %s table came through the mapping as they should\n", count(side.Sampled-side.Outside, "sampled row"), s)
 		}
 	}
 	fmt.Fprintln(w)

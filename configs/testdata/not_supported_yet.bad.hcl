@@ -23,7 +23,6 @@ link "l" {
     policy = "custom"
   }
   table "t" {
-    where           = row.region == "EU"
     trigger_changes = "forward"
   }
 }
