@@ -112,7 +112,7 @@ func TestOutsideInTheWay(t *testing.T) {
 					t.Fatal(problems)
 				}
 				b.pair.Pair = compiled
-				b.stores[0].Blind = func(change.Change) bool { return blind }
+				b.stores[0].Blind = func(c change.Change) bool { return blind && c.Before.Row != nil }
 				b.put(change.Left, 1, 1, 0) // inside, and met in first contact
 				b.put(change.Left, 3, 3, 0)
 				b.put(change.Right, 1, 9, 0) // outside, all of them
