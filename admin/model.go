@@ -131,12 +131,24 @@ type Table struct {
 	// Compared rows were met in first contact, of which Differ were left different.
 	Compared uint64 `json:"compared"`
 	Differ   uint64 `json:"differ"`
-	Parked   int    `json:"parked"`
+	// Contact is how far first contact is; missing where it is not under way.
+	Contact *Contact `json:"contact,omitempty"`
+	Parked  int      `json:"parked"`
 	// Waiting rows changed while the table is paused and will be written when it goes on.
 	Waiting int `json:"waiting"`
 	// Ignored changes were not applied because the table is paused, for Reason.
 	Ignored uint64 `json:"ignored"`
 	Reason  string `json:"reason,omitempty"`
+}
+
+// Contact is how far first contact with a table is.
+type Contact struct {
+	// Rows were compared, of about Total; 0 if that is not known.
+	Rows          uint64  `json:"rows"`
+	Total         uint64  `json:"total"`
+	RowsPerSecond float64 `json:"rows_per_second"`
+	// SecondsLeft is how long the rest takes at that pace; 0 if that is not known.
+	SecondsLeft float64 `json:"seconds_left"`
 }
 
 // Conflict is one decision between two changes of which neither had seen the other. A row

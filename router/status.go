@@ -54,6 +54,8 @@ type TableStatus struct {
 	Parked int
 	// Waiting counts rows that changed while the table is held.
 	Waiting int
+	// Bare: the right side had no rows when first contact began, so that only the left one is walked.
+	Bare bool
 	// Differ counts rows that first contact left different; Ignored the changes that were not
 	// applied because the table is paused.
 	Differ, Ignored uint64
@@ -82,7 +84,7 @@ func (r *reconciler) status(st *Status) {
 	}
 	st.Tables = make([]TableStatus, len(r.pairs))
 	for i, p := range r.pairs {
-		st.Tables[i] = TableStatus{Table: p.state, Parked: p.parked, Waiting: p.waiting, Differ: p.differ, Ignored: p.ignored}
+		st.Tables[i] = TableStatus{Table: p.state, Parked: p.parked, Waiting: p.waiting, Bare: p.bare, Differ: p.differ, Ignored: p.ignored}
 	}
 }
 

@@ -140,6 +140,10 @@ func (r *runner) shown() admin.Link {
 		if t.Stage == checkpoint.Contact {
 			shown.Pass = t.Pass.String()
 		}
+		if c := r.contact(t.Pair); c != nil {
+			now := time.Now()
+			shown.Contact = &admin.Contact{Rows: c.rows, Total: c.total, RowsPerSecond: c.perSecond(now), SecondsLeft: c.left(now).Seconds()}
+		}
 		l.Tables = append(l.Tables, shown)
 	}
 	return l

@@ -58,6 +58,9 @@ func severity(blocker bool) string {
 
 // terminal returns the width of the terminal that w is, if it is one.
 func terminal(w io.Writer) (columns int, ok bool) {
+	if m, ok := w.(*meter); ok {
+		w = m.out
+	}
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0, false

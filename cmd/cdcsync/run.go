@@ -30,10 +30,14 @@ Of two instances with the same link, the later one takes over.`,
 		if err != nil {
 			return err
 		}
-		log := newLogger(cmd.ErrOrStderr(), level.level)
+		meter := newMeter(cmd.ErrOrStderr())
+		log := newLogger(meter, level.level)
 		in, err := newInstance(cfg, log)
 		if err == nil {
 			in.paths = args
+			for _, r := range in.runners {
+				r.meter = meter
+			}
 			err = runInstance(cmd.Context(), in)
 		}
 		if err != nil {

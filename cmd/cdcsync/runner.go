@@ -35,6 +35,7 @@ type runner struct {
 	overlaps *overlaps
 	log      hclog.Logger
 	journals [2]journal
+	meter    *meter // where progress is shown
 
 	mu sync.Mutex
 	// cfg and link are what the link is run by from the next time that it is opened.
@@ -43,6 +44,8 @@ type runner struct {
 	// running is the link as it is open now; nil before the first time.
 	running *router.Link
 	pairs   []*mapping.Pair
+	// contacts is how far first contact with tables is, by pair; what they point to is replaced.
+	contacts map[string]*contact
 	// trouble is why the link is not open yet.
 	trouble error
 	// done says that Run has ended, with err.
@@ -56,7 +59,7 @@ type runner struct {
 func newRunner(cfg *configs.Config, link *configs.Link, all stores, over *overlaps, log hclog.Logger) *runner {
 	r := &runner{
 		name: link.Name, cfg: cfg, link: link, stores: all.of(link), overlaps: over, log: log.With("link", link.Name),
-		news: make(chan struct{}), since: time.Now(),
+		news: make(chan struct{}), since: time.Now(), meter: newMeter(io.Discard), contacts: map[string]*contact{},
 	}
 	for s := range r.stores {
 		r.journals[s] = r.stores[s].Journal(link.Name)
@@ -136,6 +139,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 		return errEnded
 	})
 	group.Go(func() error { return r.watchColumns(ctx, link, b) })
+	group.Go(func() error { return r.watchContact(ctx, link, b) })
 	if err := group.Wait(); err != errEnded {
 		return err
 	}

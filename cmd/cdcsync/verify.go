@@ -104,7 +104,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, cfg *configs.Config) error {
 // verify verifies a link, in the instance that runs it or here.
 func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs.Link) (*admin.Certificate, error) {
 	meter := newMeter(cmd.ErrOrStderr())
-	defer meter.clear()
+	defer meter.clear(l.Name)
 	if cfg.Admin != nil {
 		c, err := f.ask(cmd.Context(), cfg.Admin.Listen, l.Name, meter)
 		if !errors.Is(err, admin.ErrNobody) {
@@ -115,12 +115,12 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 	if err != nil {
 		return nil, err
 	}
-	log := newLogger(cmd.ErrOrStderr(), f.level.level).With("link", l.Name)
+	log := newLogger(meter, f.level.level).With("link", l.Name)
 	v := &verification{link: l, stores: all.of(l), request: f.request, dir: f.state, log: log}
 	if v.dir == "" && l.Verify != nil {
 		v.dir = l.Verify.State
 	}
-	v.progress = func(p verify.Progress) { meter.show(*shownProgress(p)) }
+	v.progress = func(p verify.Progress) { meter.show(l.Name, verifyingLine(*shownProgress(p))) }
 	if f.request.Repair {
 		return v.running(cmd.Context(), cfg, all)
 	}
@@ -129,7 +129,7 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 
 // ask has the instance at an address verify a link. The error is [admin.ErrNobody] if none runs
 // it there.
-func (f *verifyFlags) ask(ctx context.Context, address, link string, meter *meterLine) (*admin.Certificate, error) {
+func (f *verifyFlags) ask(ctx context.Context, address, link string, meter *meter) (*admin.Certificate, error) {
 	client, err := admin.NewClient(address)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (f *verifyFlags) ask(ctx context.Context, address, link string, meter *mete
 	}
 	j, err = client.FollowJob(ctx, j.ID, followEvery, func(j admin.Job) {
 		if j.Progress != nil {
-			meter.show(*j.Progress)
+			meter.show(link, verifyingLine(*j.Progress))
 		}
 	})
 	switch {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -85,28 +84,11 @@ func optional(r *admin.Row) string {
 	return cell(*r)
 }
 
-// meterLine shows progress in one line of a terminal; elsewhere nothing.
-type meterLine struct {
-	out     io.Writer
-	columns int
-	shown   bool
-}
-
-func newMeter(w io.Writer) *meterLine {
-	columns, _ := terminal(w)
-	if os.Getenv("TERM") == "dumb" {
-		columns = 0
-	}
-	return &meterLine{out: w, columns: columns}
-}
-
-func (m *meterLine) show(p admin.JobProgress) {
-	if m.columns == 0 {
-		return
-	}
+// verifyingLine says in one line how far a verification is.
+func verifyingLine(p admin.JobProgress) string {
 	text := fmt.Sprintf("verifying %s (%d of %d): %d rows", p.Table, p.Done+1, p.Tables, p.Rows)
 	if p.Total > 0 {
-		text += fmt.Sprintf(" of about %d", p.Total)
+		text = fmt.Sprintf("verifying %s (%d of %d) %s %d of about %d rows", p.Table, p.Done+1, p.Tables, bar(uint64(p.Rows), uint64(p.Total)), p.Rows, p.Total)
 	}
 	if p.RowsPerSecond > 0 {
 		text += fmt.Sprintf(", %.0f rows/s", p.RowsPerSecond)
@@ -117,14 +99,5 @@ func (m *meterLine) show(p admin.JobProgress) {
 	if p.Different > 0 {
 		text += fmt.Sprintf(", %d differ", p.Different)
 	}
-	runes := []rune(printable(text))
-	fmt.Fprintf(m.out, "\r\x1b[K%s", string(runes[:min(len(runes), m.columns-1)]))
-	m.shown = true
-}
-
-// clear removes the line.
-func (m *meterLine) clear() {
-	if m.shown {
-		fmt.Fprint(m.out, "\r\x1b[K")
-	}
+	return text
 }
