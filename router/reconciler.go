@@ -84,6 +84,8 @@ type end struct {
 	// again is the end of this log as of the start: up to there, an earlier instance may have
 	// read it.
 	again change.Position
+	// past: the log was read to there.
+	past bool
 
 	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
 	window uint64
@@ -204,6 +206,7 @@ func (r *reconciler) twoWay() bool { return r.ends[0].writes && r.ends[1].writes
 // returns false, and takes nothing, for an echo whose batch the sink has not answered.
 func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 	e := &r.ends[s]
+	e.past = e.past || e.reached(e.read, e.again)
 	if tx.Tag.Echo() {
 		if e.inFlight != nil && e.inFlight.apply <= tx.Tag.Apply {
 			return false
@@ -279,7 +282,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	if fresh || !w.met && w.recovering {
 		w.base = before
 		w.now[o] = version{known: before.Known, canon: before.Row}
-		w.guess = before.Known && !r.ends[s].reached(r.ends[s].read, r.ends[s].again) && !r.broken.noGuess
+		w.guess = before.Known && !r.ends[s].past && !r.broken.noGuess
 		if w.sent != nil && w.sent.side == o {
 			w.sent.value = w.now[o] // what was written there is what this side had
 		}
