@@ -11,15 +11,6 @@ import (
 	"github.com/cdcsync/cdcsync/sinks"
 )
 
-// flight is a batch that the sink has.
-type flight struct {
-	batch *sinks.Batch
-	rows  []*row
-	apply uint64
-	// emptied is the reconciler's when it was formed.
-	emptied int
-}
-
 // form takes everything that waits to be written to side s, up to the limits, as one batch,
 // and moves the rows on as if it had gone through. It returns nil when there is nothing to
 // write. mark asks for a marker alone, if it has anything to say.
@@ -29,11 +20,10 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		return nil
 	}
 	r.evaluateAll()
-	f := &flight{apply: e.next}
+	f, in := &flight{apply: e.next}, &e.space
 	taken, bytes := 0, 0
-	var debts []checkpoint.Debt // of the writes, in one piece
 	for _, w := range e.out {
-		if taken >= maxRows || bytes >= maxBytes && len(f.rows) > 0 {
+		if taken >= maxRows || bytes >= maxBytes && f.batch != nil {
 			break
 		}
 		taken++
@@ -49,35 +39,33 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		}
 		bytes += w.size()
 		if f.batch == nil {
-			left := min(len(e.out)-taken+1, maxRows)
-			f.batch = &sinks.Batch{Writes: make([]sinks.Write, 0, left)}
-			f.rows = make([]*row, 0, left)
-			debts = make([]checkpoint.Debt, 0, left)
+			f.batch = &sinks.Batch{}
+			in.fit(min(len(e.out)-taken+1, maxRows))
 		}
 		if r.owes(w, s.Other()) {
-			debts = append(debts, r.debt(w, s.Other()))
-			write.Debt = &debts[len(debts)-1]
+			in.debts = append(in.debts, r.debt(w, s.Other()))
+			write.Debt = &in.debts[len(in.debts)-1]
 		}
-		f.batch.Writes = append(f.batch.Writes, write)
+		in.writes = append(in.writes, write)
 		if w.target.time.After(f.batch.Time) {
 			f.batch.Time = w.target.time
 		}
-		f.rows = append(f.rows, w)
+		in.rows = append(in.rows, w)
 	}
 	clear(e.out[:taken])
 	e.out = e.out[taken:]
-	if f.batch == nil {
-		if !mark || !r.dueMark(s) {
-			return nil
-		}
-		f.batch, f.apply = &sinks.Batch{}, e.apply
-	}
-	sents := make([]sent, len(f.rows))
-	for i, w := range f.rows {
-		r.advance(w, &sents[i], s, f.apply)
-	}
-	if len(f.rows) > 0 {
+	switch {
+	case f.batch != nil:
+		f.batch.Writes, f.rows = in.writes, in.rows
 		e.next++
+	case mark && r.dueMark(s):
+		f.batch, f.apply = &sinks.Batch{}, e.apply
+	default:
+		return nil
+	}
+	for _, w := range f.rows {
+		in.sents = append(in.sents, sent{})
+		r.advance(w, &in.sents[len(in.sents)-1], s, f.apply)
 	}
 	r.finishForm(s, f)
 	return f.batch
@@ -87,7 +75,7 @@ func (r *reconciler) finishForm(s change.Side, f *flight) {
 	e, other := &r.ends[s], &r.ends[s.Other()]
 	f.batch.Prior = e.apply
 	f.batch.Marker = checkpoint.Marker{
-		Epoch: e.epoch, Apply: f.apply, Upto: other.read, Seen: other.seen, Debts: r.debts(s),
+		Epoch: e.epoch, Apply: f.apply, Upto: other.read, Seen: other.seen, Debts: r.debts(s, f),
 	}
 	if s == r.home {
 		f.batch.Marker.Tables = r.tables()
@@ -196,7 +184,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	r.told = max(r.told, f.emptied)
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
-	done := 0
+	done, held := 0, false
 	for i, w := range f.rows {
 		switch o := result.Outcomes[i]; {
 		case o.Verdict == sinks.Done:
@@ -207,6 +195,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 			if r.written(w, s); w.sent != nil {
 				done++
 				r.hush(w, s)
+				held = held || w.sent != nil
 			}
 		case o.Verdict == sinks.Differs:
 			r.takeBack(w, s)
@@ -221,6 +210,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	if done > 0 {
 		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
 	}
+	e.space.clear(held)
 }
 
 func reason(err error) string {
@@ -252,6 +242,7 @@ func (r *reconciler) hush(w *row, s change.Side) {
 		return
 	}
 	r.ends[s].quiet[r.printOf(w)] = w.sent.apply
+	w.sent = nil
 	r.forget(w)
 }
 
@@ -287,8 +278,11 @@ func (r *reconciler) differs(w *row, s change.Side) {
 	}
 }
 
-// debts lists what was read from the log across from s and is not settled in s.
-func (r *reconciler) debts(s change.Side) []checkpoint.Debt {
+// debts lists what was read from the log across from s and is not settled in s, once f is.
+func (r *reconciler) debts(s change.Side, f *flight) []checkpoint.Debt {
+	if len(f.rows) == len(r.rows) {
+		return nil // they are all rows, and advance has settled them
+	}
 	var owed []*row
 	for _, w := range r.rows {
 		if r.owes(w, s.Other()) {

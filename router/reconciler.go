@@ -93,6 +93,7 @@ type end struct {
 	out      []*row       // rows to be written to this store
 	waiting  int          // rows written to this store whose echo was not read
 	inFlight *flight      // the batch that the sink has
+	space    space        // what it is kept in
 	sent     []sentBatch  // batches whose echo was not read to its end, oldest first
 	quiet    quietRows    // of their rows, those that nothing else is known of: most
 	looks    []*look      // open looks at this store
