@@ -37,8 +37,9 @@ type Limits struct {
 	Chunk int
 }
 
-// DefaultLimits hold a link well under 100 MB.
-var DefaultLimits = Limits{Rows: 10_000, Bytes: 16 << 20, Chunk: 5000}
+// DefaultLimits hold a link well under 100 MB. The rows are more than a sink takes at once, so
+// that the next batch is read while one is being written.
+var DefaultLimits = Limits{Rows: 12_000, Bytes: 16 << 20, Chunk: 5000}
 
 // Config is what a link needs to run.
 type Config struct {
