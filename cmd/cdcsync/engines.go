@@ -90,6 +90,11 @@ type catalogue struct {
 	capacities map[string][]change.Capacity
 	// required are the columns of a table that every new row has to come with.
 	required map[string][]string
+	// counted are the columns of a table whose values the store counts up for new rows.
+	counted map[string][]string
+	// triggers are those of the application on a table, unless the store's preflight tells of
+	// them.
+	triggers map[string][]string
 	// keys are the foreign keys of a table.
 	keys map[string][]foreignKey
 	// silent: the log does not tell of the rows that foreign keys change by themselves.
@@ -102,6 +107,7 @@ type catalogue struct {
 func newCatalogue(engine string) *catalogue {
 	return &catalogue{engine: engine,
 		capacities: map[string][]change.Capacity{}, required: map[string][]string{},
+		counted: map[string][]string{}, triggers: map[string][]string{},
 		keys: map[string][]foreignKey{}, refused: map[string]problem{},
 	}
 }
@@ -113,6 +119,26 @@ func (c *catalogue) table(name string) *change.Table {
 		return nil
 	}
 	return c.tables[i]
+}
+
+// capacity returns what a column can hold. It is false if there is no such column.
+func (c *catalogue) capacity(table, column string) (change.Capacity, bool) {
+	t := c.table(table)
+	if t == nil {
+		return change.Capacity{}, false
+	}
+	i := t.Column(column)
+	if i < 0 {
+		return change.Capacity{}, false
+	}
+	return c.capacities[table][i], true
+}
+
+// generated tells whether the store computes a column itself.
+func (c *catalogue) generated(table, column string) bool {
+	t := c.table(table)
+	i := t.Column(column)
+	return i >= 0 && t.Columns[i].Generated
 }
 
 // foreignKey is one of a table that refers to another, or to itself.

@@ -55,6 +55,7 @@ func (s *mysqlStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
+			c.counted[name] = t.Counted()
 			for i := range t.ForeignKeys {
 				k := &t.ForeignKeys[i]
 				c.keys[name] = append(c.keys[name], foreignKey{k.Columns, k.Parent, k.OnDelete, k.OnUpdate})

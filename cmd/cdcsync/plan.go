@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,9 @@ func newPlan() *cobra.Command {
 		Short: "Look into the stores and say what would be done, and what is in the way",
 		Long: `plan reads both stores of each link and says what setup would make there, how changes are
 captured, which columns go where and which are left out. It maps sampled rows there and
-back, and names each column that does not come back the same. It changes nothing.
+back, and names each column that does not come back the same, with one value of it. Where a
+side lacks a table or a column that the config names, it prints the statement that makes it.
+It changes nothing.
 
 It exits with 1 if something is in the way.`,
 		Example: "  cdcsync plan shop.hcl\n  cdcsync plan shop.hcl --sample 5000 --json",
@@ -61,13 +64,17 @@ type plan struct {
 
 // linkPlan is what plan says about one link.
 type linkPlan struct {
-	Link        string       `json:"link"`
-	Direction   string       `json:"direction"`
-	Initial     string       `json:"initial"`
-	Left        storePlan    `json:"left"`
-	Right       storePlan    `json:"right"`
-	Tables      []tablePlan  `json:"tables"`
-	Diagnostics []diagnostic `json:"diagnostics"`
+	Link      string      `json:"link"`
+	Direction string      `json:"direction"`
+	Initial   string      `json:"initial"`
+	Left      storePlan   `json:"left"`
+	Right     storePlan   `json:"right"`
+	Tables    []tablePlan `json:"tables"`
+	// Mends are the statements that make what a side lacks.
+	Mends []mend `json:"mends"`
+	// FirstContact is how long it may take to compare the rows that are there.
+	FirstContact *estimate    `json:"first_contact,omitempty"`
+	Diagnostics  []diagnostic `json:"diagnostics"`
 
 	binding *binding // nil if a store could not be read
 }
@@ -109,6 +116,10 @@ type columnPlan struct {
 	// How is what happens to the value on the way: "values", "computed", or nothing.
 	How   string `json:"how,omitempty"`
 	Merge string `json:"merge,omitempty"`
+	// NotLeft and NotRight are the values of the other side that do not fit, as far as the types
+	// show it.
+	NotLeft  []string `json:"not_left,omitempty"`
+	NotRight []string `json:"not_right,omitempty"`
 }
 
 // tableSide is one table of a pair.
@@ -121,11 +132,21 @@ type tableSide struct {
 	// counts the rows by the columns that did not come back the same, Unfit those that the
 	// other side cannot hold; UnfitReason is why the first of them cannot be held. Outside are
 	// those that the filter leaves out.
-	Sampled     int            `json:"sampled"`
-	Lossy       map[string]int `json:"lossy,omitempty"`
-	Unfit       int            `json:"unfit,omitempty"`
-	UnfitReason string         `json:"unfit_reason,omitempty"`
-	Outside     int            `json:"outside,omitempty"`
+	Sampled int            `json:"sampled"`
+	Lossy   map[string]int `json:"lossy,omitempty"`
+	// Examples are, for each column of Lossy, the first value and what comes back.
+	Examples    map[string]lossExample `json:"examples,omitempty"`
+	Unfit       int                    `json:"unfit,omitempty"`
+	UnfitReason string                 `json:"unfit_reason,omitempty"`
+	Outside     int                    `json:"outside,omitempty"`
+
+	scanned time.Duration // what it took to read the sampled rows
+}
+
+// lossExample is a value that does not come back the same. It is shown to the operator only.
+type lossExample struct {
+	Value string `json:"value"`
+	Back  string `json:"back"`
 }
 
 // side returns the store on side s.

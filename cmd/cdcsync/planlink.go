@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
@@ -17,7 +18,7 @@ import (
 func planLink(ctx context.Context, cfg *configs.Config, l *configs.Link, opened [2]store, over *overlaps, sample int) linkPlan {
 	lp := linkPlan{
 		Link: l.Name, Direction: string(l.Direction), Initial: string(l.Initial),
-		Tables: []tablePlan{}, Diagnostics: []diagnostic{},
+		Tables: []tablePlan{}, Mends: []mend{}, Diagnostics: []diagnostic{},
 	}
 	for s, st := range l.Stores {
 		writes := l.Writes()
@@ -37,11 +38,16 @@ func planLink(ctx context.Context, cfg *configs.Config, l *configs.Link, opened 
 		lp.planStore(ctx, b, change.Side(s))
 	}
 	for _, p := range b.pairs {
-		lp.Tables = append(lp.Tables, planTable(p))
+		lp.Tables = append(lp.Tables, planTable(b, p))
 	}
+	lp.planMends(b)
+	lp.planCounters(b)
+	lp.planReferences(b)
+	lp.planTriggers(b)
 	for s := range opened {
 		lp.planRows(ctx, b, change.Side(s), sample)
 	}
+	lp.FirstContact = lp.estimate()
 	return lp
 }
 
@@ -91,7 +97,7 @@ func (l *linkPlan) planStore(ctx context.Context, b *binding, s change.Side) {
 }
 
 // planTable says what a bound pair does with its columns.
-func planTable(p *configs.BoundPair) tablePlan {
+func planTable(b *binding, p *configs.BoundPair) tablePlan {
 	t := tablePlan{Name: p.Pair.Name, Where: p.Filter(), Policy: p.Policy.Rule.String()}
 	if p.Policy.Deletes != resolver.DeletesByRule {
 		t.Deletes = p.Policy.Deletes.String()
@@ -116,6 +122,7 @@ func planTable(p *configs.BoundPair) tablePlan {
 		if i < len(p.Policy.Columns) && p.Policy.Columns[i] != resolver.ByRule {
 			column.Merge = p.Policy.Columns[i].String()
 		}
+		column.planTypes(b, p)
 		t.Columns = append(t.Columns, column)
 	}
 	return t
@@ -185,10 +192,12 @@ func (t *tableSide) try(ctx context.Context, looker sources.Looker, p *configs.B
 	var after change.Row
 	for t.Sampled < sample {
 		want := min(step, sample-t.Sampled)
+		began := time.Now()
 		look, err := looker.Scan(ctx, p.Pair.Tables[s], after, want)
 		if err != nil {
 			return err
 		}
+		t.scanned += time.Since(began)
 		for _, row := range look.Rows {
 			t.tryRow(p, s, row)
 			after = p.Pair.Tables[s].KeyOf(row)
@@ -220,8 +229,10 @@ func (t *tableSide) tryRow(p *configs.BoundPair, s change.Side, row change.Row) 
 	}
 	for _, column := range lossy {
 		if t.Lossy == nil {
-			t.Lossy = map[string]int{}
+			t.Lossy, t.Examples = map[string]int{}, map[string]lossExample{}
 		}
-		t.Lossy[column]++
+		if t.Lossy[column]++; t.Lossy[column] == 1 {
+			t.Examples[column] = exampleOf(p, s, row, column)
+		}
 	}
 }

@@ -37,6 +37,10 @@ func (l *linkPlan) print(w io.Writer) error {
 	for i := range l.Tables {
 		l.Tables[i].print(w)
 	}
+	if l.FirstContact != nil {
+		l.FirstContact.print(w)
+	}
+	l.printMends(w)
 	if l.binding != nil {
 		if err := show(w, l.binding.cfg, l.binding.diags); err != nil && !errors.Is(err, errShown) {
 			return err
@@ -103,6 +107,9 @@ func (t *tablePlan) print(w io.Writer) {
 		columns.AppendRow([]any{c.Name, orComputed(c.Left), c.LeftType, orComputed(c.Right), c.RightType, strings.Join(how, ", ")})
 	}
 	columns.Render()
+	for _, c := range t.Columns {
+		c.printTypes(w)
+	}
 	if t.Where != "" {
 		fmt.Fprintf(w, "  where %s\n", printable(t.Where))
 	}
@@ -112,8 +119,8 @@ func (t *tablePlan) print(w io.Writer) {
 			fmt.Fprintf(w, "  not mapped, %s: %s\n", s, strings.Join(side.Unmapped, ", "))
 		}
 		for _, name := range slices.Sorted(maps.Keys(side.Lossy)) {
-			fmt.Fprintf(w, "  column %s of the %s table does not come back the same: %d of %d sampled rows\n",
-				name, s, side.Lossy[name], side.Sampled)
+			fmt.Fprintf(w, "  column %s of the %s table does not come back the same: %d of %d sampled rows, such as %s, which comes back as %s\n",
+				name, s, side.Lossy[name], side.Sampled, printable(side.Examples[name].Value), printable(side.Examples[name].Back))
 		}
 		if side.Outside > 0 {
 			fmt.Fprintf(w, "  %d of %s of the %s table are outside of the filter and left alone\n", side.Outside, count(side.Sampled, "sampled row"), s)

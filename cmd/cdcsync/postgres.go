@@ -38,6 +38,7 @@ func (s *postgresStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
+			c.counted[name], c.triggers[name] = t.Counted(), t.Triggers
 			for _, k := range t.References {
 				c.keys[name] = append(c.keys[name], foreignKey{k.Columns, k.Table, k.OnDelete, k.OnUpdate})
 			}

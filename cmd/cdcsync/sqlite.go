@@ -45,6 +45,7 @@ func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
+			c.counted[name], c.triggers[name] = t.Counted(), t.Triggers
 			for _, key := range t.References {
 				c.keys[name] = append(c.keys[name], foreignKey{key.Columns, key.Table, key.OnDelete, key.OnUpdate})
 			}

@@ -80,3 +80,14 @@ func lengthOf(declared string) int {
 	}
 	return n
 }
+
+// Counted returns the columns whose values the server counts up for new rows.
+func (t *Table) Counted() []string {
+	var names []string
+	for i := range t.Columns {
+		if t.Columns[i].AutoIncrement {
+			names = append(names, t.Table.Columns[i].Name)
+		}
+	}
+	return names
+}

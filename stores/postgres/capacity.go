@@ -103,3 +103,29 @@ func (c *Conn) readMembers(ctx context.Context, tables map[string]*Table) error 
 	}
 	return nil
 }
+
+// Counted returns the columns whose default is a number of a sequence.
+func (t *Table) Counted() []string {
+	var names []string
+	for i := range t.Columns {
+		if t.Columns[i].Counted {
+			names = append(names, t.Table.Columns[i].Name)
+		}
+	}
+	return names
+}
+
+// readTriggers reads the names of the application's triggers on tables, of those that are in
+// force for a session like the link's.
+func (c *Conn) readTriggers(ctx context.Context, byOID map[string]*Table) error {
+	err := c.Query(ctx, "SELECT tgrelid, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY 1, 2", func(v [][]byte) error {
+		if t := byOID[string(v[0])]; t != nil {
+			t.Triggers = append(t.Triggers, string(v[1]))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read triggers: %w", err)
+	}
+	return nil
+}

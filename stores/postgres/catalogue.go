@@ -28,6 +28,8 @@ type Table struct {
 	Partitioned bool
 	// References are the foreign keys of this table.
 	References []ForeignKey
+	// Triggers are the application's own that are run for what a link writes.
+	Triggers []string
 	// Refused is why the table cannot be synchronized; nil if it can.
 	Refused *Problem
 	// Unlogged and Deferrable (the key's constraint) stand in the way of reading and of
@@ -58,8 +60,9 @@ type Column struct {
 	// Always: GENERATED ALWAYS AS IDENTITY. Such a column takes a value when a row is
 	// inserted and never again.
 	Always bool
-	// Default: a row that comes without the column gets a value.
-	Default bool
+	// Default: a row that comes without the column gets a value; Counted: the next number of a
+	// sequence.
+	Default, Counted bool
 }
 
 // Problem is something that stands in the way of a link, or may.
@@ -155,6 +158,9 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	if err := c.readMembers(ctx, tables); err != nil {
 		return nil, err
 	}
+	if err := c.readTriggers(ctx, byOID); err != nil {
+		return nil, err
+	}
 	if err := c.readKeys(ctx, byOID, numbers); err != nil {
 		return nil, err
 	}
@@ -173,7 +179,7 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 }
 
 // addColumn adds a column from name, type, base type, modifier, cast, declared type, is array,
-// is enum, is loose, is not null, is always, modifier of the base type, has a default.
+// is enum, is loose, is not null, is always, modifier of the base type, has a default, is counted.
 func (t *Table) addColumn(v [][]byte) error {
 	var numbers [4]int64
 	for i, from := range []int{1, 2, 3, 11} {
@@ -187,7 +193,7 @@ func (t *Table) addColumn(v [][]byte) error {
 	column := Column{
 		Type: Type{OID: uint32(numbers[0]), Base: uint32(numbers[1]), Mod: int32(numbers[2]), BaseMod: int32(numbers[3]),
 			Cast: string(v[4]), Array: is(6), Enum: is(7), Loose: is(8)},
-		Always: is(10), Default: is(12),
+		Always: is(10), Default: is(12), Counted: is(13),
 	}
 	t.Columns = append(t.Columns, column)
 	t.Table.Columns = append(t.Table.Columns, change.Column{
@@ -296,7 +302,8 @@ ORDER BY 2, 3`
 const columnsQuery = `
 SELECT a.attrelid, a.attnum, a.attname, a.atttypid, b.oid, a.atttypmod, format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
   b.typcategory = 'A' AND b.typelem <> 0, b.typtype = 'e', coalesce(NOT l.collisdeterministic, false),
-  a.attnotnull, a.attidentity = 'a', CASE WHEN b.oid = a.atttypid THEN a.atttypmod ELSE b.typmod END, a.atthasdef OR a.attidentity <> ''
+  a.attnotnull, a.attidentity = 'a', CASE WHEN b.oid = a.atttypid THEN a.atttypmod ELSE b.typmod END, a.atthasdef OR a.attidentity <> '',
+  a.attidentity <> '' OR EXISTS (SELECT FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum AND pg_get_expr(f.adbin, f.adrelid) LIKE 'nextval(%')
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN LATERAL (
   WITH RECURSIVE d AS (

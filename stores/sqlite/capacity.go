@@ -60,3 +60,11 @@ func declaredParts(declared string) (name string, numbers [2]int) {
 	}
 	return strings.ToUpper(strings.TrimSpace(name)), numbers
 }
+
+// Counted returns the column whose values SQLite counts up for new rows, if there is one.
+func (t *Table) Counted() []string {
+	if t.Rowid < 0 {
+		return nil
+	}
+	return []string{t.Columns[t.Rowid].Name}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/configs"
+)
+
+// planCounters warns of keys that both sides of a two-way link count up, where a store is told
+// nothing of that by its own preflight: SQLite counts by one, and cannot be told otherwise.
+func (l *linkPlan) planCounters(b *binding) {
+	if b.link.Direction != configs.Both {
+		return
+	}
+	for _, p := range b.pairs {
+		var both [2]string
+		for s, table := range p.Pair.Tables {
+			both[s] = b.catalogues[s].countedKey(table)
+		}
+		for s, column := range both {
+			if b.catalogues[s].engine != "sqlite" || both[0] == "" || both[1] == "" {
+				continue
+			}
+			l.side(change.Side(s)).Problems = append(l.side(change.Side(s)).Problems, problem{
+				Table:   p.Pair.Tables[s].Name,
+				Summary: fmt.Sprintf("both sides count up the same values of %s for new rows, and SQLite cannot count otherwise than by one", column),
+				Remedy:  "let the application give new rows keys from a range of their own, or make the key a UUID; a row with the highest key of the range makes SQLite count on from there",
+			})
+		}
+	}
+}
+
+// countedKey returns the column of the key of a table that the store counts up, "" if there is
+// none.
+func (c *catalogue) countedKey(t *change.Table) string {
+	for _, k := range t.Key {
+		if name := t.Columns[k].Name; slices.Contains(c.counted[t.Name], name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// planTriggers warns of triggers of the application, which are run for what the link writes.
+func (l *linkPlan) planTriggers(b *binding) {
+	writes := b.link.Writes()
+	for s := change.Left; s <= change.Right; s++ {
+		for _, p := range b.pairs {
+			table := p.Pair.Tables[s].Name
+			if names := b.catalogues[s].triggers[table]; writes[s] && len(names) > 0 {
+				l.side(s).Problems = append(l.side(s).Problems, problem{
+					Table:   table,
+					Summary: "triggers are run for what the link writes, too: " + strings.Join(names, ", "),
+					Remedy:  "what they write to tables of the link is there twice if the other store's triggers write it as well",
+				})
+			}
+		}
+	}
+}
+
+// planReferences warns of foreign keys to tables that are not in the link: the rows that they
+// refer to may not be on the side that is written to.
+func (l *linkPlan) planReferences(b *binding) {
+	writes := b.link.Writes()
+	for s := change.Left; s <= change.Right; s++ {
+		for _, p := range b.pairs {
+			table := p.Pair.Tables[s].Name
+			for _, k := range b.catalogues[s].keys[table] {
+				linked := slices.ContainsFunc(b.pairs, func(o *configs.BoundPair) bool { return o.Pair.Tables[s].Name == k.parent })
+				if linked || !writes[s] {
+					continue
+				}
+				l.side(s).Problems = append(l.side(s).Problems, problem{
+					Table:   table,
+					Summary: fmt.Sprintf("its foreign key refers to table %s, which is not in the link", k.parent),
+					Remedy:  "a row whose parent is not there is parked until it is; take that table into the link, or see that both sides have the same rows in it",
+				})
+			}
+		}
+	}
+}
