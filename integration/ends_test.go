@@ -13,6 +13,7 @@ import (
 	"github.com/cdcsync/cdcsync/router"
 	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
 	pgsink "github.com/cdcsync/cdcsync/sinks/postgres"
+	"github.com/cdcsync/cdcsync/sources"
 	mysqlsource "github.com/cdcsync/cdcsync/sources/mysql"
 	pgsource "github.com/cdcsync/cdcsync/sources/postgres"
 	"github.com/cdcsync/cdcsync/stores/mysql"
@@ -25,6 +26,8 @@ type end interface {
 	tables() (map[string]*change.Table, error)
 	setup(tables []*change.Table, reads, writes bool) error
 	open(tables []*change.Table, reads, writes bool) router.Store
+	// reader returns what reads rows apart from any log.
+	reader() sources.Looker
 }
 
 const endsLink = "ends"
@@ -60,6 +63,8 @@ func (e postgresEnd) open(tables []*change.Table, reads, writes bool) (s router.
 	return s
 }
 
+func (e postgresEnd) reader() sources.Looker { return pgsource.NewLooker(e.Store, "", nil) }
+
 type mysqlEnd struct{ *mysql.Store }
 
 func (e mysqlEnd) tables() (map[string]*change.Table, error) {
@@ -90,6 +95,8 @@ func (e mysqlEnd) open(tables []*change.Table, reads, writes bool) (s router.Sto
 	}
 	return s
 }
+
+func (e mysqlEnd) reader() sources.Looker { return mysqlsource.NewLooker(e.Store, "", nil) }
 
 // openEnd returns the end at a site.
 func openEnd(tb testing.TB, at site) end {

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"math"
+	"math/big"
 	"reflect"
 	"strconv"
 	"strings"
@@ -48,13 +49,21 @@ func (w *walk) cross(s change.Side, canon change.Row) change.Row {
 }
 
 // narrows tells whether the column of side s that the i-th of the form is made of makes v of a
-// value: a float of four bytes, or a time with few digits of a second.
+// value: a decimal with other digits behind the point, a float of four bytes, or a time with few
+// digits of a second.
 func (w *walk) narrows(s change.Side, i int, from, v change.Value) bool {
 	o := w.pair.Origin(s, i)
-	if o < 0 || from.Kind() != v.Kind() {
+	if o < 0 {
 		return false
 	}
-	declared := strings.ToLower(w.pair.Tables[s].Columns[o].Type)
+	column := &w.pair.Tables[s].Columns[o]
+	declared := strings.ToLower(column.Type)
+	if column.Kind == change.Decimal {
+		return sameDecimal(from.String(), v.String(), declared)
+	}
+	if from.Kind() != v.Kind() {
+		return false
+	}
 	switch from.Kind() {
 	case change.Float64:
 		name, _, _ := strings.Cut(declared, " ")
@@ -67,6 +76,30 @@ func (w *walk) narrows(s change.Side, i int, from, v change.Value) bool {
 		return rounds("2006-01-02 15:04:05Z", from.Str(), v.Str(), digits(declared))
 	}
 	return false
+}
+
+// sameDecimal tells whether a column of a declared type, such as numeric(10,2), makes one number
+// of the text of another.
+func sameDecimal(from, v, declared string) bool {
+	f, ok := number(from)
+	n, ok2 := number(v)
+	if !ok || !ok2 {
+		return false
+	}
+	_, rest, _ := strings.Cut(declared, ",")
+	text, _, _ := strings.Cut(rest, ")")
+	if scale, err := strconv.Atoi(strings.TrimSpace(text)); err == nil && scale >= 0 {
+		f.SetString(f.FloatString(scale))
+	}
+	return f.Cmp(n) == 0
+}
+
+// number reads a decimal as stores print it. One that is very long is left to others.
+func number(text string) (*big.Rat, bool) {
+	if len(text) > 200 || text == "" || strings.Trim(text, "-.0123456789") != "" {
+		return nil, false
+	}
+	return new(big.Rat).SetString(text)
 }
 
 // single returns the shortest number that names the float of four bytes next to f.

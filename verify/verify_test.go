@@ -189,6 +189,23 @@ func TestKeptValues(t *testing.T) {
 	}
 }
 
+// TestKeptDecimals checks that a decimal which a column keeps with other digits behind the point
+// is no difference, though the other side has it as text.
+func TestKeptDecimals(t *testing.T) {
+	left, right := table("t", 1, column("id", change.Int64), column("v", change.Decimal)), table("t", 1, column("id", change.Int64), column("v", change.Text))
+	left.Columns[1].Type = "numeric(10,2)"
+	d := newDuo(t, compile(t, left, right))
+	for i, v := range [][2]string{{"1.00", "1.0"}, {"1.01", "1.005"}, {"-2.00", "-2"}, {"1.00", "1.1"}, {"1.00", "1.004"}, {"1.00", "1.0x"}, {"1.00", ""}} {
+		id := change.Int(int64(i))
+		d.put(change.Left, change.Row{id, change.Str(change.Decimal, v[0])})
+		d.put(change.Right, change.Row{id, change.TextValue(v[1])})
+	}
+	c := d.run(d.config())
+	if got := found(c); !maps.Equal(got, map[string]string{"(3)": "differs v", "(5)": "differs v", "(6)": "differs v"}) || c.Tables[0].Kept["v"] != 4 {
+		t.Errorf("found %v, kept %v", got, c.Tables[0].Kept)
+	}
+}
+
 // TestRoundTripIsNoDifference checks that a value which the mapping itself cannot bring back is
 // counted and no difference.
 func TestRoundTripIsNoDifference(t *testing.T) {
