@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql/driver"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -51,31 +53,70 @@ func (l *Looker) Bound(ctx context.Context, table *change.Table, after change.Ro
 }
 
 // Digest digests the rows behind the key after, up to the key upto and with it.
-func (l *Looker) Digest(ctx context.Context, table *change.Table, fields []sources.Field, after, upto change.Row) (d sources.Digest, err error) {
-	err = l.atOnce(ctx, table, func(q *query) error {
+func (l *Looker) Digest(ctx context.Context, table *change.Table, fields []sources.Field, after, upto change.Row) (sources.Digest, error) {
+	d := sum{}
+	err := l.atOnce(ctx, table, func(q *query) error {
 		texts := make([]string, len(fields))
 		for i, f := range fields {
 			texts[i] = fieldText(store.Quote(table.Columns[f.Column].Name), q.types[f.Column], f)
 		}
-		b := []byte("SELECT COUNT(*), COUNT(h), BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), BIT_XOR(CAST(CONV(SUBSTRING(h, 17, 16), 16, 10) AS UNSIGNED))" +
-			" FROM (SELECT SHA2(CONCAT_WS(',', " + strings.Join(texts, ", ") + "), 256) AS h" + q.from)
-		b = q.appendSpan(b, after, upto)
-		// The limit keeps the digest from being computed for each of its halves.
-		b = append(b, " LIMIT 18446744073709551615) d"...)
-		return l.conn.Query(ctx, string(b), func(values []driver.Value) error {
-			d.Rows = store.Number(values[0])
-			// A text that is longer than a packet may be is NULL.
-			d.Blind = store.Number(values[1]) != d.Rows
-			for i := range d.Sum {
-				var err error
-				if d.Sum[i], err = strconv.ParseUint(store.String(values[i+2]), 10, 64); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		// A text that is longer than a packet may be is NULL, and so is its digest.
+		hash := "SHA2(CONCAT_WS(',', " + strings.Join(texts, ", ") + "), 256)"
+		rows := string(q.appendSpan([]byte(q.from), after, upto))
+		if l.conn.MariaDB || l.conn.Version < bytesXored {
+			return d.inHalves(ctx, l.conn, hash, rows)
+		}
+		return d.inBytes(ctx, l.conn, hash, rows)
 	})
-	return d, err
+	return d.Digest, err
+}
+
+// sum is a digest while it is read.
+type sum struct{ sources.Digest }
+
+// inHalves reads the exclusive or of hashes as two numbers.
+func (d *sum) inHalves(ctx context.Context, conn *store.Conn, hash, rows string) error {
+	// The limit keeps the hash from being computed for each of its halves.
+	sql := "SELECT COUNT(*), COUNT(h), BIT_XOR(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), BIT_XOR(CAST(CONV(SUBSTRING(h, 17, 16), 16, 10) AS UNSIGNED))" +
+		" FROM (SELECT " + hash + " AS h" + rows + " LIMIT 18446744073709551615) d"
+	return conn.Query(ctx, sql, func(values []driver.Value) error {
+		d.Rows = store.Number(values[0])
+		d.Blind = store.Number(values[1]) != d.Rows
+		for i := range d.Sum {
+			var err error
+			if d.Sum[i], err = strconv.ParseUint(store.String(values[i+2]), 10, 64); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bytesXored is the version from which on MySQL has the exclusive or of bytes, which is faster.
+const bytesXored = 80001
+
+// unequalLengths is what MySQL says of the exclusive or of bytes of different lengths.
+const unequalLengths = 3513
+
+// inBytes reads the exclusive or of hashes as bytes, among which one that is NULL is empty.
+func (d *sum) inBytes(ctx context.Context, conn *store.Conn, hash, rows string) error {
+	var bytes []byte
+	err := conn.Query(ctx, "SELECT COUNT(*), BIT_XOR(UNHEX(IFNULL("+hash+", '')))"+rows, func(values []driver.Value) error {
+		d.Rows, bytes = store.Number(values[0]), []byte(store.String(values[1]))
+		return nil
+	})
+	if store.Code(err) == unequalLengths {
+		bytes = nil
+		d.Rows, err = conn.Int(ctx, "SELECT COUNT(*)"+rows)
+	}
+	switch {
+	case err != nil || d.Rows == 0:
+	case len(bytes) != sha256.Size:
+		d.Blind = true
+	default:
+		d.Sum[0], d.Sum[1] = binary.BigEndian.Uint64(bytes), binary.BigEndian.Uint64(bytes[8:])
+	}
+	return err
 }
 
 // atOnce runs f, which reads rows of a table in one statement.

@@ -77,3 +77,27 @@ func TestDigestSpans(t *testing.T) {
 		}
 	})
 }
+
+// TestBlindDigests checks that a digest says so if some row, or each, is too long for a packet.
+func TestBlindDigests(t *testing.T) {
+	onPrivate(t, map[string]string{"max_allowed_packet": "65536"}, "CREATE TABLE items (id int PRIMARY KEY, v longtext, w longtext)", func(f *fixture) {
+		f.exec("INSERT INTO items VALUES (1, repeat('x', 40000), repeat('y', 40000)), (2, '', ''), (3, NULL, '')")
+		table := f.need.Tables[0]
+		fields := []sources.Field{{Column: 0, Kind: change.Int64}, {Column: 1, Kind: change.Text}, {Column: 2, Kind: change.Text}}
+		for name, c := range map[string]struct {
+			after, upto change.Row
+			rows        int64
+			blind       bool
+		}{
+			"all":       {nil, nil, 3, true},
+			"the large": {nil, change.Row{change.Int(1)}, 1, true},
+			"the small": {change.Row{change.Int(1)}, nil, 2, false},
+			"none":      {change.Row{change.Int(9)}, nil, 0, false},
+		} {
+			d, err := f.looker.Digest(f.within(), table, fields, c.after, c.upto)
+			if err != nil || d.Rows != c.rows || d.Blind != c.blind || (d.Sum != [2]uint64{}) != (c.rows > 0 && !c.blind) && !c.blind {
+				f.t.Errorf("%s: %+v (%v)", name, d, err)
+			}
+		}
+	})
+}
