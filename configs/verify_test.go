@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -56,5 +58,23 @@ func TestNextVerification(t *testing.T) {
 	}
 	if _, ok := (&Verify{At: -1}).Next(at("2026-05-01 00:00")); ok {
 		t.Error("a block with nothing but a directory is a schedule")
+	}
+}
+
+// TestVerifyInDocs checks the block that the page on running cdcsync shows.
+func TestVerifyInDocs(t *testing.T) {
+	page, err := os.ReadFile("../docs/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```hcl\nverify {")
+	block, _, ok := strings.Cut(rest, "```")
+	cfg, diags := Parse("l.hcl", []byte("store \"a\" {\n  engine = \"sqlite\"\n  dsn = \"a.db\"\n}\nstore \"b\" {\n  engine = \"sqlite\"\n  dsn = \"b.db\"\n}\n"+
+		"link \"l\" {\n  left = store.a\n  right = store.b\n  tables { include = [\"t\"] }\nverify {"+block+"}\n"))
+	if !ok || len(diags) > 0 {
+		t.Fatalf("%q: %v", block, diags)
+	}
+	if v := cfg.Links[0].Verify; *v != (Verify{At: 150 * time.Minute, State: "/var/lib/cdcsync"}) {
+		t.Errorf("%+v", v)
 	}
 }

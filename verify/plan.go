@@ -49,6 +49,9 @@ func (w *walk) digests(ctx context.Context, s change.Side) (why string, err erro
 	if !ok {
 		return "the store computes no digests", nil
 	}
+	if w.pair.Selective() {
+		return "a filter says which rows belong to the table", nil
+	}
 	fields := make([]sources.Field, len(w.form))
 	for i, f := range w.form {
 		f.Column = w.pair.Origin(s, i)

@@ -40,11 +40,20 @@ func (w *walk) page(ctx context.Context, sp span, count bool) (at change.Row, la
 		rows[s] = rows[s][:n]
 		w.result.Read += int64(n)
 		if count {
-			w.result.Rows[s] += int64(n)
+			w.count(change.Side(s), rows[s])
 		}
 	}
 	w.merge(rows[change.Left], rows[change.Right])
 	return at, compareOpen(at, sp.upto) == 0, nil
+}
+
+// count counts rows of a side, but for those that the pair leaves out.
+func (w *walk) count(s change.Side, rows []row) {
+	for i := range rows {
+		if rows[i].canon != nil || rows[i].bad != nil {
+			w.result.Rows[s]++
+		}
+	}
 }
 
 // merge compares rows of both sides, which are in the order of their keys.
@@ -143,7 +152,7 @@ func (w *walk) lookup(ctx context.Context, s change.Side, after change.Row) (at 
 	if err != nil {
 		return nil, false, err
 	}
-	w.result.Rows[s] += int64(len(rows))
+	w.count(s, rows)
 	w.result.Read += int64(len(rows))
 	for i := range rows {
 		// In the second pass, what both have was compared in the first.

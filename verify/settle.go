@@ -38,12 +38,10 @@ func (w *walk) settleSome(ctx context.Context, keys []change.Row) error {
 	}
 	moving := len(keys) - len(different) - len(busy)
 	different = w.dropKept(different)
-	if w.Repair && w.result.Paused == "" && len(different) > 0 {
-		before := len(different)
+	if w.Repair && w.result.Paused == "" {
 		if different, busy, err = w.repair(ctx, different, busy); err != nil {
 			return err
 		}
-		w.result.Repaired += int64(before - len(different))
 	}
 	w.result.Moving += int64(moving)
 	return w.report(ctx, different, busy)
@@ -136,17 +134,27 @@ func (w *walk) dropKept(different []suspect) []suspect {
 	return rest
 }
 
-// repair has rows made the same, and returns those that still differ.
-func (w *walk) repair(ctx context.Context, different, busy []suspect) ([]suspect, []suspect, error) {
-	keys := make([]change.Row, len(different))
-	for i := range different {
-		keys[i] = different[i].key
+// repair has rows made the same, and returns those that still differ. One that has no form cannot
+// be.
+func (w *walk) repair(ctx context.Context, different, busy []suspect) (still, moving []suspect, err error) {
+	var keys []change.Row
+	for _, x := range different {
+		if x.seen[0].bad != nil || x.seen[1].bad != nil {
+			still = append(still, x)
+			continue
+		}
+		keys = append(keys, x.key)
+	}
+	if len(keys) == 0 {
+		return still, busy, nil
 	}
 	if err := w.Live.Repair(ctx, w.pair.Name, keys, w.By); err != nil {
 		return nil, nil, fmt.Errorf("repair rows: %w", err)
 	}
-	still, moving, err := w.watch(ctx, keys)
-	return w.dropKept(still), append(busy, moving...), err
+	again, moving, err := w.watch(ctx, keys)
+	again = w.dropKept(again)
+	w.result.Repaired += int64(len(keys) - len(again) - len(moving))
+	return append(still, again...), append(busy, moving...), err
 }
 
 // report notes rows that differ, and rows that were too busy to tell.
