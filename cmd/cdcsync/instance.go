@@ -66,12 +66,10 @@ func (in *instance) Run(ctx context.Context) (err error) {
 		return nil
 	})
 	for _, r := range in.runners {
-		if _, link := r.config(); link.Verify != nil {
-			group.Go(func() error {
-				in.schedule(ctx, r)
-				return nil
-			})
-		}
+		group.Go(func() error {
+			in.schedule(ctx, r)
+			return nil
+		})
 	}
 	group.Go(func() error {
 		in.reloadOnSignal(ctx)

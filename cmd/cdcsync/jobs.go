@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -169,14 +170,10 @@ func (r *runner) logVerified(job string, c *admin.Certificate) {
 	r.log.Warn("verified: the stores differ", append(args, "different", different, "busy", busy)...)
 }
 
-// schedule verifies a link when its config says so, until ctx ends.
+// schedule verifies a link when its config says so, until ctx ends. A config that is read again
+// counts from the last time.
 func (in *instance) schedule(ctx context.Context, r *runner) {
-	for {
-		_, link := r.config()
-		next, ok := link.Verify.Next(time.Now())
-		if !ok || !sleep(ctx, time.Until(next)) {
-			return
-		}
+	for last := time.Now(); r.awaitDue(ctx, last); last = time.Now() {
 		x, err := in.startVerify(r.name, admin.VerifyRequest{})
 		if err != nil {
 			r.log.Warn("a verification is due and is left out", "error", err)
@@ -185,7 +182,30 @@ func (in *instance) schedule(ctx context.Context, r *runner) {
 		select {
 		case <-x.done:
 		case <-ctx.Done():
-			return
+		}
+	}
+}
+
+// awaitDue waits until the link is to be verified after last. It is false if ctx ends first.
+func (r *runner) awaitDue(ctx context.Context, last time.Time) bool {
+	for {
+		r.mu.Lock()
+		v, news := r.link.Verify, r.news
+		r.mu.Unlock()
+		timer := time.NewTimer(math.MaxInt64)
+		if v != nil {
+			if next, ok := v.Next(last); ok {
+				timer.Reset(time.Until(next))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+			return true
+		case <-news:
+			timer.Stop()
 		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cdcsync/cdcsync/admin"
+	"github.com/cdcsync/cdcsync/configs"
 )
 
 // running returns jobs that can be started until the test ends.
@@ -109,5 +111,26 @@ func TestOneJobOfAKindOnALink(t *testing.T) {
 func TestNoJobsWhileNothingRuns(t *testing.T) {
 	if _, err := new(jobs).start("verify", "l", nil); !errors.Is(err, admin.ErrStopped) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestVerificationsBecomeDue checks that a schedule is kept, also one that comes with a config
+// that is read again.
+func TestVerificationsBecomeDue(t *testing.T) {
+	r := downRunner(t, func() error { return nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	due := make(chan bool)
+	go func() { due <- r.awaitDue(ctx, time.Now().Add(-time.Hour)) }()
+	r.update(func() {}) // something else changed
+	link := *r.link
+	link.Verify = &configs.Verify{Every: time.Minute, At: -1}
+	r.update(func() { r.link = &link })
+	if !<-due {
+		t.Error("it never became due")
+	}
+	go func() { due <- r.awaitDue(ctx, time.Now()) }()
+	cancel()
+	if <-due {
+		t.Error("it is due before its time")
 	}
 }
