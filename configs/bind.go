@@ -248,7 +248,8 @@ func (b *binder) compile(t *Table, tables [2]*change.Table, at hcl.Range) {
 
 // spec returns the column block as mapping takes it.
 func (c *Column) spec() mapping.ColumnSpec {
-	spec := mapping.ColumnSpec{Name: c.Name, Column: c.Names, Values: c.Values}
+	spec := mapping.ColumnSpec{Name: c.Name, Column: c.Names, Values: c.Values,
+		Constant: c.Constant, Default: c.Default, Mask: c.hide, Sensitive: c.Sensitive}
 	for side, expr := range c.Convert {
 		if expr != nil { // a nil *Expression in the interface would not be nil
 			spec.Convert[side] = expr

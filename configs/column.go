@@ -14,7 +14,7 @@ var convertNames = [2]string{change.Left: "to_left", change.Right: "to_right"}
 
 // column decodes a column block of t.
 func (d *decoder) column(b *hclsyntax.Block, l *Link, t *Table) {
-	d.check(b.Body, "a column block", schema{attrs: []string{"left", "right", "values", "to_left", "to_right", "merge"}})
+	d.check(b.Body, "a column block", schema{attrs: []string{"left", "right", "values", "to_left", "to_right", "merge", "constant", "default", "mask", "sensitive"}})
 	c := &Column{at: b.DefRange(), attrs: ranges(b.Body)}
 	c.Name, _ = d.label(b)
 	c.Names = [2]string{d.name(b.Body.Attributes["left"]), d.name(b.Body.Attributes["right"])}
@@ -29,6 +29,7 @@ func (d *decoder) column(b *hclsyntax.Block, l *Link, t *Table) {
 	if word := d.choice(b.Body.Attributes["merge"], []string{"sum", "max", "min"}, nil); word != "" {
 		c.Merge, _ = resolver.ParseColumnRule(word)
 	}
+	d.shaped(b, l, c)
 	d.checkConvert(b, l, c)
 	d.checkMerge(l, c)
 	if c.Name == "" {

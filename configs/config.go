@@ -4,6 +4,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/resolver"
 )
 
@@ -180,7 +181,14 @@ type Column struct {
 	// Convert is the expression that makes the value of that side (to_left, to_right).
 	Convert [2]*Expression
 	Merge   resolver.ColumnRule
+	// Constant and Default are Unset where the config does not say.
+	Constant, Default change.Value
+	// Mask is how the value is hidden: "hash", "null", or "" for not at all.
+	Mask string
+	// Sensitive columns are not to be shown in logs, conflicts and over HTTP.
+	Sensitive bool
 
+	hide  mapping.Mask
 	at    hcl.Range
 	attrs map[string]hcl.Range
 }

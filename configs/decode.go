@@ -45,6 +45,7 @@ type decoder struct {
 	report
 	config *Config
 	given  params // of the link that is being decoded
+	salt   Secret // of its masks
 }
 
 // schema is what a block may hold. Later lists what the design has and this version has

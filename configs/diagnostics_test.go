@@ -42,7 +42,7 @@ func exampleEnvironment(t *testing.T) {
 	t.Helper()
 	t.Setenv("EAST_DSN", "postgres://cdcsync:"+canary+"@east.example.org/shop")
 	t.Setenv("WEST_DSN", "host=west.example.org dbname=shop password="+canary)
-	for _, name := range []string{"HUB_PASSWORD", "LEGACY_PASSWORD", "MODERN_PASSWORD"} {
+	for _, name := range []string{"HUB_PASSWORD", "LEGACY_PASSWORD", "MODERN_PASSWORD", "MASK_SALT"} {
 		t.Setenv(name, canary)
 	}
 }

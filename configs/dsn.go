@@ -19,14 +19,14 @@ const maxSecretBytes = 64 << 10
 // A dsn is evaluated here and not by HCL: so few forms are needed that each can be seen to
 // keep the text out of diagnostics, and HCL's own messages cannot be.
 
-// secret evaluates the expression of a dsn.
-func (d *decoder) secret(expr hclsyntax.Expression) Secret {
-	text, _, ok := d.secretText(expr)
+// secret evaluates the expression of a dsn, or of what else is a secret.
+func (d *decoder) secret(expr hclsyntax.Expression, what string) Secret {
+	text, _, ok := d.secretText(expr, what)
 	if !ok {
 		return Secret{}
 	}
 	if strings.TrimSpace(text) == "" {
-		d.errorf(expr.Range(), "Empty dsn", "The dsn must not be empty.")
+		d.errorf(expr.Range(), "Empty "+what, "The %s must not be empty.", what)
 		return Secret{}
 	}
 	return NewSecret(text)
@@ -34,31 +34,31 @@ func (d *decoder) secret(expr hclsyntax.Expression) Secret {
 
 // secretText evaluates expr. Hidden: the text, or a part of it, came from env or file and
 // may not be printed.
-func (d *decoder) secretText(expr hclsyntax.Expression) (text string, hidden, ok bool) {
+func (d *decoder) secretText(expr hclsyntax.Expression, what string) (text string, hidden, ok bool) {
 	switch e := expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
 		if e.Val.Type() == cty.String && !e.Val.IsNull() {
 			return e.Val.AsString(), false, true
 		}
 	case *hclsyntax.TemplateExpr:
-		return d.secretParts(e.Parts)
+		return d.secretParts(e.Parts, what)
 	case *hclsyntax.TemplateWrapExpr:
-		return d.secretText(e.Wrapped)
+		return d.secretText(e.Wrapped, what)
 	case *hclsyntax.ParenthesesExpr:
-		return d.secretText(e.Expression)
+		return d.secretText(e.Expression, what)
 	case *hclsyntax.FunctionCallExpr:
-		text, ok = d.secretCall(e)
+		text, ok = d.secretCall(e, what)
 		return text, true, ok
 	}
-	d.errorf(expr.Range(), "Bad dsn", "A dsn is a text in quotes, env(\"NAME\"), file(\"path\"), or a text with these inside ${ }.")
+	d.errorf(expr.Range(), "Bad "+what, "A %s is a text in quotes, env(\"NAME\"), file(\"path\"), or a text with these inside ${ }.", what)
 	return "", false, false
 }
 
-func (d *decoder) secretParts(parts []hclsyntax.Expression) (text string, hidden, ok bool) {
+func (d *decoder) secretParts(parts []hclsyntax.Expression, what string) (text string, hidden, ok bool) {
 	var b strings.Builder
 	ok = true
 	for _, part := range parts {
-		t, h, k := d.secretText(part)
+		t, h, k := d.secretText(part, what)
 		b.WriteString(t)
 		hidden, ok = hidden || h, ok && k
 	}
@@ -66,17 +66,17 @@ func (d *decoder) secretParts(parts []hclsyntax.Expression) (text string, hidden
 }
 
 // secretCall evaluates a call of env or file.
-func (d *decoder) secretCall(call *hclsyntax.FunctionCallExpr) (string, bool) {
+func (d *decoder) secretCall(call *hclsyntax.FunctionCallExpr, what string) (string, bool) {
 	known := []string{"env", "file"}
 	if call.Name != "env" && call.Name != "file" {
-		d.errorf(call.NameRange, "Unknown function", "In a dsn there are the functions env and file only.%s", didYouMean(call.Name, known))
+		d.errorf(call.NameRange, "Unknown function", "In a %s there are the functions env and file only.%s", what, didYouMean(call.Name, known))
 		return "", false
 	}
 	if len(call.Args) != 1 || call.ExpandFinal {
 		d.errorf(call.Range(), "One argument expected", "%s takes one text.", call.Name)
 		return "", false
 	}
-	arg, hidden, ok := d.secretText(call.Args[0])
+	arg, hidden, ok := d.secretText(call.Args[0], what)
 	if !ok {
 		return "", false
 	}

@@ -185,6 +185,10 @@ func (d *decoder) variables(e *Expression) {
 			d.parameter(e, traversal)
 			continue
 		}
+		if e.root == "" {
+			d.errorf(at, "Unknown variable", "%s is the same for every row: a text, a number, true, false or null, or made of parameters of the link, as link.name.", e.attr)
+			continue
+		}
 		if root != e.root {
 			d.errorf(at, "Unknown variable", "An expression in %s reads columns as %s.name, parameters of the link as link.name, and nothing else.%s",
 				e.attr, e.root, e.hint(root))

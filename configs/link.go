@@ -13,7 +13,7 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "params"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "params", "salt"},
 		blocks: []string{"conflict", "tables", "table", "verify"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
@@ -28,6 +28,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 		l.SchemaChange = SchemaChange(word)
 	}
 	d.given = d.params(b.Body.Attributes["params"])
+	d.salt = d.saltOf(b.Body.Attributes["salt"])
 	if c := d.only(b, "conflict"); c != nil {
 		l.Conflict = d.conflict(c, l, Conflict{})
 	}

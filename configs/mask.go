@@ -29,7 +29,7 @@ func newMasker() *masker {
 		header:     regexp.MustCompile(`^\s*[A-Za-z_][\w-]*(\s+"[\w.*?-]*")*\s*\{\s*\}?\s*$`),
 		attribute:  regexp.MustCompile(`^\s*"?[\w-]+"?\s*=`),
 		plain:      regexp.MustCompile(`^\s*(engine|capture|insecure)\s*=\s*("[\w-]*"|[\w-]*)`),
-		secretName: regexp.MustCompile(`(?i)\b\w*(dsn|dns|passw|pwd|secret|token|credential|api_?key)\w*"?\s*=($|[^=>])`),
+		secretName: regexp.MustCompile(`(?i)\b\w*(dsn|dns|passw|pwd|secret|salt|token|credential|api_?key)\w*"?\s*=($|[^=>])`),
 		url:        regexp.MustCompile(`\S*://(\S*"\S*|[^"]*)`),
 		// What env and file are called with is no secret if it looks like a name or a path.
 		call: regexp.MustCompile(`\$\{\s*(env|file)\(\s*"[\w./ -]*"\s*\)\s*\}|(env|file)\(\s*"[\w./ -]*"\s*\)`),

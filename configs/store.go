@@ -18,7 +18,7 @@ func (d *decoder) store(b *hclsyntax.Block) {
 		s.Engine = d.engine(attr)
 	}
 	if attr := d.required(b, "dsn", `env("NAME_DSN")`); attr != nil {
-		s.DSN = d.secret(attr.Expr)
+		s.DSN = d.secret(attr.Expr, "dsn")
 	}
 	d.capture(b.Body.Attributes["capture"], s)
 	d.insecure(b.Body.Attributes["insecure"], s)

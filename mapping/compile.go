@@ -39,6 +39,10 @@ type compiler struct {
 	spec     Spec
 	slots    []*slot
 	problems []Problem
+	// given are the constants.
+	given []given
+	// unread are columns that a constant takes the place of on the other side.
+	unread [2][]int
 	// used has the name of the slot that each column belongs to.
 	used [2]map[int]string
 }
@@ -82,6 +86,10 @@ func (c *compiler) blocks() {
 
 // block resolves one column block.
 func (c *compiler) block(spec *ColumnSpec) {
+	if !spec.Constant.IsUnset() {
+		c.constant(spec)
+		return
+	}
 	n := &slot{ColumnSpec: *spec, at: [2]int{-1, -1}}
 	known := true
 	for s := change.Left; s <= change.Right; s++ {
@@ -112,7 +120,7 @@ func (c *compiler) block(spec *ColumnSpec) {
 			c.spec.Tables[s].Name, n.Name, s, meant(n.Name, c.spec.Tables[s])))
 		return
 	}
-	if n.Values != nil && !c.values(n) {
+	if n.Values != nil && !c.values(n) || !c.fallback(n) || !c.mask(n) {
 		return
 	}
 	c.add(n)

@@ -78,9 +78,7 @@ func (c *compiler) writable(n *slot) {
 				"Column %q of table %s is written to, and has only to_%s. Add to_%s.",
 				c.column(side, n.at[s]).Name, c.spec.Tables[s].Name, other, side))
 		case n.at[s] >= 0 && c.column(side, n.at[s]).Generated:
-			c.report(n.Name, "", "Generated column", fmt.Sprintf(
-				"Column %q of table %s is generated there and cannot be written to. Put it into ignore.",
-				c.column(side, n.at[s]).Name, c.spec.Tables[s].Name))
+			c.generated(n.Name, side, c.column(side, n.at[s]))
 		}
 	}
 }

@@ -31,6 +31,9 @@ func (c *compiler) pair() *Pair {
 		column := *c.column(n.code, n.at[n.code])
 		column.Name = n.Name
 		l.pair.Columns = append(l.pair.Columns, column)
+		if n.Sensitive {
+			l.pair.Sensitive = append(l.pair.Sensitive, n.Name)
+		}
 	}
 	for s := change.Left; s <= change.Right; s++ {
 		l.table(s)
@@ -77,6 +80,12 @@ func (l *layout) table(s change.Side) {
 			whole = append(whole, n.at[s])
 		}
 	}
+	for i := range l.given {
+		if g := &l.given[i]; g.side == s {
+			l.pair.given[s] = append(l.pair.given[s], constant{len(whole), g.value})
+			whole = append(whole, g.at)
+		}
+	}
 	for _, n := range l.form {
 		if n.code == s || n.Convert[n.code] == nil {
 			continue
@@ -95,7 +104,7 @@ func (l *layout) table(s change.Side) {
 		table.Key = append(table.Key, slices.Index(whole, i))
 	}
 	for i := range source.Columns {
-		if name := source.Columns[i].Name; !slices.Contains(whole, i) && !slices.Contains(l.spec.Ignore, name) {
+		if name := source.Columns[i].Name; !slices.Contains(whole, i) && !slices.Contains(l.unread[s], i) && !slices.Contains(l.spec.Ignore, name) {
 			l.pair.Unmapped[s] = append(l.pair.Unmapped[s], name)
 		}
 	}
@@ -157,9 +166,18 @@ func (l *layout) native(s change.Side) {
 func (l *layout) direct(st *step, n *slot, from change.Side) {
 	if n.Values != nil {
 		st.codes = n.codes[from.Other()]
+		l.fill(st, n, from)
 		return
 	}
 	st.same = keeps(l.column(from, n.at[from]), &st.to)
+	l.fill(st, n, from)
+}
+
+// fill puts the default of slot n into a step from a side, if it is the way that is written.
+func (l *layout) fill(st *step, n *slot, from change.Side) {
+	if !n.Default.IsUnset() && from.Other() == l.written() {
+		st.fallback, st.same = n.Default, false
+	}
 }
 
 // rightColumn returns where the form has the right table's column called name.

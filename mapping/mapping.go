@@ -52,7 +52,19 @@ type ColumnSpec struct {
 	// Convert is the expression that makes the value for that side ([change.Right] is
 	// to_right, [change.Left] to_left); nil for none.
 	Convert [2]Expression
+	// Constant is what new rows have in a column that is written to and not read; Unset for
+	// none. Rows that are there keep what they have.
+	Constant change.Value
+	// Default is written where the other side has NULL; Unset for none.
+	Default change.Value
+	// Mask makes the value that is written of the one that is read; nil for none.
+	Mask Mask
+	// Sensitive columns are listed in the pair, for those who show rows.
+	Sensitive bool
 }
+
+// Mask hides a value. It is deterministic and safe for concurrent use.
+type Mask func(change.Value) (change.Value, error)
 
 // Problem is a mistake in a Spec. Column and Attribute tell the config package which range
 // to point at: Column is the label of the block ("" for the table block), Attribute the

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 )
@@ -19,9 +20,18 @@ type Pair struct {
 	// Unmapped are the columns of each side that are neither read nor written although the
 	// config does not ignore them.
 	Unmapped [2][]string
+	// Sensitive are the columns of the form whose values are not to be shown.
+	Sensitive []string
 
 	sides [2]plan
 	where *call // the filter, of the form; nil for none
+	given [2][]constant
+}
+
+// constant is a value of new rows, by its index in the columns of the table.
+type constant struct {
+	at    int
+	value change.Value
 }
 
 // plan is how the rows and keys of one side are made from those of the form, and back.
@@ -69,7 +79,7 @@ func (p *Pair) form(s change.Side, row change.Row) (change.Row, error) {
 }
 
 // Native returns a row in the form of the pair as a row of Tables[s], nil for a nil row.
-// Columns of the table that the pair only reads are Unset. It fails for a value that the
+// Columns of the table that the pair only reads, or that have a constant, are Unset. It fails for a value that the
 // table cannot hold; errors never show the value.
 func (p *Pair) Native(s change.Side, row change.Row) (change.Row, error) {
 	if row == nil {
@@ -82,6 +92,19 @@ func (p *Pair) Native(s change.Side, row change.Row) (change.Row, error) {
 		return row, nil
 	}
 	return move(p.sides[s].native, row)
+}
+
+// New returns native, a row of Tables[s] as Native makes it, with what a new row has besides: the
+// constants.
+func (p *Pair) New(s change.Side, native change.Row) change.Row {
+	if native == nil || len(p.given[s]) == 0 {
+		return native
+	}
+	row := slices.Clone(native)
+	for _, c := range p.given[s] {
+		row[c.at] = c.value
+	}
+	return row
 }
 
 // CanonKey returns a key of Tables[s], in that table's key order, as the key of the form.

@@ -17,6 +17,8 @@ type step struct {
 	codes *codes
 	call  *call
 	to    change.Column
+	// fallback is what NULL becomes; Unset for NULL.
+	fallback change.Value
 }
 
 // codes translates values one to one. Both maps hold the same pairs.
@@ -53,6 +55,14 @@ func move(steps []step, row change.Row) (change.Row, error) {
 
 // value makes the value of s out of row.
 func (s *step) value(row change.Row) (change.Value, error) {
+	v, err := s.made(row)
+	if err == nil && v.IsNull() && !s.fallback.IsUnset() {
+		return s.fallback, nil
+	}
+	return v, err
+}
+
+func (s *step) made(row change.Row) (change.Value, error) {
 	switch {
 	case s.call != nil:
 		v, err := s.call.eval(row)

@@ -115,6 +115,9 @@ func (r *reconciler) write(w *row, s change.Side) (sinks.Write, error) {
 		}
 		out.Expect = change.Is(expect)
 	}
+	if !out.Expect.Known || out.Expect.Row == nil {
+		out.New = p.New(s, native)
+	}
 	if c := w.target.conflict; c != nil {
 		out.Conflict = r.conflict(w, c)
 	}

@@ -71,6 +71,7 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 	}
 	for s := range b.catalogues {
 		b.refuseSilent(change.Side(s))
+		b.refuseUnfilled(change.Side(s))
 	}
 	return b, nil
 }

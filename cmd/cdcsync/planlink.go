@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -114,10 +115,15 @@ func planTable(b *binding, p *configs.BoundPair) tablePlan {
 		column.Right, column.RightType = placed(p, block, change.Right, c.Name)
 		switch {
 		case block == nil:
+		case block.Mask != "":
+			column.How = "masked, " + block.Mask
 		case block.Values != nil:
 			column.How = "values"
 		case block.Convert != [2]*configs.Expression{}:
 			column.How = "computed"
+		}
+		if block != nil && !block.Default.IsUnset() {
+			column.How = strings.TrimPrefix(column.How+", with a default", ", ")
 		}
 		if i < len(p.Policy.Columns) && p.Policy.Columns[i] != resolver.ByRule {
 			column.Merge = p.Policy.Columns[i].String()
@@ -125,7 +131,23 @@ func planTable(b *binding, p *configs.BoundPair) tablePlan {
 		column.planTypes(b, p)
 		t.Columns = append(t.Columns, column)
 	}
+	if p.Table != nil {
+		t.planConstants(p)
+	}
 	return t
+}
+
+// planConstants adds the columns that have constants, which no form has.
+func (t *tablePlan) planConstants(p *configs.BoundPair) {
+	for _, block := range p.Table.Columns {
+		if block.Constant.IsUnset() {
+			continue
+		}
+		column := columnPlan{Name: block.Name, How: "constant"}
+		column.Left, column.LeftType = placed(p, block, change.Left, block.Name)
+		column.Right, column.RightType = placed(p, block, change.Right, block.Name)
+		t.Columns = append(t.Columns, column)
+	}
 }
 
 // blockOf returns the column block called name; nil if there is none, as for columns that are
