@@ -15,10 +15,10 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Bounds on what is parsed: the parser recurses, and a stack that overflows takes the
-// process with it.
+// MaxFileBytes is how large a config file may be. What is parsed is bounded because the parser
+// recurses, and a stack that overflows takes the process with it.
 const (
-	maxFileBytes = 256 << 10
+	MaxFileBytes = 256 << 10
 	maxNesting   = 100
 )
 
@@ -46,7 +46,7 @@ func Load(paths ...string) (*Config, hcl.Diagnostics) {
 // directory is where relative paths in file() start.
 func Parse(filename string, src []byte) (*Config, hcl.Diagnostics) {
 	d := newDecoder()
-	if len(src) > maxFileBytes {
+	if len(src) > MaxFileBytes {
 		d.fail("Cannot read config", errTooLarge(filename).Error())
 		return d.finish(nil)
 	}
@@ -113,18 +113,18 @@ func readConfig(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	src, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	src, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if len(src) > maxFileBytes {
+	if len(src) > MaxFileBytes {
 		return nil, errTooLarge(path)
 	}
 	return src, nil
 }
 
 func errTooLarge(path string) error {
-	return fmt.Errorf("%s is larger than %d KiB: split it and give the directory", path, maxFileBytes>>10)
+	return fmt.Errorf("%s is larger than %d KiB: split it and give the directory", path, MaxFileBytes>>10)
 }
 
 // parse parses one file. What is kept of its text is masked.

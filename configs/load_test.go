@@ -57,7 +57,7 @@ func TestLoadDirectory(t *testing.T) {
 }
 
 func TestLoadReportsWhatCannotBeRead(t *testing.T) {
-	dir := write(t, map[string]string{"large.hcl": strings.Repeat("# x\n", maxFileBytes/4+1)})
+	dir := write(t, map[string]string{"large.hcl": strings.Repeat("# x\n", MaxFileBytes/4+1)})
 	for _, path := range []string{filepath.Join(dir, "missing.hcl"), t.TempDir(), filepath.Join(dir, "large.hcl")} {
 		config, diags := Load(path)
 		if config == nil || len(diags) != 1 || diags[0].Summary != "Cannot read config" {
@@ -67,7 +67,7 @@ func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 			t.Errorf("%s is not named:\n%s", path, out)
 		}
 	}
-	if _, diags := Parse("x", make([]byte, maxFileBytes+1)); !diags.HasErrors() {
+	if _, diags := Parse("x", make([]byte, MaxFileBytes+1)); !diags.HasErrors() {
 		t.Error("a file that is too large is parsed")
 	}
 }

@@ -105,7 +105,11 @@ func (o *initOptions) run(ctx context.Context, out, report io.Writer) error {
 	if file == "" {
 		file = "FILE"
 	}
-	if err := o.write(out, d.Write(filepath.Base(file))); err != nil {
+	text := d.Write(filepath.Base(file))
+	if len(text) > configs.MaxFileBytes {
+		return fmt.Errorf("the config of %s would be larger than the %d KiB that a file may have; nothing was written", count(kept, "table"), configs.MaxFileBytes>>10)
+	}
+	if err := o.write(out, text); err != nil {
 		return err
 	}
 	summarize(report, d, kept, wrong)

@@ -20,9 +20,9 @@ type foundStore struct {
 	variable string
 }
 
-// Forms of dsns of servers, besides URLs. What has no slash and words with = is PostgreSQL's.
+// Forms of dsns of servers, besides URLs.
 var (
-	mysqlDSN = regexp.MustCompile(`(?s)(?:tcp|unix)\([^()]*\)/`)
+	mysqlDSN = regexp.MustCompile(`(?s)(?:tcp|unix)\([^()]*\)/|^[^/]*@/[^/]+$`)
 	wordsDSN = regexp.MustCompile(`(?:^|\s)(?:host|hostaddr|dbname|service|user)\s*=`)
 )
 

@@ -15,19 +15,21 @@ func (l *linkPlan) planCounters(b *binding) {
 	if b.link.Direction != configs.Both {
 		return
 	}
-	for _, p := range b.pairs {
-		var both [2]string
-		for s, table := range p.Pair.Tables {
-			both[s] = b.catalogues[s].countedKey(table)
+	for s := change.Left; s <= change.Right; s++ {
+		if b.catalogues[s].engine != "sqlite" {
+			continue
 		}
-		for s, column := range both {
-			if b.catalogues[s].engine != "sqlite" || both[0] == "" || both[1] == "" {
-				continue
+		var columns []string
+		for _, p := range b.pairs {
+			here, there := b.catalogues[s].countedKey(p.Pair.Tables[s]), b.catalogues[s.Other()].countedKey(p.Pair.Tables[s.Other()])
+			if here != "" && there != "" {
+				columns = append(columns, p.Pair.Tables[s].Name+"."+here)
 			}
-			l.side(change.Side(s)).Problems = append(l.side(change.Side(s)).Problems, problem{
-				Table:   p.Pair.Tables[s].Name,
-				Summary: fmt.Sprintf("both sides count up the same values of %s for new rows, and SQLite cannot count otherwise than by one", column),
-				Remedy:  "let the application give new rows keys from a range of their own, or make the key a UUID; a row with the highest key of the range makes SQLite count on from there",
+		}
+		if columns != nil {
+			l.side(s).Problems = append(l.side(s).Problems, problem{
+				Summary: "both sides count up the same keys for new rows, and SQLite cannot count otherwise than by one: " + strings.Join(columns, ", "),
+				Remedy:  "let the application give new rows keys from a range of their own, or make the keys UUIDs; a row with the first key of a range makes SQLite count on from there, if it is the highest",
 			})
 		}
 	}

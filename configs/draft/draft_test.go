@@ -2,6 +2,7 @@ package draft
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -74,6 +75,31 @@ func TestDraft(t *testing.T) {
 	l.Direction = configs.RightToLeft
 	if kept, wrong := New(l).Pairs(); kept != 5 || wrong != 2 {
 		t.Errorf("to the left %d pairs are kept and %d wrong", kept, wrong)
+	}
+}
+
+// A config that would be too large with comments has none, and loads.
+func TestLargeDraft(t *testing.T) {
+	l := Link{Name: "shop", Direction: configs.Both}
+	for s := range l.Stores {
+		l.Stores[s].Engine, l.Stores[s].DSN = "sqlite", Quote(change.Side(s).String())
+		for i := range 150 {
+			columns := "id int*"
+			for j := range 15 {
+				columns += fmt.Sprintf("; %s_%d %s", []string{"a", "A"}[s], j, []string{"varchar(20)", "varchar(50)"}[s])
+			}
+			l.Stores[s].Tables = append(l.Stores[s].Tables, of(fmt.Sprintf([]string{"tbl_thing_%d", "things%d"}[s], i), columns))
+		}
+	}
+	d := New(l)
+	kept, _ := d.Pairs()
+	text := d.Write("shop.hcl")
+	config, diags := configs.Parse("shop.hcl", text)
+	if kept != 150 || diags.HasErrors() || len(config.Links[0].Tables) != kept || strings.Contains(string(text), "do not fit") {
+		t.Errorf("%d pairs in %d bytes: %v", kept, len(text), diags)
+	}
+	if full := d.write("shop.hcl", &writer{}); len(full) <= configs.MaxFileBytes || !strings.Contains(string(full), "do not fit") {
+		t.Errorf("with comments it has %d bytes", len(full))
 	}
 }
 

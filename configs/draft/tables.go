@@ -100,6 +100,30 @@ func (m *matcher) sameNames() [][2]*Table {
 func (m *matcher) candidates(used [2]map[*Table]bool) []candidate {
 	var list []candidate
 	best := map[*Table][]float64{}
+	for _, c := range m.likely(used) {
+		if c.score = m.score(c.tables); c.score < least {
+			continue
+		}
+		list = append(list, c)
+		for _, t := range c.tables {
+			best[t] = append(best[t], c.score)
+		}
+	}
+	list = slices.DeleteFunc(list, func(c candidate) bool { return ambiguous(best[c.tables[0]]) || ambiguous(best[c.tables[1]]) })
+	sortCandidates(list)
+	return list
+}
+
+func sortCandidates(list []candidate) {
+	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
+}
+
+// likely returns, of all pairs of tables, those that a look at their names and at the columns
+// that are called the same makes the likeliest ones of either table. The closer look takes
+// longer, and most pairs are none.
+func (m *matcher) likely(used [2]map[*Table]bool) []candidate {
+	const few, most = 3, 5
+	var list []candidate
 	for i := range m.link.Stores[0].Tables {
 		left := &m.link.Stores[0].Tables[i]
 		if used[0][left] {
@@ -110,17 +134,26 @@ func (m *matcher) candidates(used [2]map[*Table]bool) []candidate {
 			if used[1][right] {
 				continue
 			}
-			c := candidate{tables: [2]*Table{left, right}}
-			if c.score = m.score(c.tables); c.score < least {
-				continue
+			tables := [2]*Table{left, right}
+			name, common := sameWords(m.meanings[0][left], m.meanings[1][right]), m.sides[0][left].common(m.sides[1][right])
+			if name >= 0.4 || common >= few {
+				list = append(list, candidate{tables, 0.6*name + 0.8*float64(common)/float64(len(left.Columns)+len(right.Columns))})
 			}
-			list = append(list, c)
-			best[left], best[right] = append(best[left], c.score), append(best[right], c.score)
 		}
 	}
-	list = slices.DeleteFunc(list, func(c candidate) bool { return ambiguous(best[c.tables[0]]) || ambiguous(best[c.tables[1]]) })
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
-	return list
+	sortCandidates(list)
+	var taken [2]map[*Table]int
+	for s := range taken {
+		taken[s] = map[*Table]int{}
+	}
+	return slices.DeleteFunc(list, func(c candidate) bool {
+		if taken[0][c.tables[0]] >= most && taken[1][c.tables[1]] >= most {
+			return true
+		}
+		taken[0][c.tables[0]]++
+		taken[1][c.tables[1]]++
+		return false
+	})
 }
 
 // ambiguous tells whether the best of scores is hardly better than the next.
@@ -136,9 +169,6 @@ func ambiguous(scores []float64) bool {
 func (m *matcher) score(tables [2]*Table) float64 {
 	const few = 3
 	name := sameWords(m.meanings[0][tables[0]], m.meanings[1][tables[1]])
-	if name < 0.4 && m.sides[0][tables[0]].common(m.sides[1][tables[1]]) < few {
-		return 0 // which most tables are: the rest takes longer
-	}
 	shape, common := m.shape(tables)
 	if name < 0.4 && (common < few || shape < 0.7) {
 		return 0

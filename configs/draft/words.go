@@ -7,8 +7,9 @@ import (
 	"unicode"
 )
 
-// words splits a name at what is no letter or digit, and where a capital letter begins a word,
-// into lower case: "tblOrderLine", "tbl_order_line" and "TblOrderLine" are the same.
+// words splits a name at what is no letter or digit, where a capital letter begins a word, and
+// between letters and digits, into lower case: "tblOrderLine2", "tbl_order_line_2" and
+// "TblOrderLine2" are the same.
 func words(name string) []string {
 	var list []string
 	var word []rune
@@ -24,6 +25,8 @@ func words(name string) []string {
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			flush()
 			continue
+		case i > 0 && unicode.IsDigit(r) != unicode.IsDigit(runes[i-1]):
+			flush()
 		case i > 0 && unicode.IsUpper(r) && (unicode.IsLower(runes[i-1]) || i+1 < len(runes) && unicode.IsUpper(runes[i-1]) && unicode.IsLower(runes[i+1])):
 			flush()
 		}

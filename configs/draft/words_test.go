@@ -9,7 +9,7 @@ func TestMeaning(t *testing.T) {
 	for name, want := range map[string][]string{
 		"tbl_order_lines": {"order", "line"}, "tblOrderLine": {"order", "line"}, "OrderLines": {"order", "line"}, "crm.order-line": {"order", "line"},
 		"shop_orders": {"order"}, "categories": {"category"}, "addresses": {"address"}, "boxes": {"box"}, "status": {"status"}, "news": {"new"}, "glass": {"glass"},
-		"HTTPLog": {"http", "log"}, "T_USER": {"user"}, "user_tbl": {"user"}, "tbl": {"tbl"}, "people": {"person"}, "bus": {"bus"}, "analysis": {"analysis"},
+		"HTTPLog": {"http", "log"}, "addresses2": {"address", "2"}, "T_USER": {"user"}, "user_tbl": {"user"}, "tbl": {"tbl"}, "people": {"person"}, "bus": {"bus"}, "analysis": {"analysis"},
 	} {
 		if got := meaning(name, "shop"); !slices.Equal(got, want) {
 			t.Errorf("%s means %q, want %q", name, got, want)

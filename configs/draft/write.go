@@ -13,16 +13,27 @@ import (
 	"github.com/cdcsync/cdcsync/configs"
 )
 
-// Write returns the draft as a config file. File is what the file is called, for the commands
-// in its head.
+// Write returns the draft as a config file, without the comments if it would be too large with
+// them. File is what the file is called, for the commands in its head.
 func (d *Draft) Write(file string) []byte {
-	w := &writer{}
+	text := d.write(file, &writer{})
+	if len(text) > configs.MaxFileBytes {
+		return d.write(file, &writer{bare: true})
+	}
+	return text
+}
+
+func (d *Draft) write(file string, w *writer) []byte {
 	w.line("# What cdcsync init made of both stores. Read the comments: they say what was guessed, and what")
 	w.line("# was left out.")
 	w.line("#")
 	w.line("#   cdcsync check %s     reads this file only", clean(file))
 	w.line("#   cdcsync plan  %s     looks into both stores and says what would be done", clean(file))
 	w.line("#   cdcsync run   %s     keeps them the same until it is stopped", clean(file))
+	if w.bare {
+		w.line("#")
+		w.line("# What was guessed and left out is not in it: the file would be too large. plan says some of it.")
+	}
 	for s := range d.link.Stores {
 		w.store(change.Side(s), &d.link.Stores[s])
 	}
@@ -43,12 +54,14 @@ type writer struct {
 	out, opened bool
 	// apart: an empty line stands before the next column.
 	apart bool
+	// bare: there are no comments, and nothing that is left out.
+	bare bool
 }
 
 // line writes a line. An empty one is left out where a block begins, and behind another.
 func (w *writer) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if text == "" && w.opened {
+	if text == "" && w.opened || w.bare && w.out {
 		return
 	}
 	if w.opened = text == "" || strings.HasSuffix(text, "{") && text[0] != '#'; w.out {
@@ -62,6 +75,9 @@ const width = 96
 
 // comment writes a comment over as many lines as it takes.
 func (w *writer) comment(text string) {
+	if w.bare {
+		return
+	}
 	line := "#"
 	for _, word := range strings.Fields(clean(text)) {
 		if len([]rune(line))+1+len([]rune(word)) > width && line != "#" {
