@@ -143,7 +143,7 @@ func (p *Pair) KeyOf(row change.Row) change.Row {
 // is, or converted to the other kind. It is -1 where the value is translated or computed.
 func (p *Pair) Origin(s change.Side, i int) int {
 	st := &p.sides[s].canon[i]
-	if st.call != nil || st.codes != nil {
+	if st.call != nil || st.codes != nil || !st.fallback.IsUnset() {
 		return -1
 	}
 	return st.from
