@@ -99,6 +99,22 @@ func TestRowsThatDoNotStandStill(t *testing.T) {
 	}
 }
 
+// TestRowsThatGoBackAndForth checks that a row which looks the same twice, and then is the same on
+// both sides, is no difference.
+func TestRowsThatGoBackAndForth(t *testing.T) {
+	d := three(t)
+	cfg := d.config()
+	cfg.Live = &link{barrier: func(n int) error {
+		if n == 3 {
+			d.put(change.Left, version(10, 1))
+		}
+		return nil
+	}}
+	if got := found(d.run(cfg)); !maps.Equal(got, map[string]string{"(500)": "differs b", "(999)": "differs b"}) {
+		t.Errorf("found %v", got)
+	}
+}
+
 // TestBarrierThatTakesTooLong checks that rows which cannot be waited for are busy.
 func TestBarrierThatTakesTooLong(t *testing.T) {
 	d := three(t)

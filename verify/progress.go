@@ -28,18 +28,28 @@ type meter struct {
 	speed float64
 }
 
-// expect asks how many rows there are, as far as that can be told.
+// countWithin is how long rows are counted before the run begins.
+const countWithin = 5 * time.Second
+
+// expect asks how many rows there are, as far as that can be told soon.
 func (r *run) expect(ctx context.Context) {
 	if r.Progress == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, countWithin)
+	defer cancel()
 	for _, p := range r.Pairs {
 		var most int64
 		for s := range r.Stores {
 			if r.Stores[s].Count == nil {
 				continue
 			}
-			if n, err := r.Stores[s].Count(ctx, p.Tables[s].Name); err == nil {
+			n, err := r.Stores[s].Count(ctx, p.Tables[s].Name)
+			if ctx.Err() != nil {
+				r.meter.total = 0
+				return
+			}
+			if err == nil {
 				most = max(most, n)
 			}
 		}

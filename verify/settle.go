@@ -12,10 +12,17 @@ import (
 type suspect struct {
 	key  change.Row
 	seen [2]row
-	// looked: seen is of a look, and not of the first comparison, which read both sides at
-	// different moments.
-	looked bool
+	// looks is how many looks in a row showed that.
+	looks int
 }
+
+// A row that differs in so many looks in a row, and is the same in all of them, is different. Two
+// are enough, with a barrier between them, unless a row goes back and forth between two values:
+// of that, a third look tells more.
+const (
+	looksLive  = 3
+	looksAlone = 2
+)
 
 // settle looks at the suspects until each is the same on both sides, or stands still and
 // differs, or has been looked at too often; then it repairs what differs, if it is to.
@@ -47,10 +54,13 @@ func (w *walk) settleSome(ctx context.Context, keys []change.Row) error {
 	return w.report(ctx, different, busy)
 }
 
-// watch looks at rows again and again. A row that differs and is the same as in the look
-// before is different: between the two looks everything that the first showed was to be brought
-// to the other side.
+// watch looks at rows again and again. A row that differs, and does not change, is different:
+// between two looks everything that the first showed was to be brought to the other side.
 func (w *walk) watch(ctx context.Context, keys []change.Row) (different, busy []suspect, err error) {
+	enough := looksAlone
+	if w.Live != nil {
+		enough = looksLive
+	}
 	open := make([]suspect, len(keys))
 	for i, key := range keys {
 		open[i].key = key
@@ -69,13 +79,16 @@ func (w *walk) watch(ctx context.Context, keys []change.Row) (different, busy []
 		}
 		still := open[:0]
 		for i, x := range open {
-			now := [2]row{looks[0][i], looks[1][i]}
+			now := suspect{key: x.key, seen: [2]row{looks[0][i], looks[1][i]}, looks: 1}
+			if x.looks > 0 && x.seen[0].native.Equal(now.seen[0].native) && x.seen[1].native.Equal(now.seen[1].native) {
+				now.looks = x.looks + 1
+			}
 			switch {
-			case w.same(&now[0], &now[1]):
-			case x.looked && x.seen[0].native.Equal(now[0].native) && x.seen[1].native.Equal(now[1].native):
-				different = append(different, suspect{key: x.key, seen: now})
+			case w.same(&now.seen[0], &now.seen[1]):
+			case now.looks == enough:
+				different = append(different, now)
 			default:
-				still = append(still, suspect{key: x.key, seen: now, looked: true})
+				still = append(still, now)
 			}
 		}
 		open = still
@@ -124,14 +137,21 @@ func (w *walk) dropKept(different []suspect) []suspect {
 	rest := different[:0]
 	for _, x := range different {
 		if columns, ok := w.kept(&x); ok {
-			for _, i := range columns {
-				w.result.Kept[w.pair.Columns[i].Name]++
-			}
+			w.countKept(columns)
 			continue
 		}
 		rest = append(rest, x)
 	}
 	return rest
+}
+
+func (w *walk) countKept(columns []int) {
+	if w.result.Kept == nil {
+		w.result.Kept = map[string]int64{}
+	}
+	for _, i := range columns {
+		w.result.Kept[w.pair.Columns[i].Name]++
+	}
 }
 
 // repair has rows made the same, and returns those that still differ. One that has no form cannot

@@ -164,7 +164,7 @@ func (r *run) heads(ctx context.Context, start bool) error {
 func (r *run) table(ctx context.Context, pair *mapping.Pair) error {
 	c := &r.state.Certificate
 	if len(c.Tables) <= r.state.Table {
-		c.Tables = append(c.Tables, Table{Name: pair.Name, Kept: map[string]int64{}})
+		c.Tables = append(c.Tables, Table{Name: pair.Name})
 	}
 	w := &walk{run: r, pair: pair, result: &c.Tables[r.state.Table]}
 	if r.Live != nil {

@@ -249,8 +249,9 @@ var errKilled = errors.New("killed")
 // saved, and compares what both found together.
 func TestGoesOnWhereItWas(t *testing.T) {
 	for name, keys := range map[string]change.Kind{"integers": change.Int64, "texts": change.Text} {
-		side := func() *change.Table { return table("t", 1, column("id", keys), column("v", change.Int64)) }
-		pair := compile(t, side(), side())
+		left, right := table("t", 1, column("id", keys), column("v", change.Timestamp)), table("t", 1, column("id", keys), column("v", change.Timestamp))
+		left.Columns[1].Type, right.Columns[1].Type = "datetime(6)", "datetime"
+		pair := compile(t, left, right)
 		resumed := 0
 		for after := 1; ; after++ {
 			d := newDuo(t, pair)
@@ -260,12 +261,20 @@ func TestGoesOnWhereItWas(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				d.put(change.Left, change.Row{key, change.Int(i)})
+				at := "2024-01-02 03:04:05"
+				if i%20 == 4 {
+					at += ".6"
+				}
+				d.put(change.Left, change.Row{key, change.Str(change.Timestamp, at)})
 				if i%20 == 3 {
 					want["("+key.String()+")"] = "left only"
 					continue
 				}
-				d.put(change.Right, change.Row{key, change.Int(i)})
+				other := change.Str(change.Timestamp, "2024-01-02 03:04:05")
+				if i%20 == 4 { // as that column keeps it
+					other = change.Str(change.Timestamp, "2024-01-02 03:04:06")
+				}
+				d.put(change.Right, change.Row{key, other})
 			}
 			steps := 0
 			d.watch = func(_ change.Side, op string) error {
@@ -296,7 +305,7 @@ func TestGoesOnWhereItWas(t *testing.T) {
 			if c.Resumed {
 				resumed++
 			}
-			if got := found(c); !maps.Equal(got, want) || c.Tables[0].Rows != [2]int64{150, 142} {
+			if got := found(c); !maps.Equal(got, want) || c.Tables[0].Rows != [2]int64{150, 142} || c.Tables[0].Kept["v"] != 8 {
 				t.Fatalf("%s, ended after %d steps: found %v, want %v; %v rows", name, total, got, want, c.Tables[0].Rows)
 			}
 			if left, _ := filepath.Glob(filepath.Join(cfg.Dir, "*")); len(left) > 0 {

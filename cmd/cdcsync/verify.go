@@ -107,7 +107,7 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 	defer meter.clear(l.Name)
 	if cfg.Admin != nil {
 		c, err := f.ask(cmd.Context(), cfg.Admin.Listen, l.Name, meter)
-		if !errors.Is(err, admin.ErrNobody) {
+		if c != nil || err != nil {
 			return c, err
 		}
 	}
@@ -127,19 +127,22 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 	return v.alone(cmd.Context(), cfg)
 }
 
-// ask has the instance at an address verify a link. The error is [admin.ErrNobody] if none runs
-// it there.
+// ask has the instance at an address verify a link. It returns no certificate and no error if
+// none runs it there.
 func (f *verifyFlags) ask(ctx context.Context, address, link string, meter *meter) (*admin.Certificate, error) {
 	client, err := admin.NewClient(address)
 	if err != nil {
 		return nil, err
 	}
 	links, err := client.Links(ctx)
+	if errors.Is(err, admin.ErrNobody) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	if !slices.ContainsFunc(links, func(l admin.Link) bool { return l.Name == link && l.State != "stopped" }) {
-		return nil, admin.ErrNobody
+		return nil, nil
 	}
 	j, err := client.StartVerify(ctx, link, f.request)
 	if err != nil {

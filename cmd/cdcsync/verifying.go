@@ -35,7 +35,7 @@ type verification struct {
 // by returns the side that repairs go by. Without one in the request it is the side that a
 // one-way link reads.
 func (v *verification) by() (change.Side, error) {
-	reads := map[configs.Direction]string{configs.LeftToRight: "left", configs.RightToLeft: "right"}[v.link.Direction]
+	reads := map[configs.Direction]string{configs.LeftToRight: change.Left.String(), configs.RightToLeft: change.Right.String()}[v.link.Direction]
 	switch {
 	case !v.request.Repair && v.request.By != "":
 		return 0, errors.New("by says how to repair, and repair was not asked for")
