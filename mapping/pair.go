@@ -140,7 +140,8 @@ func (p *Pair) KeyOf(row change.Row) change.Row {
 }
 
 // Origin returns the index in Tables[s].Columns of the column that Columns[i] is made of: as it
-// is, or converted to the other kind. It is -1 where the value is translated or computed.
+// is, or converted to the other kind. It is -1 where the value is translated or computed, or has
+// a default.
 func (p *Pair) Origin(s change.Side, i int) int {
 	st := &p.sides[s].canon[i]
 	if st.call != nil || st.codes != nil || !st.fallback.IsUnset() {
