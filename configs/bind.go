@@ -40,6 +40,12 @@ func (b *BoundPair) Filter() string {
 	return b.Table.Where.String()
 }
 
+// Sensitive tells whether the config says that the values of a column of side s are not to be
+// shown.
+func (b *BoundPair) Sensitive(s change.Side, column string) bool {
+	return b.Table != nil && slices.ContainsFunc(b.Table.Columns, func(c *Column) bool { return c.Sensitive && c.in(s) == column })
+}
+
 // Bind resolves the tables of a link against the catalogues of its stores, which are all
 // their tables with all columns, and compiles the pairs: first the table blocks, then what
 // the tables block includes, in the order of its list and of the left catalogue. It returns

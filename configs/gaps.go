@@ -75,7 +75,10 @@ func (t *Table) wanted(s change.Side, other *change.Table) []GapColumn {
 		}
 		column := GapColumn{Name: name, Like: i}
 		if c := t.of(s.Other(), name); c != nil {
-			column.Name, column.Coded = c.in(s), c.Values != nil
+			if !c.Constant.IsUnset() && c.Names[s.Other()] != "" && c.Names[s] == "" {
+				continue // it is of one side
+			}
+			column.Name, column.Coded = c.in(s), c.coded()
 		}
 		columns = append(columns, column)
 	}
@@ -87,14 +90,17 @@ func (t *Table) lacking(s change.Side, tables [2]*change.Table) []GapColumn {
 	var columns []GapColumn
 	for _, c := range t.Columns {
 		like := tables[s.Other()].Column(c.in(s.Other()))
-		computed := c.Names[s] == "" && c.Convert != [2]*Expression{}
+		computed := c.Names[s] == "" && (c.Convert != [2]*Expression{} || !c.Constant.IsUnset())
 		if like < 0 || computed || tables[s].Column(c.in(s)) >= 0 {
 			continue
 		}
-		columns = append(columns, GapColumn{Name: c.in(s), Like: like, Coded: c.Values != nil})
+		columns = append(columns, GapColumn{Name: c.in(s), Like: like, Coded: c.coded()})
 	}
 	return columns
 }
+
+// coded tells whether the column has texts for the values of the other side.
+func (c *Column) coded() bool { return c.Values != nil || c.Mask == "hash" }
 
 // of returns the column block that has the column called name of side s, nil if there is none.
 func (t *Table) of(s change.Side, name string) *Column {

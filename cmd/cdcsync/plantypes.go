@@ -64,8 +64,11 @@ func exampleOf(p *configs.BoundPair, s change.Side, row change.Row, column strin
 			there, err = step(s, there)
 		}
 	}
-	if err == nil {
+	if err == nil && there != nil {
 		e.Back = shortened(there[i].String())
+	}
+	if p.Sensitive(s, column) {
+		return lossExample{Value: "[redacted]", Back: "[redacted]"}
 	}
 	return e
 }
