@@ -228,11 +228,22 @@ func (p *preflight) sequences(ctx context.Context) error {
 			}
 			sequence := Quote(string(v[1])) + "." + Quote(string(v[2]))
 			p.warn(t.Name, "its key "+string(v[0])+" takes numbers from sequence "+sequence+": if the other side hands out numbers as well, both give the same one to different rows",
-				"let one side hand out the odd numbers and the other the even ones: the step is 2 on both sides, and RESTART WITH takes one of them to an odd number beyond all keys and the other to an even one",
-				"ALTER SEQUENCE "+sequence+" INCREMENT BY 2")
+				"let one side hand out the odd numbers and the other the even ones: this takes the odd ones beyond the keys that are here, and with + 2 instead of + 3 the even ones; do it once both sides have the same rows",
+				stepStatement(t, sequence, column))
 			return nil
 		}, fmt.Sprint(t.OID))
 	})
+}
+
+// stepStatement lets a sequence hand out every other number, from the next odd one beyond the
+// keys in its column.
+func stepStatement(t *Table, sequence string, column int) string {
+	statement := "ALTER SEQUENCE " + sequence + " INCREMENT BY 2"
+	if t.Table.Columns[column].Kind != change.Int64 {
+		return statement
+	}
+	return fmt.Sprintf("%s; SELECT setval(%s, (SELECT coalesce(max(%s), 0) / 2 * 2 + 3 FROM %s), false)",
+		statement, Literal(sequence), Quote(t.Table.Columns[column].Name), t.Qualified())
 }
 
 // What a default refers to, or what belongs to an identity column.

@@ -218,3 +218,24 @@ func (r *renumbered) Read(b []byte) (int, error) {
 	r.ready = r.ready[n:]
 	return n, nil
 }
+
+// The statement for a sequence makes it hand out every other number, odd and beyond all keys.
+func TestStepStatement(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		db.SQL(t, `CREATE TABLE "a B" (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v int); INSERT INTO "a B" (v) VALUES (1), (2), (3), (4)`)
+		s := open(t, db.DSN)
+		problems, err := s.Preflight(t.Context(), Need{Link: "l", Tables: tables(t, s), Reads: true, Writes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			if strings.Contains(p.Statement, "INCREMENT BY 2") {
+				db.SQL(t, p.Statement)
+			}
+		}
+		db.SQL(t, `INSERT INTO "a B" (v) VALUES (5), (6)`)
+		if got := db.SQL(t, `SELECT string_agg(id::text, ' ' ORDER BY id) FROM "a B"`); got != "1 2 3 4 7 9" {
+			t.Errorf("the keys are %s", got)
+		}
+	})
+}
