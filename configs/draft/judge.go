@@ -77,7 +77,7 @@ func (p *pair) names(c *column) (left, right string) {
 	return p.on(0, c.at[0]).Name, p.on(1, c.at[1]).Name
 }
 func (p *pair) on(s int, i int) *change.Column { return &p.tables[s].Columns[i] }
-func (p *pair) capacity(s int, c *column) (cap change.Capacity) {
+func (p *pair) capacity(s int, c *column) change.Capacity {
 	return p.tables[s].Capacities[c.at[s]]
 }
 
