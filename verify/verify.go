@@ -29,7 +29,8 @@ type Config struct {
 	Dir string
 	// Progress is told how far it is, between chunks; nil: nobody is. It must not block.
 	Progress func(Progress)
-	// Retry is called when an error passes by itself and is tried again; nil: nobody is.
+	// Retry is called when an error passes by itself and is tried again, by both sides' goroutines;
+	// nil: nobody is.
 	Retry func(op string, err error, wait time.Duration)
 	Limits
 }
