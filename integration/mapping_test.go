@@ -229,3 +229,30 @@ link %[1]q {
 	s.exec(1, "DELETE FROM phones WHERE id = 1")
 	s.shows(1, names, "2|bob")
 }
+
+// TestConstantBothWays: a column of one side gets its constant in new rows, and is that side's own.
+func TestConstantBothWays(t *testing.T) {
+	s := newMapped(t,
+		[]string{"CREATE TABLE o (id INTEGER PRIMARY KEY, total INTEGER)", "INSERT INTO o VALUES (1, 10)"},
+		[]string{"CREATE TABLE o (id INTEGER PRIMARY KEY, total INTEGER, source TEXT NOT NULL)", "INSERT INTO o VALUES (2, 20, 'web')"}, `
+link "shop" {
+  left  = store.old
+  right = store.new
+  table "o" {
+    column "source" {
+      right    = "source"
+      constant = "legacy"
+    }
+  }
+}
+`)
+	left, right := "SELECT * FROM o ORDER BY id", "SELECT * FROM o ORDER BY id"
+	s.shows(0, left, "1|10\n2|20")
+	s.shows(1, right, "1|10|legacy\n2|20|web")
+	s.exec(1, "UPDATE o SET source = 'shop' WHERE id = 1")
+	s.exec(0, "UPDATE o SET total = total + 1")
+	s.shows(1, right, "1|11|shop\n2|21|web")
+	s.exec(1, "UPDATE o SET total = total + 1, source = 'till'", "INSERT INTO o VALUES (3, 30, 'web')", "DELETE FROM o WHERE id = 2")
+	s.shows(0, left, "1|12\n3|30")
+	s.shows(1, right, "1|12|till\n3|30|web")
+}

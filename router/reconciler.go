@@ -304,6 +304,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 		}
 	}
 	w.now[s], w.at[s] = now, at
+	// A row that was outside of the filter and still is did not change, as far as the link sees it.
 	if still := had.outside() && now.canon == nil && now.bad == nil; !still || w.busy() {
 		if !w.dirty[s] {
 			w.before[s], w.since[s] = before, at
