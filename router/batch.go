@@ -241,7 +241,7 @@ func (r *reconciler) written(w *row, s change.Side) {
 
 // hush keeps only the fingerprint of a row that waits for its echo and for nothing else.
 func (r *reconciler) hush(w *row, s change.Side) {
-	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil {
+	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil || w.resolution != nil {
 		return
 	}
 	r.ends[s].quiet[r.printOf(w)] = w.sent.apply

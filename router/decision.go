@@ -37,6 +37,10 @@ func (r *reconciler) evaluate(w *row) {
 		r.wait(w)
 		return
 	}
+	if w.resolution != nil {
+		r.evaluateResolution(w)
+		return
+	}
 	if !r.twoWay() && !w.contact {
 		r.carry(w)
 		return
@@ -356,6 +360,7 @@ func (r *reconciler) park(w *row, reason string, forPerson bool) {
 		k.until = r.now.Add(backoff(k.tries))
 	}
 	w.stage = held
+	r.abandon(w, reason)
 	if p := w.id.pair; p.parked > maxParked {
 		r.pause(p, fmt.Sprintf("more than %d rows are parked, the last one because: %s", maxParked, reason))
 	}

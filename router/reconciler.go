@@ -311,6 +311,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 		}
 		w.dirty[s] = true
 	}
+	r.abandon(w, "the row was changed meanwhile")
 	w.fails = 0 // this is what a compare failed for
 	r.weigh(w)
 	r.touch(w)
@@ -385,6 +386,7 @@ func (r *reconciler) forget(w *row) {
 	delete(r.rows, w.id)
 	delete(r.recovering, w)
 	r.unpark(w)
+	r.abandon(w, "its table is paused")
 	if w.waits {
 		w.waits = false
 		w.id.pair.waiting--
