@@ -88,6 +88,47 @@ func (c *Client) Resync(ctx context.Context, link, table, by string) (t Table, e
 	return t, err
 }
 
+// Resolve has a parked row of a link become what a side has, if take is left or right, or row, or
+// deleted if row is the zero Row.
+func (c *Client) Resolve(ctx context.Context, link, id, take string, row *Row) error {
+	send := map[string]any{}
+	switch {
+	case row == nil:
+		send["take"] = take
+	case row.Values == nil:
+		send["delete"] = true
+	default:
+		send["row"] = row
+	}
+	return c.do(ctx, http.MethodPost, parkedPath(link, id)+"/resolve", send, &countBody{})
+}
+
+// Retry tries a parked row of a link again, or all if id is empty, and returns how many there were.
+func (c *Client) Retry(ctx context.Context, link, id string) (int, error) {
+	var body countBody
+	err := c.do(ctx, http.MethodPost, parkedPath(link, id)+"/retry", nil, &body)
+	return body.Rows, err
+}
+
+// Discard gives a parked row of a link up.
+func (c *Client) Discard(ctx context.Context, link, id string) error {
+	return c.do(ctx, http.MethodPost, parkedPath(link, id)+"/discard", nil, &countBody{})
+}
+
+// Revert writes back what a conflict did away with: what the side take had, or what lost.
+func (c *Client) Revert(ctx context.Context, link, side string, id int64, take string) error {
+	path := "/v1/links/" + url.PathEscape(link) + "/conflicts/" + side + "/" + strconv.FormatInt(id, 10) + "/revert"
+	return c.do(ctx, http.MethodPost, path, map[string]string{"take": take}, &countBody{})
+}
+
+func parkedPath(link, id string) string {
+	path := "/v1/links/" + url.PathEscape(link) + "/parked"
+	if id != "" {
+		path += "/" + url.PathEscape(id)
+	}
+	return path
+}
+
 func tablePath(link, table string) string {
 	return "/v1/links/" + url.PathEscape(link) + "/tables/" + url.PathEscape(table)
 }

@@ -28,6 +28,7 @@ type Instance interface {
 	ResyncTable(ctx context.Context, link, table, by string) error
 
 	Jobs
+	Rows
 }
 
 // RefusedError says why an Instance does not do what it was asked for.
@@ -176,6 +177,8 @@ type Conflict struct {
 
 // Parked is a row that waits for a person or for a retry.
 type Parked struct {
+	// ID names the row as long as it is parked.
+	ID    string `json:"id"`
 	Table string `json:"table"`
 	Key   Row    `json:"key"`
 	// Left and Right are missing where they are not known.

@@ -40,6 +40,30 @@ func (f *fake) PauseTable(_ context.Context, link, table, reason string) error {
 	return f.err
 }
 
+func (f *fake) ResolveParked(_ context.Context, link, id, take string, row *Row) error {
+	what := take
+	if row != nil {
+		what = row.String()
+	}
+	f.did = append(f.did, "resolve "+link+" "+id+" "+what)
+	return f.err
+}
+
+func (f *fake) RetryParked(_ context.Context, link, id string) (int, error) {
+	f.did = append(f.did, "retry "+link+" "+id)
+	return 3, f.err
+}
+
+func (f *fake) DiscardParked(_ context.Context, link, id string) error {
+	f.did = append(f.did, "discard "+link+" "+id)
+	return f.err
+}
+
+func (f *fake) RevertConflict(_ context.Context, link, side string, id int64, take string) error {
+	f.did = append(f.did, fmt.Sprint("revert ", link, " ", side, " ", id, " ", take))
+	return f.err
+}
+
 func (f *fake) Reload(context.Context) error {
 	f.did = append(f.did, "reload")
 	return f.err
@@ -129,7 +153,7 @@ func TestAnswers(t *testing.T) {
 		"/v1/links/shop/conflicts": `{"conflicts":[{"id":7,"side":"right","table":"t","key":{"id":1},"left":{"id":1,"name":"a"},"right":null,` +
 			`"result":{"id":1,"name":"a"},"winner":"left","policy":"latest","decided":"1970-01-01T00:00:00Z"}]}`,
 		"/v1/links/stock/conflicts": `{"conflicts":[]}`,
-		"/v1/links/shop/parked":     `{"parked":[{"table":"t","key":{"id":1},"left":null,"reason":"unique","since":"1970-01-01T00:00:00Z"}]}`,
+		"/v1/links/shop/parked":     `{"parked":[{"id":"","table":"t","key":{"id":1},"left":null,"reason":"unique","since":"1970-01-01T00:00:00Z"}]}`,
 	} {
 		w := ask(t, newFake(), "GET", target)
 		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || got != want {

@@ -49,7 +49,7 @@ func (a api) Parked(ctx context.Context, link string) ([]admin.Parked, error) {
 	list := make([]admin.Parked, 0, len(found))
 	for _, p := range found {
 		list = append(list, admin.Parked{
-			Table: p.Pair, Key: admin.Row{Columns: p.KeyColumns, Values: p.Key},
+			ID: parkedID(&p), Table: p.Pair, Key: admin.Row{Columns: p.KeyColumns, Values: p.Key},
 			Left: shownImage(p.Columns, p.Left), Right: shownImage(p.Columns, p.Right),
 			Reason: p.Reason, Since: p.Since.UTC(), Retry: known(p.Retry),
 		})
@@ -83,7 +83,6 @@ func (a api) ResumeTable(ctx context.Context, link, table string) error {
 
 // ResyncTable implements [admin.Instance].
 func (a api) ResyncTable(ctx context.Context, link, table, by string) error {
-	rules := map[string]checkpoint.By{"": checkpoint.ByConfig, "left": checkpoint.ByLeft, "right": checkpoint.ByRight}
 	return stopped(a.runner(link).resyncTable(ctx, table, rules[by]))
 }
 

@@ -121,6 +121,7 @@ func newConflicts() *cobra.Command {
 	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
 	only := cmd.Flags().String("link", "", "of this link only")
 	limit := cmd.Flags().Int("limit", 20, "how many of each link, at most")
+	cmd.AddCommand(newRevert())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *limit < 1 {
 			return usagef("--limit is a number from 1, not %d", *limit)
@@ -176,14 +177,14 @@ func printConflicts(w io.Writer, list linkConflicts) {
 		return
 	}
 	fmt.Fprintf(w, "link %s:\n", list.Link)
-	t := newTable(w, "decided", "table", "key", "base", "left", "right", "result", "winner", "policy")
+	t := newTable(w, "side", "id", "decided", "table", "key", "base", "left", "right", "result", "winner", "policy")
 	for _, c := range list.Conflicts {
 		base := "not known"
 		if c.Base != nil {
 			base = cell(*c.Base)
 		}
 		t.AppendRow([]any{
-			c.Decided.Local().Format(time.DateTime), c.Table, cell(c.Key), base,
+			c.Side, c.ID, c.Decided.Local().Format(time.DateTime), c.Table, cell(c.Key), base,
 			cell(c.Left), cell(c.Right), cell(c.Result), c.Winner, cmp.Or(c.Policy, "-"),
 		})
 	}

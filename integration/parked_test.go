@@ -1,0 +1,120 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cdcsync/cdcsync/admin"
+)
+
+const manualLink = `
+link "shop" {
+  left  = store.old
+  right = store.new
+  conflict { policy = "manual" }
+  tables { include = ["orders", "items"] }
+}
+admin { listen = %q }
+`
+
+// dispute has both sides change a row while nothing runs, and returns it as it is parked.
+func (s *schemaShop) dispute(id int) admin.Parked {
+	s.t.Helper()
+	s.exec(0, fmt.Sprintf("UPDATE orders SET qty = 100 WHERE id = %d", id))
+	s.exec(1, fmt.Sprintf("UPDATE orders SET qty = 200 WHERE id = %d", id))
+	s.p = start(s.t, "run", s.config)
+	var body struct{ Parked []admin.Parked }
+	for range 400 {
+		if status, err := get(s.address, "/v1/links/shop/parked", &body); err == nil && status == 200 && len(body.Parked) == 1 {
+			return body.Parked[0]
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	s.t.Fatalf("no row is parked: %+v\n%s", body, s.p.output)
+	return admin.Parked{}
+}
+
+// TestParkedCommands settles rows that wait for a person from the outside, in each way there is, and
+// takes a decision back.
+func TestParkedCommands(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"left":   {[]string{"--take", "left"}, "1:100 2:2 3:3 4:4"},
+		"right":  {[]string{"--take", "right"}, "1:200 2:2 3:3 4:4"},
+		"a row":  {[]string{"--row", `{"id": 1, "qty": 300}`}, "1:300 2:2 3:3 4:4"},
+		"delete": {[]string{"--delete"}, "2:2 3:3 4:4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
+			if err := s.p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			s.writeConfig(manualLink)
+			p := s.dispute(1)
+			if out, err := command("parked", s.config); err != nil || !strings.Contains(out, p.ID) || !strings.Contains(out, "policy manual") {
+				t.Errorf("parked: %v\n%s", err, out)
+			}
+			for args, want := range map[string]string{
+				"parked resolve " + p.ID + " " + s.config:                                      "say what the row is to be",
+				"parked resolve 0123 " + s.config + " --take left":                             `no row "0123" is parked`,
+				"parked resolve " + p.ID + " " + s.config + ` --row {"id":1}`:                  `lacks column "qty"`,
+				"parked resolve " + p.ID + " " + s.config + ` --row {"id":2,"qty":1}`:          "another key",
+				"parked resolve " + p.ID + " " + s.config + ` --row {"id":1,"qty":1,"more":1}`: `no column "more"`,
+				"parked discard": "needs the id of a row",
+			} {
+				if out, err := command(strings.Fields(args)...); err == nil || !strings.Contains(out, want) {
+					t.Errorf("%s: %v\n%s", args, err, out)
+				}
+			}
+			if out, err := command(append([]string{"parked", "resolve", p.ID, s.config}, c.args...)...); err != nil || out != "resolve: 1 row\n" {
+				t.Fatalf("resolve: %v\n%s", err, out)
+			}
+			s.settled()
+			if got := s.both("id, qty"); got != c.want {
+				t.Errorf("both sides have %q, want %q", got, c.want)
+			}
+			if out, err := command("parked", s.config); err != nil || !strings.Contains(out, "no parked rows") {
+				t.Errorf("parked: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestRevert takes a decision back: what lost comes to both sides, unless the row has changed since.
+func TestRevert(t *testing.T) {
+	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
+	s.p.kill()
+	s.exec(0, "UPDATE orders SET qty = 100 WHERE id = 1", "UPDATE orders SET qty = 100 WHERE id = 2")
+	time.Sleep(20 * time.Millisecond)
+	s.exec(1, "UPDATE orders SET qty = 200 WHERE id = 1", "UPDATE orders SET qty = 200 WHERE id = 2")
+	s.p = start(t, "run", s.config)
+	s.settled()
+	var body struct{ Conflicts []admin.Conflict }
+	if status, err := get(s.address, "/v1/links/shop/conflicts", &body); err != nil || status != 200 || len(body.Conflicts) != 2 {
+		t.Fatalf("conflicts: %d %v %+v", status, err, body)
+	}
+	s.exec(0, "UPDATE orders SET qty = 9 WHERE id = 2")
+	s.settled()
+	if got := s.both("id, qty"); got != "1:200 2:9 3:3 4:4" {
+		t.Fatalf("both sides have %q", got)
+	}
+	for _, c := range body.Conflicts {
+		out, err := command("conflicts", "revert", c.Side, fmt.Sprint(c.ID), s.config)
+		if changed := c.Key.Values[0].String() == "2"; changed && (err == nil || !strings.Contains(out, "not what it was")) {
+			t.Errorf("a row that has changed since: %v\n%s", err, out)
+		} else if !changed && err != nil {
+			t.Errorf("revert: %v\n%s", err, out)
+		}
+	}
+	s.settled()
+	if got := s.both("id, qty"); got != "1:100 2:9 3:3 4:4" {
+		t.Errorf("both sides have %q", got)
+	}
+	if out, err := command("conflicts", "revert", "left", "999", s.config); err == nil || !strings.Contains(out, "no conflict 999") {
+		t.Errorf("no such conflict: %v\n%s", err, out)
+	}
+}
