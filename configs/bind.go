@@ -28,7 +28,8 @@ type BoundPair struct {
 // NeedsBase tells whether the policy starts from the row before a change, so that capture
 // has to show it.
 func (b *BoundPair) NeedsBase() bool {
-	return b.Link.Direction == Both && (b.Policy.Rule == resolver.Merge ||
+	custom, ok := b.Policy.Function.(customPolicy)
+	return b.Link.Direction == Both && (b.Policy.Rule == resolver.Merge || ok && custom.base ||
 		slices.ContainsFunc(b.Policy.Columns, func(r resolver.ColumnRule) bool { return r != resolver.ByRule }))
 }
 
@@ -245,7 +246,7 @@ func (b *binder) compile(t *Table, tables [2]*change.Table, at hcl.Range) {
 		b.checkInputs(t, tables)
 	}
 	bound.Pair = pair
-	bound.Policy = resolver.Policy{Rule: conflict.Policy, Deletes: conflict.Deletes, Columns: make([]resolver.ColumnRule, len(pair.Columns))}
+	bound.Policy = resolver.Policy{Rule: conflict.Policy, Deletes: conflict.Deletes, Columns: make([]resolver.ColumnRule, len(pair.Columns)), Function: b.bindCustom(conflict, pair)}
 	if t != nil && !b.merges(t, bound) {
 		return
 	}
@@ -375,6 +376,11 @@ func (b *binder) merges(t *Table, bound *BoundPair) bool {
 			continue
 		}
 		at := place(c.attrs, "merge", c.at)
+		if bound.Policy.Rule == resolver.Custom {
+			b.errorf(at, "Merge under a custom policy", "The custom policy decides whole rows. Merge the column there, or take merge out.")
+			ok = false
+			continue
+		}
 		i := slices.IndexFunc(bound.Pair.Columns, func(p change.Column) bool { return p.Name == c.Name })
 		switch {
 		case i < 0:

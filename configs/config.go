@@ -147,6 +147,8 @@ const (
 type Conflict struct {
 	Policy  resolver.Rule
 	Deletes resolver.Deletes
+	// Custom is what decides if the Policy is custom.
+	Custom *Custom
 
 	at    hcl.Range
 	attrs map[string]hcl.Range

@@ -133,11 +133,19 @@ func storeName(expr hclsyntax.Expression) (string, bool) {
 
 // conflict decodes a conflict block over the one that it overrides.
 func (d *decoder) conflict(b *hclsyntax.Block, l *Link, over Conflict) Conflict {
-	d.check(b.Body, "a conflict block", schema{attrs: []string{"policy", "deletes"}, later: []string{"script", "custom", "expression"}})
+	d.check(b.Body, "a conflict block", schema{attrs: []string{"policy", "deletes", "custom"}})
 	c := over
 	c.at, c.attrs = b.DefRange(), ranges(b.Body)
-	if word := d.choice(b.Body.Attributes["policy"], []string{"latest", "left", "right", "merge", "manual"}, []string{"custom"}); word != "" {
+	if word := d.choice(b.Body.Attributes["policy"], []string{"latest", "left", "right", "merge", "manual", "custom"}, nil); word != "" {
 		c.Policy, _ = resolver.ParseRule(word)
+	}
+	if attr := b.Body.Attributes["custom"]; attr != nil {
+		c.Custom = d.custom(attr)
+		if c.Policy != resolver.Custom {
+			d.errorf(attr.NameRange, "Custom without its policy", "custom decides with policy = \"custom\" only. Write that, or take custom out.")
+		}
+	} else if c.Policy == resolver.Custom && c.Custom == nil {
+		d.errorf(place(c.attrs, "policy", c.at), "Custom policy missing", "Write what decides: custom = { column = max(left.column, right.column) }.")
 	}
 	if word := d.choice(b.Body.Attributes["deletes"], []string{"delete_wins", "update_wins"}, nil); word != "" {
 		c.Deletes, _ = resolver.ParseDeletes(word)

@@ -118,3 +118,39 @@ func TestRevert(t *testing.T) {
 		t.Errorf("no such conflict: %v\n%s", err, out)
 	}
 }
+
+const customLink = `
+link "shop" {
+  left  = store.old
+  right = store.new
+  table "orders" {
+    conflict {
+      policy = "custom"
+      custom = { qty = left.qty + right.qty > 250 ? left.qty + right.qty : parseint("too small", 10) }
+    }
+  }
+}
+admin { listen = %q }
+`
+
+// TestCustomPolicy has an expression decide, and parks the row for which it fails.
+func TestCustomPolicy(t *testing.T) {
+	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
+	if err := s.p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.writeConfig(customLink)
+	s.exec(0, "UPDATE orders SET qty = 5 WHERE id = 2")
+	s.exec(1, "UPDATE orders SET qty = 6 WHERE id = 2")
+	p := s.dispute(1)
+	if p.Key.Values[0].String() != "2" || !strings.Contains(p.Reason, "policy custom: ") {
+		t.Errorf("parked: %+v", p)
+	}
+	s.settled()
+	if out, err := command("parked", "resolve", p.ID, s.config, "--take", "right"); err != nil {
+		t.Errorf("resolve: %v\n%s", err, out)
+	}
+	if got := s.both("id, qty"); got != "1:300 2:6 3:3 4:4" {
+		t.Errorf("both sides have %q", got)
+	}
+}

@@ -20,7 +20,8 @@ import (
 //     other columns are each a unit under Merge with a known base, and one unit together
 //     otherwise. A unit that both have the same is as it is; one that only one side changed
 //     is that side's; what both changed goes to the column rule, or to the Rule, and only
-//     the latter is a conflict. Under Manual such a row is parked.
+//     the latter is a conflict. Under Manual such a row is parked. Under Custom the Function decides
+//     the whole row, columns with a rule among it.
 //
 // A column rule that does not apply (Sum without a base, values that are no numbers, an
 // overflow) leaves its column to the Rule, as a conflict. If neither side changed and yet
@@ -50,7 +51,7 @@ func (p Policy) Decide(base change.Image, left, right Version) Decision {
 		return Decision{Row: left.Row, Verdict: LeftWins}
 	}
 	if !left.Changed {
-		return p.whole(left, right)
+		return p.whole(base, left, right)
 	}
 	if base.Known {
 		switch {
@@ -61,10 +62,13 @@ func (p Policy) Decide(base change.Image, left, right Version) Decision {
 		}
 	}
 	if left.Row == nil || right.Row == nil {
-		return p.deleted(left, right)
+		return p.deleted(base, left, right)
+	}
+	if p.Rule == Custom {
+		return p.custom(base, left, right)
 	}
 	if p.Columns == nil && (p.Rule != Merge || !base.Known) {
-		return p.whole(left, right)
+		return p.whole(base, left, right)
 	}
 	m := merge{policy: p, base: base, left: left.Row, right: right.Row}
 	m.winner = p.winner(left, right)
@@ -82,7 +86,10 @@ func (p Policy) Counts() bool {
 }
 
 // whole decides the row as one unit.
-func (p Policy) whole(left, right Version) Decision {
+func (p Policy) whole(base change.Image, left, right Version) Decision {
+	if p.Rule == Custom {
+		return p.custom(base, left, right)
+	}
 	switch p.winner(left, right) {
 	case LeftWins:
 		return Decision{Row: left.Row, Verdict: LeftWins, Conflict: true}
@@ -94,14 +101,34 @@ func (p Policy) whole(left, right Version) Decision {
 }
 
 // deleted decides between a row and its absence.
-func (p Policy) deleted(left, right Version) Decision {
+func (p Policy) deleted(base change.Image, left, right Version) Decision {
 	if p.Deletes == DeletesByRule {
-		return p.whole(left, right)
+		return p.whole(base, left, right)
 	}
 	if (left.Row == nil) == (p.Deletes == DeleteWins) {
 		return Decision{Row: left.Row, Verdict: LeftWins, Conflict: true}
 	}
 	return Decision{Row: right.Row, Verdict: RightWins, Conflict: true}
+}
+
+// custom has the Function decide the row. What that leaves open is as on the later side.
+func (p Policy) custom(base change.Image, left, right Version) Decision {
+	row, err := p.Function.Decide(base, left.Row, right.Row)
+	if err != nil {
+		return Decision{Verdict: Park, Conflict: true, Err: err}
+	}
+	later, other := left.Row, right.Row
+	if (Policy{}).winner(left, right) == RightWins {
+		later, other = other, later
+	}
+	row = fill(row, later, other)
+	switch {
+	case row.Equal(left.Row):
+		return Decision{Row: left.Row, Verdict: LeftWins, Conflict: true}
+	case row.Equal(right.Row):
+		return Decision{Row: right.Row, Verdict: RightWins, Conflict: true}
+	}
+	return Decision{Row: row, Verdict: Merged, Conflict: true}
 }
 
 // winner is the side that the Rule prefers, or Park for none. Merge prefers the later.

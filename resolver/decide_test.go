@@ -136,9 +136,9 @@ func TestDeletesAgainstUpdates(t *testing.T) {
 	base, updated := change.Is(row(num(1), num(5))), row(num(1), num(6))
 	columns := []ColumnRule{ByRule, Sum}
 	for _, rule := range []Rule{Latest, TakeLeft, TakeRight, Merge, Manual} {
-		decides(t, Policy{rule, DeleteWins, columns}, base, at(updated, late), at(nil, early),
+		decides(t, Policy{Rule: rule, Deletes: DeleteWins, Columns: columns}, base, at(updated, late), at(nil, early),
 			Decision{Verdict: RightWins, Conflict: true})
-		decides(t, Policy{rule, UpdateWins, columns}, base, at(updated, early), at(nil, late),
+		decides(t, Policy{Rule: rule, Deletes: UpdateWins, Columns: columns}, base, at(updated, early), at(nil, late),
 			Decision{Row: updated, Verdict: LeftWins, Conflict: true})
 	}
 	decides(t, Policy{Deletes: DeleteWins}, change.Is(nil), at(updated, late), at(nil, early),
@@ -162,11 +162,11 @@ func TestDriftIsDecidedByTheRule(t *testing.T) {
 	base := change.Is(row(num(1), num(5)))
 	l, r := Version{Row: row(num(1), num(6))}, Version{Row: row(num(1), num(7)), Time: early}
 	columns := []ColumnRule{ByRule, Sum}
-	decides(t, Policy{TakeLeft, 0, columns}, base, l, r, Decision{Row: l.Row, Verdict: LeftWins, Conflict: true})
-	decides(t, Policy{Merge, 0, columns}, base, l, r, Decision{Row: r.Row, Verdict: RightWins, Conflict: true})
-	decides(t, Policy{Manual, 0, columns}, base, l, r, Decision{Verdict: Park, Conflict: true})
+	decides(t, Policy{Rule: TakeLeft, Columns: columns}, base, l, r, Decision{Row: l.Row, Verdict: LeftWins, Conflict: true})
+	decides(t, Policy{Rule: Merge, Columns: columns}, base, l, r, Decision{Row: r.Row, Verdict: RightWins, Conflict: true})
+	decides(t, Policy{Rule: Manual, Columns: columns}, base, l, r, Decision{Verdict: Park, Conflict: true})
 	r.Row = l.Row
-	decides(t, Policy{Manual, 0, columns}, base, l, r, Decision{Row: l.Row, Verdict: LeftWins})
+	decides(t, Policy{Rule: Manual, Columns: columns}, base, l, r, Decision{Row: l.Row, Verdict: LeftWins})
 }
 
 func TestUnsetIsUnchanged(t *testing.T) {

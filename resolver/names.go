@@ -3,7 +3,7 @@ package resolver
 import "slices"
 
 var (
-	ruleNames       = []string{"latest", "left", "right", "merge", "manual"}
+	ruleNames       = []string{"latest", "left", "right", "merge", "manual", "custom"}
 	deletesNames    = []string{"by_rule", "delete_wins", "update_wins"}
 	columnRuleNames = []string{"by_rule", "sum", "max", "min"}
 )
@@ -19,7 +19,7 @@ func (d Deletes) String() string { return deletesNames[d] }
 // has no name there.
 func (r ColumnRule) String() string { return columnRuleNames[r] }
 
-// ParseRule returns the rule called name: latest, left, right, merge or manual.
+// ParseRule returns the rule called name: latest, left, right, merge, manual or custom.
 func ParseRule(name string) (Rule, bool) {
 	i := slices.Index(ruleNames, name)
 	return Rule(max(i, 0)), i >= 0

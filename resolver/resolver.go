@@ -12,7 +12,7 @@ import (
 // Rule decides a conflict.
 type Rule uint8
 
-// The rules, as the config names them: latest, left, right, merge, manual.
+// The rules, as the config names them: latest, left, right, merge, manual, custom.
 const (
 	// Latest: the later commit time wins; at the same time the greater row (by its
 	// encoding; an absent row is the least), so that both sides and every hub agree.
@@ -25,7 +25,17 @@ const (
 	Merge
 	// Manual: nobody wins, the row is parked.
 	Manual
+	// Custom: a Function decides.
+	Custom
 )
+
+// Function decides conflicts by itself.
+type Function interface {
+	// Decide returns what a row should be that both sides changed, nil for absent. Unset values are
+	// those of the later side. It is deterministic and safe for concurrent use. With an error the
+	// row is parked.
+	Decide(base change.Image, left, right change.Row) (change.Row, error)
+}
 
 // Deletes decides between a delete and an update of the same row.
 type Deletes uint8
@@ -55,6 +65,8 @@ type Policy struct {
 	Deletes Deletes
 	// Columns has one entry for each column of the pair, or is nil.
 	Columns []ColumnRule
+	// Function decides if the Rule is Custom.
+	Function Function
 }
 
 // Version is one side of a row.
@@ -89,4 +101,6 @@ type Decision struct {
 	// Conflict says that both sides had changed and something that one of them wrote was
 	// lost (or nobody won). Without it, nobody lost anything.
 	Conflict bool
+	// Err is why a Function decided nothing.
+	Err error
 }

@@ -69,10 +69,10 @@ func (r *reconciler) evaluate(w *row) {
 		r.forget(w)
 		return
 	}
-	t, park := r.decide(w)
-	if park {
+	t, open := r.decide(w)
+	if open != "" {
 		r.own(w, change.Left, change.Right)
-		r.park(w, "conflict: both sides changed the row, policy manual", true)
+		r.park(w, "conflict: both sides changed the row, "+open, true)
 		return
 	}
 	switch {
@@ -186,8 +186,9 @@ func (r *reconciler) agree(w *row) {
 	r.forget(w)
 }
 
-// decide returns what w should be. Versions of both sides are known, and differ or count.
-func (r *reconciler) decide(w *row) (t target, park bool) {
+// decide returns what w should be, or why nobody can say. Versions of both sides are known, and
+// differ or count.
+func (r *reconciler) decide(w *row) (t target, open string) {
 	p := w.id.pair
 	if w.untouched() {
 		return p.first(w, !r.broken.emptiedAsContact)
@@ -209,7 +210,7 @@ func (r *reconciler) decide(w *row) (t target, park bool) {
 		d, policy = resolver.Policy{Deletes: p.Policy.Deletes}.Decide(base, left, right), mergedOutside
 	}
 	if d.Verdict == resolver.Park {
-		return target{}, true
+		return target{}, undecided(d)
 	}
 	t = target{row: d.Row, time: later(left, right, d.Verdict)}
 	if d.Conflict {
@@ -218,7 +219,18 @@ func (r *reconciler) decide(w *row) (t target, park bool) {
 			t.conflict.policy = p.Policy.Deletes.String()
 		}
 	}
-	return t, false
+	return t, ""
+}
+
+// undecided says why a decision was left to a person; "" if it was not.
+func undecided(d resolver.Decision) string {
+	switch {
+	case d.Err != nil:
+		return "policy custom: " + d.Err.Error()
+	case d.Verdict == resolver.Park:
+		return "policy manual"
+	}
+	return ""
 }
 
 // mergedOutside is the policy that decides if what is merged is outside of the filter: the row
@@ -255,31 +267,31 @@ func later(left, right resolver.Version, v resolver.Verdict) time.Time {
 // first is decide for a row that is met in first contact and that nobody changed since. A row
 // that only one side has is copied: first contact never deletes, unless the other side's table
 // was emptied.
-func (p *pair) first(w *row, emptied bool) (t target, park bool) {
+func (p *pair) first(w *row, emptied bool) (t target, open string) {
 	left, right := w.now[0].canon, w.now[1].canon
 	if by := w.rule(); by != checkpoint.ByConfig {
-		return mirror(by, left, right), false
+		return mirror(by, left, right), ""
 	}
 	left, right = p.fill(left, right)
 	gone := left == nil && p.state.Stage.Emptied(change.Left) || right == nil && p.state.Stage.Emptied(change.Right)
 	switch {
 	case left.Equal(right): // but for columns that came to one side later
-		return target{row: left}, false
+		return target{row: left}, ""
 	case gone && emptied:
-		return target{}, false
+		return target{}, ""
 	case left == nil:
-		return target{row: right}, false
+		return target{row: right}, ""
 	case right == nil:
-		return target{row: left}, false
+		return target{row: left}, ""
 	case p.Initial == InitialLeft:
-		return target{row: left, conflict: &decided{"left", "initial left"}}, false
+		return target{row: left, conflict: &decided{"left", "initial left"}}, ""
 	case p.Initial == InitialRight:
-		return target{row: right, conflict: &decided{"right", "initial right"}}, false
+		return target{row: right, conflict: &decided{"right", "initial right"}}, ""
 	}
 	d := p.Policy.Decide(change.Image{},
 		resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
 	policy := "initial merge, " + p.Policy.Rule.String()
-	return target{row: d.Row, conflict: &decided{d.Verdict.String(), policy}}, d.Verdict == resolver.Park
+	return target{row: d.Row, conflict: &decided{d.Verdict.String(), policy}}, undecided(d)
 }
 
 // rule is by what w is compared.

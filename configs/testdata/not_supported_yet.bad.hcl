@@ -20,7 +20,7 @@ link "l" {
   left  = store.a
   right = store.b
   conflict {
-    policy = "custom"
+    policy = "latest"
   }
   table "t" {
     trigger_changes = "forward"
