@@ -121,6 +121,12 @@ func (c *Client) Revert(ctx context.Context, link, side string, id int64, take s
 	return c.do(ctx, http.MethodPost, path, map[string]string{"take": take}, &countBody{})
 }
 
+// Replay says what another policy would have made of the recorded conflicts of a link.
+func (c *Client) Replay(ctx context.Context, link string, request ReplayRequest) (found Replay, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/links/"+url.PathEscape(link)+"/conflicts/replay", request, &found)
+	return found, err
+}
+
 func parkedPath(link, id string) string {
 	path := "/v1/links/" + url.PathEscape(link) + "/parked"
 	if id != "" {

@@ -20,6 +20,8 @@ type Rows interface {
 	// RevertConflict writes back what a decision did away with, as a change of its own: what the
 	// side take had, or, if it is empty, what lost.
 	RevertConflict(ctx context.Context, link, side string, id int64, take string) error
+	// ReplayConflicts decides recorded conflicts once more, by another policy, and writes nothing.
+	ReplayConflicts(ctx context.Context, link string, request ReplayRequest) (Replay, error)
 }
 
 // countBody says how many rows something was done to.

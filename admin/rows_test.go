@@ -33,6 +33,9 @@ func TestRows(t *testing.T) {
 		{conflicts + "/left/42/revert", `{"take":"left"}`, 200, `{"rows":1}`, "revert shop left 42 left"},
 		{conflicts + "/middle/42/revert", "", 422, "named by the side", ""},
 		{conflicts + "/left/x/revert", "", 422, "named by the side", ""},
+		{conflicts + "/replay", `{"policy":"merge","deletes":"delete_wins","limit":9}`, 200,
+			`{"conflicts":7,"different":3,"parked":0,"skipped":0,"examples":[]}`, "replay shop merge delete_wins 9"},
+		{conflicts + "/replay", `{"polici":"merge"}`, 400, "unknown field", ""},
 		{"/v1/links/none/parked/5f/retry", "", 404, "no link", ""},
 	} {
 		f := newFake()

@@ -64,6 +64,11 @@ func (f *fake) RevertConflict(_ context.Context, link, side string, id int64, ta
 	return f.err
 }
 
+func (f *fake) ReplayConflicts(_ context.Context, link string, q ReplayRequest) (Replay, error) {
+	f.did = append(f.did, fmt.Sprint("replay ", link, " ", q.Policy, " ", q.Deletes, " ", q.Limit))
+	return Replay{Conflicts: 7, Different: 3}, f.err
+}
+
 func (f *fake) Reload(context.Context) error {
 	f.did = append(f.did, "reload")
 	return f.err

@@ -97,6 +97,14 @@ func TestRevert(t *testing.T) {
 	if status, err := get(s.address, "/v1/links/shop/conflicts", &body); err != nil || status != 200 || len(body.Conflicts) != 2 {
 		t.Fatalf("conflicts: %d %v %+v", status, err, body)
 	}
+	for policy, want := range map[string]string{
+		"left": "2 of 2 conflicts would have ended otherwise, 0 of them parked", "right": "0 of 2 conflicts", "latest": "0 of 2 conflicts",
+		"manual": "2 of 2 conflicts would have ended otherwise, 2 of them parked", "least": "policy is latest, left, right, merge or manual",
+	} {
+		if out, err := command("conflicts", "replay", s.config, "--policy", policy); !strings.Contains(out, want) || (err != nil) != (policy == "least") {
+			t.Errorf("replay by %s: %v\n%s", policy, err, out)
+		}
+	}
 	s.exec(0, "UPDATE orders SET qty = 9 WHERE id = 2")
 	s.settled()
 	if got := s.both("id, qty"); got != "1:200 2:9 3:3 4:4" {

@@ -216,15 +216,8 @@ as the conflict left it. SIDE and ID name the conflict, as conflicts lists it.`,
 		if err != nil {
 			return err
 		}
-		if *link == "" {
-			links, err := client.Links(cmd.Context())
-			if err != nil {
-				return nobody(err, args[2:])
-			}
-			if len(links) != 1 {
-				return usagef("there are several links: say which with --link")
-			}
-			*link = links[0].Name
+		if *link, err = onlyLink(cmd.Context(), client, *link); err != nil {
+			return nobody(err, args[2:])
 		}
 		if err := client.Revert(cmd.Context(), *link, args[0], id, *take); err != nil {
 			return nobody(err, args[2:])

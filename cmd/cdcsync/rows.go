@@ -144,7 +144,7 @@ func (a api) RevertConflict(ctx context.Context, link, side string, id int64, ta
 		return &admin.RefusedError{Reason: fmt.Sprintf("the %s store has no conflict %d any more", side, id)}
 	}
 	c := all[i]
-	if c.pair == nil || c.Result != nil && len(c.Result) != len(c.pair.Columns) {
+	if !c.current() {
 		return &admin.RefusedError{Reason: "the table had other columns then, or is not in the link any more"}
 	}
 	if take == "" {

@@ -121,7 +121,7 @@ func newConflicts() *cobra.Command {
 	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
 	only := cmd.Flags().String("link", "", "of this link only")
 	limit := cmd.Flags().Int("limit", 20, "how many of each link, at most")
-	cmd.AddCommand(newRevert())
+	cmd.AddCommand(newRevert(), newReplay())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *limit < 1 {
 			return usagef("--limit is a number from 1, not %d", *limit)
