@@ -264,6 +264,11 @@ func (c *compiler) keyColumn(s change.Side, i int) bool {
 		return false
 	}
 	n := c.slots[at]
+	if n.Sensitive && s == change.Left {
+		c.report(n.Name, "sensitive", "Key sensitive", fmt.Sprintf(
+			"Column %q belongs to the key, which says which row is meant wherever a row is shown. Take sensitive out, or use another key.", n.Name))
+		return false
+	}
 	for _, to := range []change.Side{change.Right, change.Left} {
 		if n.Convert[to] != nil {
 			c.report(n.Name, "to_"+to.String(), "Key computed", fmt.Sprintf(

@@ -35,6 +35,7 @@ func (c *compiler) pair() *Pair {
 			l.pair.Sensitive = append(l.pair.Sensitive, n.Name)
 		}
 	}
+	l.spread()
 	for s := change.Left; s <= change.Right; s++ {
 		l.table(s)
 		l.canon(s)
@@ -51,6 +52,23 @@ func (c *compiler) pair() *Pair {
 		l.keys(s)
 	}
 	return l.pair
+}
+
+// spread makes columns of the form sensitive that a sensitive one is computed from which has no
+// place in the form itself.
+func (l *layout) spread() {
+	for _, n := range l.slots[len(l.form):] {
+		expr := n.Convert[change.Left]
+		if !n.Sensitive || expr == nil {
+			continue
+		}
+		for _, name := range expr.Inputs() {
+			i := l.rightColumn(name)
+			if i >= 0 && !slices.Contains(l.pair.Sensitive, l.form[i].Name) {
+				l.pair.Sensitive = append(l.pair.Sensitive, l.form[i].Name)
+			}
+		}
+	}
 }
 
 // rank sorts slots for the form.

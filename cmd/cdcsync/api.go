@@ -35,22 +35,24 @@ func (a api) Conflicts(ctx context.Context, link string, limit int) ([]admin.Con
 	}
 	list := make([]admin.Conflict, 0, len(found))
 	for _, c := range found {
-		list = append(list, shownConflict(&c))
+		list = append(list, shownConflict(&c, a.runner(link).curtain(c.Pair)))
 	}
 	return list, nil
 }
 
 // Parked implements [admin.Instance].
 func (a api) Parked(ctx context.Context, link string) ([]admin.Parked, error) {
-	found, err := a.runner(link).Parked(ctx)
+	r := a.runner(link)
+	found, err := r.Parked(ctx)
 	if err != nil {
 		return nil, stopped(err)
 	}
 	list := make([]admin.Parked, 0, len(found))
 	for _, p := range found {
+		rows := r.curtain(p.Pair)
 		list = append(list, admin.Parked{
 			ID: parkedID(&p), Table: p.Pair, Key: admin.Row{Columns: p.KeyColumns, Values: p.Key},
-			Left: shownImage(p.Columns, p.Left), Right: shownImage(p.Columns, p.Right),
+			Left: rows.image(p.Left), Right: rows.image(p.Right),
 			Reason: p.Reason, Since: p.Since.UTC(), Retry: known(p.Retry),
 		})
 	}
@@ -163,46 +165,25 @@ func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
 	}
 }
 
-func shownConflict(c *conflict) admin.Conflict {
-	columns, key := names(c.pair, len(c.Key))
+func shownConflict(c *conflict, rows curtain) admin.Conflict {
 	return admin.Conflict{
-		ID: c.ID, Side: c.side.String(), Table: c.Pair, Key: admin.Row{Columns: key, Values: c.Key},
-		Base: shownImage(columns, c.Base),
-		Left: fit(columns, c.Left), Right: fit(columns, c.Right), Result: fit(columns, c.Result),
+		ID: c.ID, Side: c.side.String(), Table: c.Pair, Key: admin.Row{Columns: keyNames(c.pair, len(c.Key)), Values: c.Key},
+		Base: rows.image(c.Base),
+		Left: rows.row(c.Left), Right: rows.row(c.Right), Result: rows.row(c.Result),
 		Winner: c.Winner, Policy: c.Policy, LeftTime: known(c.LeftTime), RightTime: known(c.RightTime), Decided: c.Decided.UTC(),
 	}
 }
 
-// names returns the names of the columns and of the keys of a pair, which may be nil. A key
-// of another length is not that of the pair any more, and has no names.
-func names(p *mapping.Pair, keys int) (columns, key []string) {
-	if p == nil || keys != len(p.Key) {
-		return nil, nil
-	}
-	for i := range p.Columns {
-		columns = append(columns, p.Columns[i].Name)
-	}
-	for _, i := range p.Key {
-		key = append(key, p.Columns[i].Name)
-	}
-	return columns, key
-}
-
-// fit names the values of row, unless they are of a time when the pair had other columns.
-func fit(columns []string, row change.Row) admin.Row {
-	if row != nil && len(row) != len(columns) {
-		columns = nil
-	}
-	return admin.Row{Columns: columns, Values: row}
-}
-
-// shownImage is nil for an image that is not known.
-func shownImage(columns []string, image change.Image) *admin.Row {
-	if !image.Known {
+// keyNames returns the names of the key of a pair, which may be nil. A key of another length is
+// not that of the pair any more, and has no names.
+func keyNames(p *mapping.Pair, length int) (names []string) {
+	if p == nil || length != len(p.Key) {
 		return nil
 	}
-	row := fit(columns, image.Row)
-	return &row
+	for _, i := range p.Key {
+		names = append(names, p.Columns[i].Name)
+	}
+	return names
 }
 
 // known is nil for a time that is not known.

@@ -68,7 +68,7 @@ func exampleOf(p *configs.BoundPair, s change.Side, row change.Row, column strin
 		e.Back = shortened(there[i].String())
 	}
 	if p.Sensitive(s, column) {
-		return lossExample{Value: "[redacted]", Back: "[redacted]"}
+		return lossExample{Value: redacted, Back: redacted}
 	}
 	return e
 }

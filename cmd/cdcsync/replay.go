@@ -43,10 +43,10 @@ func (a api) ReplayConflicts(ctx context.Context, link string, q admin.ReplayReq
 			continue
 		}
 		if found.Different++; len(found.Examples) < replayExamples {
-			example := admin.ReplayExample{Conflict: shownConflict(c)}
+			rows := curtainOf(c.pair)
+			example := admin.ReplayExample{Conflict: shownConflict(c, rows)}
 			if !parked {
-				columns, _ := names(c.pair, len(c.Key))
-				row := fit(columns, d.Row)
+				row := rows.row(d.Row)
 				example.Would = &row
 			}
 			found.Examples = append(found.Examples, example)

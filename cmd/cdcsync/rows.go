@@ -68,6 +68,9 @@ func (r *runner) given(name string, given *admin.Row) (change.Row, error) {
 		if at < 0 {
 			return nil, &admin.RefusedError{Reason: fmt.Sprintf("the table has no column %q; it has: %s", name, strings.Join(columnNames(p.Columns), ", "))}
 		}
+		if given.Values[i] == change.TextValue(redacted) && slices.Contains(p.Sensitive, name) {
+			return nil, &admin.RefusedError{Reason: fmt.Sprintf("column %q is sensitive, and %s stands for a value that is not shown: give the value, or take a side", name, redacted)}
+		}
 		var err error
 		if row[at], err = mapping.Convert(given.Values[i], p.Columns[at]); err != nil {
 			return nil, &admin.RefusedError{Reason: err.Error()}

@@ -176,7 +176,7 @@ func TestShownConflict(t *testing.T) {
 		Key: change.Row{change.Int(1)}, Left: change.Row{change.Int(1), change.TextValue("a")},
 		Base: change.Is(nil), Result: change.Row{change.Int(1), change.TextValue("a"), change.NullValue()},
 	}}
-	got := shownConflict(c)
+	got := shownConflict(c, curtainOf(pair))
 	for _, x := range []struct{ got, want string }{
 		{got.Key.String(), "id=1"}, {got.Left.String(), "id=1 name=a"}, {got.Right.String(), "absent"},
 		{got.Base.String(), "absent"}, {got.Result.String(), "#1=1 #2=a #3=NULL"}, {got.Side, "right"},
@@ -189,14 +189,14 @@ func TestShownConflict(t *testing.T) {
 		t.Errorf("a time that is not known is %v", got.LeftTime)
 	}
 	c.Base, c.pair = change.Image{}, nil
-	if got := shownConflict(c); got.Base != nil || got.Key.String() != "#1=1" {
+	if got := shownConflict(c, curtain{}); got.Base != nil || got.Key.String() != "#1=1" {
 		t.Errorf("of a pair that is gone: %+v", got)
 	}
 }
 
 // What a terminal might obey is not printed from other people's databases.
 func TestCell(t *testing.T) {
-	row := shownConflict(&conflict{Conflict: checkpoint.Conflict{Left: change.Row{change.TextValue("\x1b[31m\n" + strings.Repeat("x", 100))}}}).Left
+	row := shownConflict(&conflict{Conflict: checkpoint.Conflict{Left: change.Row{change.TextValue("\x1b[31m\n" + strings.Repeat("x", 100))}}}, curtain{}).Left
 	if got := cell(row); strings.ContainsAny(got, "\x1b\n") || len([]rune(got)) != cellWidth {
 		t.Errorf("%q", got)
 	}

@@ -173,12 +173,12 @@ func shownTable(t *verify.Table, pair *mapping.Pair) admin.VerifiedPair {
 		Moving: t.Moving, Different: t.Different, Parked: t.Parked, Repaired: t.Repaired, Busy: t.Busy,
 		Kept: t.Kept, Seconds: t.Seconds, Differences: []admin.Difference{},
 	}
+	rows := curtainOf(pair)
 	for i := range t.Differences {
 		d := &t.Differences[i]
-		columns, key := names(pair, len(d.Key))
-		x := admin.Difference{Key: admin.Row{Columns: key, Values: d.Key}, What: d.What, Columns: d.Columns, Note: d.Note}
+		x := admin.Difference{Key: admin.Row{Columns: keyNames(pair, len(d.Key)), Values: d.Key}, What: d.What, Columns: d.Columns, Note: d.Note}
 		if d.Left != nil || d.Right != nil {
-			left, right := fit(columns, d.Left), fit(columns, d.Right)
+			left, right := rows.row(d.Left), rows.row(d.Right)
 			x.Left, x.Right = &left, &right
 		}
 		shown.Differences = append(shown.Differences, x)

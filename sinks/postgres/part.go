@@ -290,7 +290,7 @@ func refusal(table string, err error) error {
 	if _, ok := errors.AsType[*change.Error](err); ok {
 		return err
 	}
-	return &change.Error{Op: "write row", Table: table, Err: err, Hint: hint(err)}
+	return &change.Error{Op: "write row", Table: table, Err: store.Discreet(err), Hint: hint(err)}
 }
 
 func hint(err error) string {

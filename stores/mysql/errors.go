@@ -95,7 +95,7 @@ func Classify(op string, err error) error {
 	if _, ok := errors.AsType[*change.Error](err); ok {
 		return err
 	}
-	e := &change.Error{Op: op, Err: err, Hint: hint(err)}
+	e := &change.Error{Op: op, Err: Discreet(err), Hint: hint(err)}
 	if IsTransient(err) {
 		e.Class = change.Transient
 	}

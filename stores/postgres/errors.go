@@ -97,7 +97,7 @@ func Classify(op string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && Code(err) == "" && !connecting(err) {
 		return err
 	}
-	e := &change.Error{Op: op, Err: err, Hint: hint(err)}
+	e := &change.Error{Op: op, Err: Discreet(err), Hint: hint(err)}
 	if IsTransient(err) || connecting(err) && Code(err) == "" {
 		e.Class = change.Transient
 	}

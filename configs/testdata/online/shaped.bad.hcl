@@ -13,6 +13,7 @@ link "both" {
   right = store.b
 
   table "t" {
+    column "id" { sensitive = true }
     column "name" { mask = "null" }
     column "note" { default = "none" }
     column "kind" { constant = "x" }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/cdcsync/cdcsync/admin"
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/mapping"
+)
+
+// redacted takes the place of a value that is not to be shown.
+const redacted = "[redacted]"
+
+// curtain tells which values of the rows of a pair are not to be shown.
+type curtain struct {
+	columns, sensitive []string
+	// others says that rows of another form than the pair's may have sensitive values.
+	others bool
+}
+
+// curtain returns that of the pair called name. Of a pair that the link does not have, or not
+// yet, nobody can tell which columns are sensitive, so nothing is shown if any of the link are.
+func (r *runner) curtain(name string) curtain {
+	_, link := r.config()
+	c := curtainOf(r.pair(name))
+	c.others = c.others || c.columns == nil && hasSensitive(link)
+	return c
+}
+
+func curtainOf(p *mapping.Pair) curtain {
+	if p == nil {
+		return curtain{}
+	}
+	return curtain{columns: columnNames(p.Columns), sensitive: p.Sensitive, others: len(p.Sensitive) > 0}
+}
+
+func hasSensitive(link *configs.Link) bool {
+	return slices.ContainsFunc(link.Tables, func(t *configs.Table) bool {
+		return slices.ContainsFunc(t.Columns, func(c *configs.Column) bool { return c.Sensitive })
+	})
+}
+
+// row returns a row of the pair as it may be shown, with the names of its values unless it is
+// of a time when the pair had other columns.
+func (c curtain) row(row change.Row) admin.Row {
+	named := row == nil || len(row) == len(c.columns)
+	shown := admin.Row{Values: slices.Clone(row)}
+	if named {
+		shown.Columns = c.columns
+	}
+	for i, v := range shown.Values {
+		if !v.IsUnset() && (!named && c.others || named && slices.Contains(c.sensitive, c.columns[i])) {
+			shown.Values[i] = change.TextValue(redacted)
+		}
+	}
+	return shown
+}
+
+// image is nil for an image that is not known.
+func (c curtain) image(image change.Image) *admin.Row {
+	if !image.Known {
+		return nil
+	}
+	row := c.row(image.Row)
+	return &row
+}
