@@ -9,6 +9,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # COUNT=1 runs the tests again although nothing changed.
 COUNT   ?=
+# TIMEOUT is for each package: machines are slow at times, and none should hang.
+TIMEOUT ?= 30m
 # HISTORIES is how many random histories the long programme runs.
 HISTORIES ?= 200000
 FUZZTIME  ?= 1m
@@ -31,11 +33,11 @@ demo: build ## two databases that stay the same, for ten seconds
 .PHONY: test
 test: sqlite3 ## go vet and every test
 	$(GO) vet ./...
-	$(GO) test $(if $(COUNT),-count=$(COUNT)) ./...
+	$(GO) test -timeout $(TIMEOUT) $(if $(COUNT),-count=$(COUNT)) ./...
 
 .PHONY: race
 race: sqlite3 ## every test under the race detector, the long ones short (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short $(if $(COUNT),-count=$(COUNT)) ./...
+	CGO_ENABLED=1 $(GO) test -timeout $(TIMEOUT) -race -short $(if $(COUNT),-count=$(COUNT)) ./...
 
 .PHONY: lint
 lint: ## go vet, gofmt and staticcheck
