@@ -69,11 +69,18 @@ func (s *schemaShop) settled() {
 	s.p.await(s.address, "/v1/links/shop/barrier?wait=1m")
 }
 
-// orders returns the state of the table once ok says so.
-func (s *schemaShop) orders(what string, ok func(admin.Table) bool) (t admin.Table) {
+// orders is table for orders.
+func (s *schemaShop) orders(what string, ok func(admin.Table) bool) admin.Table {
+	s.t.Helper()
+	return s.table("orders", what, ok)
+}
+
+// table returns the state of a table once ok says so.
+func (s *schemaShop) table(name, what string, ok func(admin.Table) bool) (t admin.Table) {
 	s.t.Helper()
 	for range 600 {
-		if status, err := get(s.address, "/v1/links/shop/tables/orders", &t); err == nil && status == http.StatusOK && ok(t) {
+		t = admin.Table{}
+		if status, err := get(s.address, "/v1/links/shop/tables/"+name, &t); err == nil && status == http.StatusOK && ok(t) {
 			return t
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -93,7 +100,7 @@ func (s *schemaShop) both(columns string) string {
 			s.t.Fatal(err)
 		}
 		for rows.Next() {
-			var id, qty int
+			var id, qty int64
 			var tag *string
 			into := []any{&id, &qty, &tag}[:1+strings.Count(columns, ",")]
 			if err := rows.Scan(into...); err != nil {
@@ -170,6 +177,56 @@ func TestNewColumnIsAdded(t *testing.T) {
 				if got := s.both("id, qty, " + column); !strings.HasPrefix(got, "1:1:x 2:2:back") || !strings.HasSuffix(got, ":0:new") {
 					t.Errorf("with %s both sides have %q", column, got)
 				}
+			}
+		})
+	}
+}
+
+// TestChangedColumnSaysWhatToDo changes the type of a column, and drops one, on one side of a running
+// link. That table pauses, with the statement for the other side in its state, and goes on when that
+// was run and somebody resumes it.
+func TestChangedColumnSaysWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		sites                func(t *testing.T) [2]site
+		retype, drop         string
+		wantRetype, wantDrop string
+	}{
+		"postgres and mariadb": {
+			schemaPairs()["postgres and mariadb"], "ALTER TABLE orders ALTER COLUMN qty TYPE bigint", "ALTER TABLE items DROP COLUMN name",
+			"ALTER TABLE `orders` MODIFY COLUMN `qty` bigint NOT NULL", "ALTER TABLE `items` DROP COLUMN `name`",
+		},
+		"mysql and postgres": {
+			schemaPairs()["mysql and postgres"], "ALTER TABLE orders MODIFY qty bigint NOT NULL", "ALTER TABLE items DROP COLUMN name",
+			`ALTER TABLE "public"."orders" ALTER COLUMN "qty" TYPE bigint USING "qty"::bigint`, `ALTER TABLE "public"."items" DROP COLUMN "name"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSchemaShop(t, c.sites(t), "pause")
+			for _, step := range []struct{ table, change, insert, want string }{
+				{"orders", c.retype, "INSERT INTO orders VALUES (5, 3000000000)", c.wantRetype},
+				{"items", c.drop, "INSERT INTO items VALUES (2)", c.wantDrop},
+			} {
+				table, want := step.table, step.want
+				s.exec(0, step.change, step.insert)
+				state := s.table(table, "explained", func(t admin.Table) bool {
+					return t.Stage == "paused" && strings.Contains(t.Reason, "run on the right: ")
+				})
+				_, statement, _ := strings.Cut(state.Reason, "run on the right: ")
+				if statement != want {
+					t.Errorf("the reason has %q, want %q", statement, want)
+				}
+				s.exec(1, statement)
+				if out, err := command("table", "resume", table, s.config); err != nil {
+					t.Errorf("resume %s: %v\n%s", table, err, out)
+				}
+				s.table(table, "live", func(t admin.Table) bool { return t.Stage == "live" })
+			}
+			s.settled()
+			if got := s.both("id, qty"); got != "1:1 2:2 3:3 4:4 5:3000000000" {
+				t.Errorf("both sides have %q", got)
+			}
+			if n := s.count(1, "items"); n != 2 {
+				t.Errorf("there are %d items, want 2", n)
 			}
 		})
 	}

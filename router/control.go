@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -250,6 +251,18 @@ func (l *Link) Resume(ctx context.Context, name string) error {
 // tell.
 func (l *Link) Reopen(ctx context.Context) error {
 	return l.call(ctx, func(lp *loop) { lp.grown = true })
+}
+
+// Explain adds to why a table is paused what is to be done about it.
+func (l *Link) Explain(ctx context.Context, name, advice string) error {
+	err := l.control(ctx, name, func(lp *loop, p *pair) (bool, error) {
+		if p.paused() && !strings.HasSuffix(p.state.Reason, advice) {
+			p.state.Reason += advice
+			lp.tablesNew = true
+		}
+		return false, nil
+	})
+	return wrap("explain table "+name, err)
 }
 
 // Resync compares all rows of a table again: as in first contact, or so that one side becomes

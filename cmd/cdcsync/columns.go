@@ -94,23 +94,104 @@ func (b *binding) addColumns(ctx context.Context, log hclog.Logger) (added bool,
 // columnsEvery is how often the catalogues are read while a table waits for a decision on a column.
 const columnsEvery = 2 * time.Second
 
-// watchColumns opens the link again when what a table waits for was done: not every log tells of a
-// column before the first row that has it. It ends with ctx.
+// watchColumns looks after tables that wait because they have changed, until ctx ends. It opens the
+// link again when what a table waits for was done: not every log tells of a column before the first
+// row that has it. And it says what would bring the other side in line.
 func (r *runner) watchColumns(ctx context.Context, link *router.Link, was *binding) error {
+	explained := map[string]bool{}
 	for sleep(ctx, columnsEvery) {
-		if !slices.ContainsFunc(link.Status().Tables, undecided) {
+		tables := link.Status().Tables
+		if !slices.ContainsFunc(tables, func(t router.TableStatus) bool { return undecided(t) || changed(t) && !explained[t.Pair] }) {
 			continue
 		}
 		now, err := bind(ctx, was.cfg, was.link, r.stores)
-		if err != nil || now.err() != nil || sameAside(was, now) {
+		if err != nil {
 			continue // the link itself says what is wrong with a store
 		}
-		if err := link.Reopen(ctx); err != nil && !errors.Is(err, router.ErrStopped) && ctx.Err() == nil {
+		for _, t := range tables {
+			if !changed(t) || explained[t.Pair] {
+				continue
+			}
+			explained[t.Pair] = true
+			if err := ended(link.Explain(ctx, t.Pair, was.advice(t.Pair, now))); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		if !slices.ContainsFunc(tables, undecided) || now.err() != nil || sameAside(was, now) {
+			continue
+		}
+		if err := ended(link.Reopen(ctx)); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("open the link again: %w", err)
 		}
 		return nil
 	}
 	return nil
+}
+
+// ended is err, unless the link has ended by itself.
+func ended(err error) error {
+	if errors.Is(err, router.ErrStopped) {
+		return nil
+	}
+	return err
+}
+
+// changed tells whether a table is paused because it is not what it was.
+func changed(t router.TableStatus) bool {
+	return t.Stage == checkpoint.Paused && t.Hold == checkpoint.Free
+}
+
+// advice says what brings one side of a pair in line with the other, whose columns have changed
+// since the binding was made; "" for nothing.
+func (b *binding) advice(pair string, now *binding) string {
+	i := slices.IndexFunc(b.pairs, func(p *configs.BoundPair) bool { return p.Pair.Name == pair })
+	if i < 0 {
+		return ""
+	}
+	p, advice := b.pairs[i], ""
+	for _, c := range p.Pair.Columns {
+		block := blockOf(p.Table, c.Name)
+		var names [2]string
+		for s := range names {
+			names[s], _ = placed(p, block, change.Side(s), c.Name)
+		}
+		for s := range change.Side(2) {
+			o := s.Other()
+			if names[s] == "" || names[o] == "" || !b.link.Writes()[o] {
+				continue
+			}
+			if statement := b.follow(now, p, s, names); statement != "" {
+				advice += fmt.Sprintf("; to bring the other side in line, run on the %s: %s", o, statement)
+			}
+		}
+	}
+	return advice
+}
+
+// follow is the statement that has a column of the side across from s follow what has happened to
+// that of s; "" if nothing has, or if there is no such statement.
+func (b *binding) follow(now *binding, p *configs.BoundPair, s change.Side, names [2]string) string {
+	o := s.Other()
+	was, is := b.catalogues[s].table(p.Pair.Tables[s].Name), now.catalogues[s].table(p.Pair.Tables[s].Name)
+	across := now.catalogues[o].table(p.Pair.Tables[o].Name)
+	if was == nil || is == nil || across == nil || across.Column(names[o]) < 0 {
+		return ""
+	}
+	i, j := was.Column(names[s]), is.Column(names[s])
+	var statement string
+	var err error
+	switch {
+	case j < 0 && slices.ContainsFunc(is.Columns, func(c change.Column) bool { return was.Column(c.Name) < 0 }):
+		return "" // it may have been renamed
+	case j < 0:
+		statement, err = b.stores[o].DropColumn(across.Name, names[o])
+	case i >= 0 && was.Columns[i].Type != is.Columns[j].Type:
+		statement, err = b.stores[o].ChangeColumn(across, names[o], now.catalogues[s].capacities[is.Name][j])
+	}
+	if err != nil {
+		return ""
+	}
+	return statement
 }
 
 func undecided(t router.TableStatus) bool { return t.Hold == checkpoint.Undecided }

@@ -48,6 +48,10 @@ type store interface {
 	// AddColumn returns the statement that gives a table of the store a column that may be NULL
 	// and holds what one of that capacity does. It connects to nothing, as CreateTable.
 	AddColumn(table, column string, c change.Capacity) (string, error)
+	// ChangeColumn returns the statement that lets a column of a table of the store hold what one of
+	// that capacity does, and DropColumn the one that takes a column out. They connect to nothing.
+	ChangeColumn(table *change.Table, column string, c change.Capacity) (string, error)
+	DropColumn(table, column string) (string, error)
 	// Alter runs a statement that changes the tables of the store. A table that is in use is waited
 	// for a few seconds; then the error is transient.
 	Alter(ctx context.Context, statement string) error

@@ -142,6 +142,16 @@ func (s *mysqlStore) AddColumn(table, column string, c change.Capacity) (string,
 	return mysql.AddColumn(table, column, c)
 }
 
+// ChangeColumn implements store.
+func (s *mysqlStore) ChangeColumn(table *change.Table, column string, c change.Capacity) (string, error) {
+	return mysql.ChangeColumn(table.Name, column, c, table.Columns[table.Column(column)].Nullable), nil
+}
+
+// DropColumn implements store.
+func (s *mysqlStore) DropColumn(table, column string) (string, error) {
+	return mysql.DropColumn(table, column), nil
+}
+
 // Alter implements store.
 func (s *mysqlStore) Alter(ctx context.Context, statement string) error {
 	conn, err := s.db.Connect(ctx)

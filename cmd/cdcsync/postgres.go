@@ -139,6 +139,16 @@ func (s *postgresStore) AddColumn(table, column string, c change.Capacity) (stri
 	return postgres.AddColumn(table, column, c)
 }
 
+// ChangeColumn implements store.
+func (s *postgresStore) ChangeColumn(table *change.Table, column string, c change.Capacity) (string, error) {
+	return postgres.ChangeColumn(table.Name, column, c)
+}
+
+// DropColumn implements store.
+func (s *postgresStore) DropColumn(table, column string) (string, error) {
+	return postgres.DropColumn(table, column)
+}
+
 // Alter implements store.
 func (s *postgresStore) Alter(ctx context.Context, statement string) error {
 	conn, err := s.db.Connect(ctx, map[string]string{"lock_timeout": "5s"})

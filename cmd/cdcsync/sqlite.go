@@ -218,6 +218,16 @@ func (s *sqliteStore) AddColumn(table, column string, c change.Capacity) (string
 	return sqlite.AddColumn(table, column, c)
 }
 
+// ChangeColumn implements store.
+func (s *sqliteStore) ChangeColumn(table *change.Table, column string, c change.Capacity) (string, error) {
+	return "", errors.New("SQLite cannot change the type of a column: rebuild the table, if the type matters")
+}
+
+// DropColumn implements store.
+func (s *sqliteStore) DropColumn(table, column string) (string, error) {
+	return sqlite.DropColumn(table, column), nil
+}
+
 // Alter implements store.
 func (s *sqliteStore) Alter(ctx context.Context, statement string) error {
 	conn, err := s.db.Connect(ctx)

@@ -21,6 +21,21 @@ func AddColumn(table, column string, c change.Capacity) (string, error) {
 	return "ALTER TABLE " + Quote(table) + " ADD COLUMN " + Quote(column) + " " + typeFor(c, false) + " NULL", nil
 }
 
+// ChangeColumn returns the statement that lets a column of a table hold what one of that capacity
+// holds. A default that it has goes.
+func ChangeColumn(table, column string, c change.Capacity, nullable bool) string {
+	null := " NOT NULL"
+	if nullable {
+		null = " NULL"
+	}
+	return "ALTER TABLE " + Quote(table) + " MODIFY COLUMN " + Quote(column) + " " + typeFor(c, false) + null
+}
+
+// DropColumn returns the statement that takes a column out of a table.
+func DropColumn(table, column string) string {
+	return "ALTER TABLE " + Quote(table) + " DROP COLUMN " + Quote(column)
+}
+
 // CreateTable returns the statement that makes a table with these columns and key, where
 // capacities are those of its columns.
 func CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {

@@ -21,6 +21,26 @@ func AddColumn(table, column string, c change.Capacity) (string, error) {
 	return "ALTER TABLE " + qualified + " ADD COLUMN " + declared(column, c), nil
 }
 
+// ChangeColumn returns the statement that lets a column of a table hold what one of that capacity
+// holds.
+func ChangeColumn(table, column string, c change.Capacity) (string, error) {
+	qualified, err := qualify(table)
+	if err != nil {
+		return "", fmt.Errorf("change column %q of table %s: %w", column, table, err)
+	}
+	name, kind := Quote(column), typeFor(c)
+	return "ALTER TABLE " + qualified + " ALTER COLUMN " + name + " TYPE " + kind + " USING " + name + "::" + kind, nil
+}
+
+// DropColumn returns the statement that takes a column out of a table.
+func DropColumn(table, column string) (string, error) {
+	qualified, err := qualify(table)
+	if err != nil {
+		return "", fmt.Errorf("drop column %q of table %s: %w", column, table, err)
+	}
+	return "ALTER TABLE " + qualified + " DROP COLUMN " + Quote(column), nil
+}
+
 // CreateTable returns the statement that makes a table with these columns and key, where
 // capacities are those of its columns.
 func CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {

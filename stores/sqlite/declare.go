@@ -19,6 +19,11 @@ func AddColumn(table, column string, c change.Capacity) (string, error) {
 	return "ALTER TABLE " + Quote(table) + " ADD COLUMN " + declared(column, c), nil
 }
 
+// DropColumn returns the statement that takes a column out of a table.
+func DropColumn(table, column string) string {
+	return "ALTER TABLE " + Quote(table) + " DROP COLUMN " + Quote(column)
+}
+
 // CreateTable returns the statement that makes a table with these columns and key, where
 // capacities are those of its columns.
 func CreateTable(t *change.Table, capacities []change.Capacity) (string, error) {
