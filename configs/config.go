@@ -87,6 +87,9 @@ type Link struct {
 	Stores    [2]*Store
 	Direction Direction
 	Initial   Initial
+	// Shadow tells for each side, by [change.Side], whether the link decides what would be written
+	// to it, and writes nothing.
+	Shadow [2]bool
 	// SchemaChange is what happens when a table gets a column that the other side lacks.
 	SchemaChange SchemaChange
 	Conflict     Conflict

@@ -13,7 +13,7 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "params", "salt"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt"},
 		blocks: []string{"conflict", "tables", "table", "verify"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
@@ -24,6 +24,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 		l.Direction = Direction(word)
 	}
 	d.initial(l, b)
+	d.shadow(l, b.Body.Attributes["shadow"])
 	if word := d.choice(b.Body.Attributes["schema_change"], []string{"pause", "add_columns"}, nil); word != "" {
 		l.SchemaChange = SchemaChange(word)
 	}
@@ -75,6 +76,19 @@ func (d *decoder) initial(l *Link, b *hclsyntax.Block) {
 	default:
 		l.Initial = word
 	}
+}
+
+// shadow decodes the direction for which a link decides and writes nothing.
+func (d *decoder) shadow(l *Link, attr *hclsyntax.Attribute) {
+	word := Direction(d.choice(attr, []string{"both", "left_to_right", "right_to_left"}, nil))
+	if word == "" {
+		return
+	}
+	if l.Direction != Both && word != l.Direction {
+		d.errorf(attr.Expr.Range(), "Shadow of no direction", "The link runs %s, so only that can be in shadow.", l.Direction)
+		return
+	}
+	l.Shadow = (&Link{Direction: word}).Writes()
 }
 
 // only returns the block of that type, reports a second one, and returns nil if there is

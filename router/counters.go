@@ -9,6 +9,8 @@ type SideCounters struct {
 	// Applied rows were written to the side, in Batches transactions. Differs counts the
 	// compares that failed, Refused the rows that the store did not take.
 	Applied, Batches, Differs, Refused uint64
+	// Shadowed rows would have been written to the side if it were not in shadow.
+	Shadowed uint64
 	// Looks are direct reads of rows; Drift those that showed what the log did not explain.
 	Looks, Drift uint64
 	// Split counts transactions that had to be applied in more than one.

@@ -318,11 +318,16 @@ func mirror(by checkpoint.By, left, right change.Row) target {
 func (w *row) untouched() bool { return w.contact && !w.dirty[0] && !w.dirty[1] }
 
 // queue lets w wait to be written to side s, unless that would take the place of a row
-// outside of the filter, which the link leaves alone. That may go away.
+// outside of the filter, which the link leaves alone. That may go away. To a side in shadow
+// nothing is written.
 func (r *reconciler) queue(w *row, s change.Side, t target) {
 	if v := &w.now[s]; v.outside() && t.row != nil && !r.broken.noOutside {
 		r.own(w, s.Other())
 		r.obstruct(w, s, "the "+s.String()+" store has a row of this key that is outside of the filter")
+		return
+	}
+	if r.shadow[s] {
+		r.shadowed(w, s, t)
 		return
 	}
 	w.stage, w.dest, w.target = out, s, t

@@ -46,6 +46,8 @@ type Config struct {
 	Name   string
 	Pairs  []Pair
 	Stores [2]Store
+	// Shadow are the sides to which nothing but the marker is written: see [Shadowed].
+	Shadow [2]bool
 	Limits Limits
 	Log    hclog.Logger
 }
@@ -109,6 +111,7 @@ func (l *Link) Run(ctx context.Context) error {
 func (l *Link) run(ctx context.Context) error {
 	writes := [2]bool{l.cfg.Stores[0].Sink != nil, l.cfg.Stores[1].Sink != nil}
 	r := newReconciler(l.cfg.Pairs, l.orders(), writes)
+	r.overshadow(l.cfg.Shadow)
 	r.now = time.Now()
 	// Both epochs are raised before a log is read: from here on, nobody but this instance
 	// writes for the link, so the logs hold all that earlier ones wrote.

@@ -53,10 +53,11 @@ type pair struct {
 	bare     bool      // the right side had no rows when first contact began
 	reshaped bool      // its columns are not those that the debts of the markers have
 	parked   int
-	waiting  int    // rows that wait because the table is held
-	fresh    []int  // columns that were not carried over before what is being compared
-	differ   uint64 // rows left different, by InitialNone
-	ignored  uint64 // changes not applied because the table is paused
+	waiting  int     // rows that wait because the table is held
+	shadow   [2]bool // sides in shadow: out of it, the table has to be compared again
+	fresh    []int   // columns that were not carried over before what is being compared
+	differ   uint64  // rows left different, by InitialNone
+	ignored  uint64  // changes not applied because the table is paused
 	// nothing is a row of the side that a one-way link writes to, of which nothing is known.
 	nothing change.Row
 }
@@ -120,6 +121,9 @@ type reconciler struct {
 	ready   []*row
 	// home is the side whose marker holds the state of the tables.
 	home change.Side
+	// shadow are the sides that nothing is written to, unwritten the last rows that would have been.
+	shadow    [2]bool
+	unwritten []Shadowed
 	// recovering counts the rows that recovery has not released yet.
 	recovering map[*row]struct{}
 	lookedAll  bool // recovery asked for its looks
@@ -193,6 +197,9 @@ func (p *pair) enter(stage checkpoint.Stage, reason string) {
 func (p *pair) shape() string {
 	hash := fnv.New64a()
 	fmt.Fprintf(hash, "%s", p.Filter)
+	if p.shadow != [2]bool{} {
+		fmt.Fprintf(hash, "shadow %v", p.shadow)
+	}
 	for i := range p.Columns {
 		fmt.Fprintf(hash, "%q %d\n", p.Columns[i].Name, p.Columns[i].Kind)
 	}
@@ -312,6 +319,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 		w.dirty[s] = true
 	}
 	r.abandon(w, "the row was changed meanwhile")
+	w.compared = false
 	w.fails = 0 // this is what a compare failed for
 	r.weigh(w)
 	r.touch(w)

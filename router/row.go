@@ -97,6 +97,8 @@ type row struct {
 	// by is the rule of the repair that somebody asked for.
 	by    checkpoint.By
 	waits bool // its table is held
+	// compared: a side in shadow was looked at for what would be written there.
+	compared bool
 	// resolution is what a person decided on it; nil: nobody has.
 	resolution *resolution
 

@@ -97,14 +97,20 @@ func (r *reconciler) parkedList() []Parked {
 			Pair: p.Name, Key: w.key, Left: w.now[0].image(), Right: w.now[1].image(),
 			Reason: w.parked.reason, Since: w.parked.since, Retry: w.parked.until,
 		}
-		for i := range p.Columns {
-			entry.Columns = append(entry.Columns, p.Columns[i].Name)
-		}
-		for _, i := range p.Key {
-			entry.KeyColumns = append(entry.KeyColumns, p.Columns[i].Name)
-		}
+		entry.Columns, entry.KeyColumns = p.columnNames()
 		list = append(list, entry)
 	}
 	slices.SortFunc(list, func(a, b Parked) int { return a.Since.Compare(b.Since) })
 	return list
+}
+
+// columnNames are the names of the columns of the form, and of those of its key.
+func (p *pair) columnNames() (columns, key []string) {
+	for i := range p.Columns {
+		columns = append(columns, p.Columns[i].Name)
+	}
+	for _, i := range p.Key {
+		key = append(key, p.Columns[i].Name)
+	}
+	return columns, key
 }

@@ -118,7 +118,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	if err != nil {
 		return notOpen{err}
 	}
-	cfg := router.Config{Name: r.name, Pairs: b.routed(), Log: r.log}
+	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Log: r.log}
 	for s, st := range b.stores {
 		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
 	}
