@@ -127,6 +127,13 @@ func (c *Client) Replay(ctx context.Context, link string, request ReplayRequest)
 	return found, err
 }
 
+// Shadowed returns the last rows of a link that would have been written to a side in shadow.
+func (c *Client) Shadowed(ctx context.Context, link string) ([]Shadowed, error) {
+	var body shadowBody
+	err := c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/shadow", &body)
+	return body.Shadowed, err
+}
+
 func parkedPath(link, id string) string {
 	path := "/v1/links/" + url.PathEscape(link) + "/parked"
 	if id != "" {

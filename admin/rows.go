@@ -22,6 +22,8 @@ type Rows interface {
 	RevertConflict(ctx context.Context, link, side string, id int64, take string) error
 	// ReplayConflicts decides recorded conflicts once more, by another policy, and writes nothing.
 	ReplayConflicts(ctx context.Context, link string, request ReplayRequest) (Replay, error)
+	// Shadowed returns the last rows that would have been written to a side in shadow, newest first.
+	Shadowed(ctx context.Context, link string) ([]Shadowed, error)
 }
 
 // countBody says how many rows something was done to.

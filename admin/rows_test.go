@@ -46,6 +46,13 @@ func TestRows(t *testing.T) {
 	}
 }
 
+func TestShadowed(t *testing.T) {
+	want := `{"shadowed":[{"table":"t","side":"right","key":{"id":1},"has":null,"would":null,"at":"1970-01-01T00:00:00Z"}]}`
+	if w := ask(t, newFake(), "GET", "/v1/links/shop/shadow"); w.Code != 200 || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestClientSettlesRows(t *testing.T) {
 	f := newFake()
 	server := httptest.NewServer(NewServer(f, "127.0.0.1:0", hclog.NewNullLogger()).Handler())

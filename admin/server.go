@@ -150,6 +150,7 @@ func (s *Server) Handler() http.Handler {
 	r.add("POST /v1/links/{link}/parked/{id}/resolve", s.resolveParked)
 	r.add("POST /v1/links/{link}/conflicts/{side}/{id}/revert", s.revertConflict)
 	r.add("POST /v1/links/{link}/conflicts/replay", s.replayConflicts)
+	r.add("GET /v1/links/{link}/shadow", s.shadow)
 	r.add("POST /v1/reload", s.reload)
 	r.add("POST /v1/links/{link}/tables/{table}/pause", s.pauseTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)

@@ -69,6 +69,10 @@ func (f *fake) ReplayConflicts(_ context.Context, link string, q ReplayRequest) 
 	return Replay{Conflicts: 7, Different: 3}, f.err
 }
 
+func (f *fake) Shadowed(context.Context, string) ([]Shadowed, error) {
+	return []Shadowed{{Table: "t", Side: "right", Key: Row{Columns: []string{"id"}, Values: change.Row{change.Int(1)}}, At: time.Unix(0, 0).UTC()}}, f.err
+}
+
 func (f *fake) Reload(context.Context) error {
 	f.did = append(f.did, "reload")
 	return f.err
