@@ -3,10 +3,12 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,21 +25,35 @@ const maxAnswer = 256 << 20
 
 // Client asks a running instance. It is safe for concurrent use.
 type Client struct {
-	base string
-	http *http.Client
+	base, token string
+	http        *http.Client
 }
 
-// NewClient returns a client for an address, host:port, or a URL.
-func NewClient(address string) (*Client, error) {
-	if !strings.Contains(address, "://") {
+// Access is what a Client shows, and what it asks of the server.
+type Access struct {
+	// Token is sent along, unless it is empty.
+	Token string
+	// TLS is nil for plain HTTP, and for a server that the certificates of the system vouch for.
+	TLS *tls.Config
+}
+
+// NewClient returns a client for an address, host:port, or a URL. A host:port is spoken to by
+// TLS if access has it.
+func NewClient(address string, access Access) (*Client, error) {
+	if !strings.Contains(address, "://") && access.TLS != nil {
+		address = "https://" + address
+	} else if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" {
-		return nil, fmt.Errorf("parse the admin address: %q is neither host:port nor http://host:port", address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("parse the admin address: %q is neither host:port nor http://host:port nor https://host:port", address)
 	}
-	return &Client{base: "http://" + u.Host, http: &http.Client{
-		Timeout: maxWait + writeWithin, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && access.Token != "" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("ask %s: a token is sent to other machines by https only", u.Host)
+	}
+	return &Client{base: u.Scheme + "://" + u.Host, token: access.Token, http: &http.Client{
+		Timeout: maxWait + writeWithin, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, TLSClientConfig: access.TLS},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
@@ -168,6 +184,9 @@ func (c *Client) do(ctx context.Context, method, path string, send, body any) er
 	}
 	if send != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	response, err := c.http.Do(request)
 	if errors.Is(err, syscall.ECONNREFUSED) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -144,12 +145,18 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &request) {
 		return
 	}
+	note(w, "tables", clip(strings.Join(request.Tables, ",")))
+	note(w, "repair", request.Repair)
+	note(w, "values", request.Values)
+	if isSide(request.By) {
+		note(w, "by", request.By)
+	}
 	job, err := s.instance.StartVerify(l.Name, request)
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	s.log.Info("asked for over HTTP", "what", r.URL.Path, "job", job.ID, "repair", request.Repair, "from", r.RemoteAddr)
+	note(w, "job", job.ID)
 	w.Header().Set("Location", "/v1/jobs/"+url.PathEscape(job.ID))
 	answer(w, http.StatusAccepted, job)
 }
@@ -183,7 +190,6 @@ func (s *Server) cancelJob(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.instance.CancelJob(j.ID)
-	s.log.Info("asked for over HTTP", "what", "cancel job "+j.ID, "from", r.RemoteAddr)
 	answer(w, http.StatusAccepted, j)
 }
 

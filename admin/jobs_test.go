@@ -122,9 +122,9 @@ func TestVerifyRefused(t *testing.T) {
 
 func TestClientFollowsJobs(t *testing.T) {
 	f := newFake()
-	server := httptest.NewServer(NewServer(f, "127.0.0.1:0", hclog.NewNullLogger()).Handler())
+	server := httptest.NewServer(NewServer(f, Settings{Listen: "127.0.0.1:0"}, hclog.NewNullLogger()).Handler())
 	defer server.Close()
-	client, err := NewClient(server.URL)
+	client, err := NewClient(server.URL, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

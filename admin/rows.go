@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -52,6 +53,8 @@ func (s *Server) resolveParked(w http.ResponseWriter, r *http.Request) {
 		if body.Delete {
 			body.Row = &Row{}
 		}
+		note(w, "take", cmp.Or(body.Take, "a row"))
+		note(w, "delete", body.Delete)
 		return 1, s.instance.ResolveParked(ctx, link, r.PathValue("id"), body.Take, body.Row)
 	})
 }
@@ -82,6 +85,7 @@ func (s *Server) revertConflict(w http.ResponseWriter, r *http.Request) {
 		if err != nil || side == "" || !isSide(side) || !isSide(body.Take) {
 			return 0, &RefusedError{"a conflict is named by the side that recorded it, left or right, and its id; take is left, right or missing"}
 		}
+		note(w, "take", cmp.Or(body.Take, "what lost"))
 		return 1, s.instance.RevertConflict(ctx, link, side, id, body.Take)
 	})
 }
@@ -99,6 +103,6 @@ func (s *Server) onRow(w http.ResponseWriter, r *http.Request, body any, do func
 		fail(w, err)
 		return
 	}
-	s.log.Info("asked for over HTTP", "what", r.URL.Path, "from", r.RemoteAddr, "rows", n)
+	note(w, "rows", n)
 	answer(w, http.StatusOK, countBody{n})
 }

@@ -55,7 +55,7 @@ func TestShadowed(t *testing.T) {
 
 func TestClientSettlesRows(t *testing.T) {
 	f := newFake()
-	server := httptest.NewServer(NewServer(f, "127.0.0.1:0", hclog.NewNullLogger()).Handler())
+	server := httptest.NewServer(NewServer(f, Settings{Listen: "127.0.0.1:0"}, hclog.NewNullLogger()).Handler())
 	defer server.Close()
 	c := newClient(t, server.URL)
 	row := &Row{Columns: []string{"id"}, Values: change.Row{change.Int(7)}}

@@ -2,12 +2,12 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,17 +41,27 @@ const (
 
 // Server serves the API of an instance.
 type Server struct {
-	instance Instance
-	listen   string
-	log      hclog.Logger
-	hosts    []string
+	instance   Instance
+	settings   Settings
+	log, audit hclog.Logger
+	hosts      []string
+	slots      chan struct{}
+	guesses    *guesses
 }
 
-// NewServer returns a server that will listen on listen, a host:port on the loopback
-// interface.
-func NewServer(instance Instance, listen string, log hclog.Logger) *Server {
-	s := &Server{instance: instance, listen: listen, log: log, hosts: []string{"localhost", "127.0.0.1", "::1"}}
-	if host, _, err := net.SplitHostPort(listen); err == nil && !slices.Contains(s.hosts, host) {
+// NewServer returns a server that listens once it runs.
+func NewServer(instance Instance, settings Settings, log hclog.Logger) *Server {
+	s := &Server{
+		instance: instance, settings: settings, log: log, audit: settings.Audit, slots: make(chan struct{}, maxRequests),
+		guesses: newGuesses(), hosts: []string{"localhost", "127.0.0.1", "::1"},
+	}
+	for _, host := range settings.Hosts {
+		s.hosts = append(s.hosts, strings.ToLower(host))
+	}
+	if s.audit == nil {
+		s.audit = log.Named("audit")
+	}
+	if host, _, err := net.SplitHostPort(settings.Listen); err == nil && host != "" {
 		s.hosts = append(s.hosts, strings.ToLower(host))
 	}
 	return s
@@ -61,11 +71,22 @@ func NewServer(instance Instance, listen string, log hclog.Logger) *Server {
 // address that is taken is waited for, because an instance that takes over from another one
 // with the same config finds it taken for a moment.
 func (s *Server) Run(ctx context.Context) error {
+	var keys *tls.Config
+	if s.settings.TLS != nil {
+		keyring, err := openKeyring(*s.settings.TLS, s.log)
+		if err != nil {
+			return err
+		}
+		keys = keyring.serverConfig()
+	}
 	listener, err := s.bind(ctx)
 	if listener == nil {
 		return err
 	}
-	s.log.Info("serving the admin API", "address", listener.Addr().String())
+	if keys != nil {
+		listener = tls.NewListener(listener, keys)
+	}
+	s.log.Info("serving the admin API", "address", listener.Addr().String(), "tls", keys != nil)
 	server := &http.Server{
 		Handler:        s.Handler(),
 		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin,
@@ -85,7 +106,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	err = server.Serve(listener)
 	if stop() { // it failed by itself
-		return fmt.Errorf("serve the admin API on %s: %w", s.listen, errors.Join(err, server.Close()))
+		return fmt.Errorf("serve the admin API on %s: %w", s.settings.Listen, errors.Join(err, server.Close()))
 	}
 	if err := <-stopped; err != nil {
 		return fmt.Errorf("stop the admin API: %w", err)
@@ -97,7 +118,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 	told := false
 	for {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.settings.Listen)
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -105,12 +126,12 @@ func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 			}
 			return nil, nil
 		case err == nil:
-			return s.checkLoopback(listener)
+			return s.checkReach(listener)
 		case !errors.Is(err, syscall.EADDRINUSE):
 			return nil, fmt.Errorf("serve the admin API: %w", err)
 		case !told:
 			told = true
-			s.log.Warn("the address of the admin API is taken, by another instance or another program: waiting for it", "address", s.listen)
+			s.log.Warn("the address of the admin API is taken, by another instance or another program: waiting for it", "address", s.settings.Listen)
 		}
 		timer := time.NewTimer(listenEvery)
 		select {
@@ -122,13 +143,13 @@ func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 	}
 }
 
-// checkLoopback refuses an address that others can reach: there is no authentication yet.
-func (s *Server) checkLoopback(listener net.Listener) (net.Listener, error) {
-	if addr, ok := listener.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() {
+// checkReach refuses an address that others can reach, unless it is guarded.
+func (s *Server) checkReach(listener net.Listener) (net.Listener, error) {
+	if addr, ok := listener.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() || s.settings.guarded() {
 		return listener, nil
 	}
 	return nil, errors.Join(
-		fmt.Errorf("serve the admin API: %s is not on the loopback interface (listen on 127.0.0.1, [::1] or localhost)", listener.Addr()),
+		fmt.Errorf("serve the admin API: %s is not on the loopback interface, which needs TLS and both tokens (or listen on 127.0.0.1, [::1] or localhost)", listener.Addr()),
 		listener.Close())
 }
 
@@ -160,36 +181,6 @@ func (s *Server) Handler() http.Handler {
 	r.add("GET /v1/jobs/{job}", s.job)
 	r.add("DELETE /v1/jobs/{job}", s.cancelJob)
 	return s.guard(r.handler())
-}
-
-// guard refuses what no handler should see: requests that a page of the web makes a browser send.
-func (s *Server) guard(next http.Handler) http.Handler {
-	origins := http.NewCrossOriginProtection()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
-		switch {
-		// A page of the web whose name leads to this machine would come with its own name.
-		case !s.allowed(r.Host):
-			h.Set("Connection", "close")
-			refuse(w, http.StatusForbidden, "the host %q is not allowed here: use localhost or the address of admin.listen", r.Host)
-		case origins.Check(r) != nil:
-			h.Set("Connection", "close")
-			refuse(w, http.StatusForbidden, "a page of another origin cannot change anything here")
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// allowed tells whether the Host header names this machine.
-func (s *Server) allowed(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	return slices.Contains(s.hosts, strings.ToLower(host))
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
@@ -251,7 +242,6 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	s.log.Info("asked for over HTTP", "what", r.URL.Path, "from", r.RemoteAddr)
 	answer(w, http.StatusOK, linksBody{Links: s.instance.Links()})
 }
 

@@ -129,8 +129,12 @@ func ask(t *testing.T, f *fake, method, target string) *httptest.ResponseRecorde
 }
 
 func send(f *fake, r *http.Request) *httptest.ResponseRecorder {
+	return serveWith(f, Settings{Listen: "127.0.0.1:8480"}, r)
+}
+
+func serveWith(f *fake, settings Settings, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	NewServer(f, "127.0.0.1:8480", hclog.NewNullLogger()).Handler().ServeHTTP(w, r)
+	NewServer(f, settings, hclog.NewNullLogger()).Handler().ServeHTTP(w, r)
 	return w
 }
 
@@ -286,7 +290,7 @@ func TestHost(t *testing.T) {
 	r := httptest.NewRequest("GET", "/healthz", nil)
 	r.Host = "127.0.0.2:8480"
 	w := httptest.NewRecorder()
-	NewServer(newFake(), "127.0.0.2:8480", hclog.NewNullLogger()).Handler().ServeHTTP(w, r)
+	NewServer(newFake(), Settings{Listen: "127.0.0.2:8480"}, hclog.NewNullLogger()).Handler().ServeHTTP(w, r)
 	if w.Code != 200 {
 		t.Errorf("the address that it listens on: %d", w.Code)
 	}
@@ -298,7 +302,7 @@ func serve(t *testing.T, f *fake) string {
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewServer(f, address, hclog.NewNullLogger()).Run(ctx) }()
+	go func() { done <- NewServer(f, Settings{Listen: address}, hclog.NewNullLogger()).Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -327,7 +331,7 @@ func freeAddress(t *testing.T) string {
 
 func newClient(t *testing.T, address string) *Client {
 	t.Helper()
-	c, err := NewClient(address)
+	c, err := NewClient(address, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +388,7 @@ func TestTakeOver(t *testing.T) {
 	done := make(chan error, 1)
 	told := &lines{all: make(chan string, 10)}
 	log := hclog.New(&hclog.LoggerOptions{Output: told, Level: hclog.Info})
-	go func() { done <- NewServer(newFake(), taken.Addr().String(), log).Run(ctx) }()
+	go func() { done <- NewServer(newFake(), Settings{Listen: taken.Addr().String()}, log).Run(ctx) }()
 	if line := <-told.all; !strings.Contains(line, "is taken") {
 		t.Errorf("first it said %q", line)
 	}
@@ -418,7 +422,7 @@ func TestStopEndsBarriers(t *testing.T) {
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewServer(f, address, hclog.NewNullLogger()).Run(ctx) }()
+	go func() { done <- NewServer(f, Settings{Listen: address}, hclog.NewNullLogger()).Run(ctx) }()
 	client := newClient(t, address)
 	for errors.Is(errOf(client.Links(t.Context())), ErrNobody) {
 	}
@@ -437,11 +441,11 @@ func TestStopEndsBarriers(t *testing.T) {
 func errOf[T any](_ T, err error) error { return err }
 
 func TestNotLoopback(t *testing.T) {
-	err := NewServer(newFake(), "0.0.0.0:0", hclog.NewNullLogger()).Run(t.Context())
+	err := NewServer(newFake(), Settings{Listen: "0.0.0.0:0"}, hclog.NewNullLogger()).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("got %v", err)
 	}
-	if err := NewServer(newFake(), "127.0.0.1:99999", hclog.NewNullLogger()).Run(t.Context()); err == nil {
+	if err := NewServer(newFake(), Settings{Listen: "127.0.0.1:99999"}, hclog.NewNullLogger()).Run(t.Context()); err == nil {
 		t.Error("a port that does not exist is listened on")
 	}
 }
@@ -466,8 +470,8 @@ func TestClient(t *testing.T) {
 	if _, err := client.Conflicts(t.Context(), "a/b?c", 3); err == nil || !strings.Contains(err.Error(), `no link "a/b?c"`) {
 		t.Errorf("unknown link: %v", err)
 	}
-	for _, bad := range []string{"", "https://localhost:1", "http://", "localhost:1:2:3/%zz"} {
-		if _, err := NewClient(bad); err == nil {
+	for _, bad := range []string{"", "ftp://localhost:1", "http://", "localhost:1:2:3/%zz"} {
+		if _, err := NewClient(bad, Access{}); err == nil {
 			t.Errorf("%q is taken for an address", bad)
 		}
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -45,6 +46,7 @@ func (s *Server) pauseTable(w http.ResponseWriter, r *http.Request) {
 		Reason string `json:"reason"`
 	}
 	s.controlTable(w, r, &body, func(ctx context.Context, link, table string) error {
+		note(w, "reason", clip(body.Reason))
 		return s.instance.PauseTable(ctx, link, table, body.Reason)
 	})
 }
@@ -64,6 +66,7 @@ func (s *Server) resyncTable(w http.ResponseWriter, r *http.Request) {
 		if body.By != "" && body.By != "left" && body.By != "right" {
 			return &RefusedError{"by is left or right, or missing: then rows are compared as the config says"}
 		}
+		note(w, "by", cmp.Or(body.By, "config"))
 		return s.instance.ResyncTable(ctx, link, table, body.By)
 	})
 }
@@ -80,7 +83,6 @@ func (s *Server) controlTable(w http.ResponseWriter, r *http.Request, body any, 
 		fail(w, err)
 		return
 	}
-	s.log.Info("asked for over HTTP", "what", r.URL.Path, "from", r.RemoteAddr)
 	if _, t, ok := s.findTable(w, r); ok {
 		answer(w, http.StatusOK, t)
 	}

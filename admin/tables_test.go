@@ -111,7 +111,7 @@ func TestSameOrigin(t *testing.T) {
 
 func TestClientControlsTables(t *testing.T) {
 	f := newFake()
-	server := httptest.NewServer(NewServer(f, "127.0.0.1:0", hclog.NewNullLogger()).Handler())
+	server := httptest.NewServer(NewServer(f, Settings{Listen: "127.0.0.1:0"}, hclog.NewNullLogger()).Handler())
 	defer server.Close()
 	c := newClient(t, server.URL)
 	if got, err := c.Pause(t.Context(), "shop", "t", "why"); err != nil || got.Name != "t" {

@@ -203,9 +203,3 @@ type Pattern struct {
 	Text string
 	at   hcl.Range
 }
-
-// Admin is where the admin API listens.
-type Admin struct {
-	// Listen is host:port, on the loopback interface.
-	Listen string
-}

@@ -1,12 +1,6 @@
 package configs
 
-import (
-	"net"
-	"strconv"
-	"strings"
-
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-)
+import "github.com/hashicorp/hcl/v2/hclsyntax"
 
 // store decodes a store block.
 func (d *decoder) store(b *hclsyntax.Block) {
@@ -71,49 +65,5 @@ func (d *decoder) insecure(attr *hclsyntax.Attribute, s *Store) {
 		d.errorf(attr.NameRange, "Insecure without a server",
 			"A SQLite store is a file, to which there is no connection to secure. Take insecure out.")
 		s.Insecure = false
-	}
-}
-
-// admin decodes the admin block.
-func (d *decoder) admin(b *hclsyntax.Block) {
-	d.noLabel(b)
-	d.check(b.Body, "an admin block", schema{
-		attrs: []string{"listen"},
-		later: []string{"tls", "cert", "key", "token", "token_file", "read_token", "allow_hosts"},
-	})
-	if d.config.Admin != nil {
-		d.errorf(b.DefRange(), "Duplicate admin block", "There is an admin block already; one is enough for all files.")
-		return
-	}
-	d.config.Admin = &Admin{}
-	attr := d.required(b, "listen", `"127.0.0.1:8480"`)
-	if attr == nil {
-		return
-	}
-	listen, ok := d.text(attr.Expr)
-	if !ok {
-		return
-	}
-	d.config.Admin.Listen = listen
-	d.listen(attr, listen)
-}
-
-// listen validates the address of the admin API. Without TLS and a token, which a later
-// version has, it is reached from this machine only.
-func (d *decoder) listen(attr *hclsyntax.Attribute, listen string) {
-	at := attr.Expr.Range()
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		d.errorf(at, "Bad address", "listen is host:port, for example \"127.0.0.1:8480\", not %q.", listen)
-		return
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strings.HasPrefix(port, "+") {
-		d.errorf(at, "Bad address", "The port is a number from 0 to 65535, not %q.", port)
-	} else if n == 0 {
-		d.warnf(at, "Port chosen at start", "Port 0 takes another free port at every start.")
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		d.errorf(at, "Not a loopback address",
-			"An address that others can reach needs TLS and a token, which this version of cdcsync does not have yet. Listen on 127.0.0.1, [::1] or localhost.")
 	}
 }

@@ -23,6 +23,9 @@ type instance struct {
 	// paths are where the config is read again from; reloading is held meanwhile.
 	paths     []string
 	reloading sync.Mutex
+	// audit, if it is not nil, has a line for each thing that somebody asks for over HTTP,
+	// whatever the level of log.
+	audit hclog.Logger
 }
 
 // newInstance returns an instance that has connected to nothing.
@@ -77,7 +80,9 @@ func (in *instance) Run(ctx context.Context) (err error) {
 	})
 	if serve != nil {
 		group.Go(func() error {
-			return admin.NewServer(api{in}, serve.Listen, in.log).Run(ctx)
+			settings := serverSettings(serve)
+			settings.Audit = in.audit
+			return admin.NewServer(api{in}, settings, in.log).Run(ctx)
 		})
 	}
 	err = group.Wait()

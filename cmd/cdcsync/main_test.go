@@ -17,6 +17,7 @@ import (
 
 	"github.com/cdcsync/cdcsync/admin"
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/integration/certificates"
 	"github.com/cdcsync/cdcsync/stores/sqlite"
 )
 
@@ -58,7 +59,7 @@ func params() testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"expand": expand, "sql": sql, "same": same, "barrier": barrier, "listening": listening, "quiet": quiet, "exitcode": exitcode,
-			"settled": settled, "shows": shows,
+			"settled": settled, "shows": shows, "certificate": certificate, "answering": answering,
 		},
 	}
 }
@@ -156,6 +157,23 @@ func shows(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s answers %s", args[0], body)
 }
 
+// certificate makes a certificate that issues itself, and its key: certificate DIR NAME HOST...
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	_, err := certificates.Issue(nil, ts.MkAbs(args[0]), args[1], args[2:]...)
+	ts.Check(err)
+}
+
+// answering waits until the instance with a config answers: answering FILE
+func answering(ts *testscript.TestScript, neg bool, args []string) {
+	for range 1000 {
+		if ts.Exec("cdcsync", "status", args[0]) == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("nothing answers: %s", ts.ReadFile("stderr"))
+}
+
 // exitcode runs a command and wants it to exit with a code: exitcode CODE COMMAND...
 func exitcode(ts *testscript.TestScript, neg bool, args []string) {
 	code := 0
@@ -191,7 +209,7 @@ func barrier(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func clientOf(ts *testscript.TestScript) *admin.Client {
-	client, err := admin.NewClient(ts.Getenv("ADMIN"))
+	client, err := admin.NewClient(ts.Getenv("ADMIN"), admin.Access{})
 	ts.Check(err)
 	return client
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -76,14 +77,10 @@ func fixed(old, now *configs.Config) error {
 	wrong := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf(format+": this cannot be changed while cdcsync runs, start it again", args...))
 	}
-	listens := func(c *configs.Config) string {
-		if c.Admin == nil {
-			return ""
-		}
-		return c.Admin.Listen
-	}
-	if listens(old) != listens(now) {
-		wrong("admin.listen is %q now", listens(now))
+	if a, b := fixedAdmin(old), fixedAdmin(now); a.Listen != b.Listen {
+		wrong("admin.listen is %q now", b.Listen)
+	} else if !reflect.DeepEqual(a, b) {
+		wrong("the hosts, the tokens or the tls block of the admin API are other ones")
 	}
 	for _, l := range now.Links {
 		if old.Link(l.Name) == nil {
@@ -107,4 +104,12 @@ func fixed(old, now *configs.Config) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// fixedAdmin is what a config says of the admin API, of which nothing can be changed.
+func fixedAdmin(c *configs.Config) configs.Admin {
+	if c.Admin == nil {
+		return configs.Admin{}
+	}
+	return *c.Admin
 }

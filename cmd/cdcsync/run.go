@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 )
 
@@ -34,7 +35,7 @@ Of two instances with the same link, the later one takes over.`,
 		log := newLogger(meter, level.level)
 		in, err := newInstance(cfg, log)
 		if err == nil {
-			in.paths = args
+			in.paths, in.audit = args, newLogger(meter, hclog.Info).Named("audit")
 			for _, r := range in.runners {
 				r.meter = meter
 			}

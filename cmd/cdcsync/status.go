@@ -13,37 +13,6 @@ import (
 	"github.com/cdcsync/cdcsync/admin"
 )
 
-// instanceFlags say which running instance to ask.
-type instanceFlags struct{ address *string }
-
-func addInstanceFlags(cmd *cobra.Command) instanceFlags {
-	return instanceFlags{cmd.Flags().String("admin", "", "ask the instance at this `address`, instead of the one that the config names")}
-}
-
-// client returns a client of the instance, and its address.
-func (f instanceFlags) client(cmd *cobra.Command, args []string) (*admin.Client, error) {
-	switch {
-	case *f.address != "" && len(args) > 0:
-		return nil, usagef("give a config or --admin, not both")
-	case *f.address != "":
-		client, err := admin.NewClient(*f.address)
-		if err != nil {
-			return nil, &usageError{err}
-		}
-		return client, nil
-	case len(args) == 0:
-		return nil, usagef("%s needs a config, to know where the instance listens, or --admin ADDRESS", cmd.Name())
-	}
-	cfg, err := load(cmd.ErrOrStderr(), args)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Admin == nil {
-		return nil, errors.New(`the config has no admin block, so a running instance cannot be asked (add: admin { listen = "127.0.0.1:8480" })`)
-	}
-	return admin.NewClient(cfg.Admin.Listen)
-}
-
 // nobody adds to the error of a client what to do if nothing runs.
 func nobody(err error, args []string) error {
 	if !errors.Is(err, admin.ErrNobody) {

@@ -80,7 +80,7 @@ func refuseRunning(ctx context.Context, cfg *configs.Config, links []*configs.Li
 	if cfg.Admin == nil {
 		return nil
 	}
-	client, err := admin.NewClient(cfg.Admin.Listen)
+	client, err := configClient(cfg.Admin)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 	meter := newMeter(cmd.ErrOrStderr())
 	defer meter.clear(l.Name)
 	if cfg.Admin != nil {
-		c, err := f.ask(cmd.Context(), cfg.Admin.Listen, l.Name, meter)
+		c, err := f.ask(cmd.Context(), cfg.Admin, l.Name, meter)
 		if c != nil || err != nil {
 			return c, err
 		}
@@ -127,10 +127,10 @@ func (f *verifyFlags) verify(cmd *cobra.Command, cfg *configs.Config, l *configs
 	return v.alone(cmd.Context(), cfg)
 }
 
-// ask has the instance at an address verify a link. It returns no certificate and no error if
-// none runs it there.
-func (f *verifyFlags) ask(ctx context.Context, address, link string, meter *meter) (*admin.Certificate, error) {
-	client, err := admin.NewClient(address)
+// ask has the instance that an admin block leads to verify a link. It returns no certificate and no
+// error if none runs it there.
+func (f *verifyFlags) ask(ctx context.Context, at *configs.Admin, link string, meter *meter) (*admin.Certificate, error) {
+	client, err := configClient(at)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,3 @@ link "l" {
     trigger_changes = "forward"
   }
 }
-
-admin {
-  listen     = "127.0.0.1:1"
-  token_file = "token"
-}

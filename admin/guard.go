@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxRequests is how many requests are answered at a time, barriers that wait among them.
+const maxRequests = 64
+
+// The names of what a request shows, for the audit.
+const (
+	tokenNone    = "none"
+	tokenRead    = "read"
+	tokenOperate = "operate"
+	tokenWrong   = "wrong"
+)
+
+// guard lets through what a handler may see, and has the rest on record.
+func (s *Server) guard(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		if !reads(r) {
+			rec := &record{ResponseWriter: w, token: tokenOf(r, s.settings)}
+			defer rec.write(s.audit, r)
+			w = rec
+		}
+		switch {
+		// A page of the web whose name leads to this machine would come with its own name.
+		case !s.allowed(r.Host):
+			h.Set("Connection", "close")
+			refuse(w, http.StatusForbidden, "the host %q is not allowed here: use localhost or the address of admin.listen, or add it to admin.hosts", r.Host)
+		case origins.Check(r) != nil:
+			h.Set("Connection", "close")
+			refuse(w, http.StatusForbidden, "a page of another origin cannot change anything here")
+		case r.URL.Path == "/healthz": // whoever looks after the process has no token
+			next.ServeHTTP(w, r)
+		default:
+			s.enter(w, r, next)
+		}
+	})
+}
+
+// enter has next answer, if there is room and whoever asks may.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, "%d requests are being answered already: try again", maxRequests)
+		return
+	}
+	if s.admit(w, r) {
+		next.ServeHTTP(w, r)
+	}
+}
+
+// reads tells whether a request changes nothing.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// bearer returns the token that a request shows, or none.
+func bearer(r *http.Request) Token {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Token{}
+	}
+	return NewToken(strings.TrimSpace(text))
+}
+
+// tokenOf names the token that a request shows.
+func tokenOf(r *http.Request, s Settings) string {
+	shown := bearer(r)
+	switch {
+	case !shown.set():
+		return tokenNone
+	case shown.is(s.Operate):
+		return tokenOperate
+	case shown.is(s.Read):
+		return tokenRead
+	default:
+		return tokenWrong
+	}
+}
+
+// admit tells whether whoever asks has the right to. If not, the request has been answered.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
+	if !s.settings.Read.set() && !s.settings.Operate.set() {
+		return true
+	}
+	var token string
+	wait := s.guesses.try(r.RemoteAddr, time.Now(), func() bool {
+		token = tokenOf(r, s.settings)
+		return token == tokenWrong
+	})
+	switch {
+	case wait > 0:
+		w.Header().Set("Retry-After", seconds(wait))
+		refuse(w, http.StatusTooManyRequests, "there were too many wrong tokens from this address: try again later")
+	case token == tokenOperate, reads(r) && (token == tokenRead || !s.settings.Read.set() && token == tokenNone):
+		return true
+	case token == tokenRead:
+		refuse(w, http.StatusForbidden, "the read token does not allow to change anything: this needs the operate token")
+	case token == tokenWrong:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="cdcsync", error="invalid_token"`)
+		refuse(w, http.StatusUnauthorized, "the token is not one of those of the config")
+	default:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="cdcsync"`)
+		refuse(w, http.StatusUnauthorized, "this needs a token: send the header Authorization: Bearer TOKEN")
+	}
+	return false
+}
+
+// allowed tells whether the Host header names this machine.
+func (s *Server) allowed(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return slices.Contains(s.hosts, strings.ToLower(host))
+}
