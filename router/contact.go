@@ -1,6 +1,8 @@
 package router
 
 import (
+	"time"
+
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sources"
@@ -114,14 +116,27 @@ func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 	p.chunks = append(p.chunks, c)
 	looks := [2]sources.Look{}
 	looks[q.pass], looks[q.pass.Other()] = pass, across
+	at := [2]change.Position{looks[0].At, looks[1].At}
+	read := r.readTo(at)
 	for i := range pass.Rows {
 		c.after = p.Tables[q.pass].KeyOf(pass.Rows[i])
-		r.meet(c, q, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, [2]change.Position{looks[0].At, looks[1].At})
+		r.meet(c, q, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, at, read)
 	}
 }
 
-// meet takes one row of a chunk, the one at its end, as a look at both sides showed it.
-func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.Position) {
+// readTo tells whether both logs were read up to where looks are true.
+func (r *reconciler) readTo(at [2]change.Position) bool {
+	for s := range at {
+		if e := &r.ends[s]; e.reads && !e.reached(e.read, at[s]) {
+			return false
+		}
+	}
+	return true
+}
+
+// meet takes one row of a chunk, the one at its end, as a look at both sides showed it. Read tells
+// whether both logs were read up to these.
+func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.Position, read bool) {
 	p, key := c.pair, c.after
 	canonKey, err := p.CanonKey(c.pass, key)
 	if err != nil {
@@ -129,20 +144,35 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 			After: change.Is(native[c.pass])}, err)
 		return
 	}
-	if r.find(p, canonKey) == nil && q.settled[string(r.key)] {
+	idle := r.find(p, canonKey) == nil
+	if idle && q.settled[string(r.key)] {
 		return // it was decided meanwhile
 	}
 	if r.compared(p, canonKey) {
 		r.goneWith(p, canonKey, native)
 		return
 	}
-	if r.plainlyEqual(p, canonKey, native, at) || r.metBefore(c, canonKey, native) {
+	var now [2]version
+	if idle && read {
+		for s := range now {
+			now[s] = p.version(change.Side(s), native[s], time.Time{})
+		}
+		if r.plainlyEqual(p, &now) {
+			return
+		}
+	}
+	if idle && r.metBefore(c, native) {
 		return
 	}
 	w, fresh := r.row(p, canonKey)
-	if !fresh {
+	switch {
+	case !fresh:
 		w.verify = true
-	} else {
+	case read:
+		w.contact, w.met, w.now = true, true, now
+		r.weigh(w)
+		r.touch(w)
+	default:
 		w.contact, w.met = true, true
 		for s := range native {
 			r.looked(r.openLook(w, change.Side(s)), native[s], at[s])
@@ -156,6 +186,9 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 
 // compared tells whether the row was written and waits for its echo: the write compared it.
 func (r *reconciler) compared(p *pair, key change.Row) bool {
+	if len(r.ends[change.Left].quiet) == 0 && len(r.ends[change.Right].quiet) == 0 {
+		return false
+	}
 	r.key = change.AppendRow(r.key[:0], key)
 	print := r.print(p, r.key)
 	_, left := r.ends[change.Left].quiet[print]
@@ -163,30 +196,20 @@ func (r *reconciler) compared(p *pair, key change.Row) bool {
 	return left || right
 }
 
-// metBefore tells whether nothing is going on about a row that the first pass compared: what
+// metBefore tells whether a row about which nothing is going on was compared by the first pass: what
 // both sides have in the second was there in the first, or the logs tell of it. That they still
 // differ is how a store keeps what it was sent. A one-way link may have written a part of a row
 // that was changed during the first pass, without a look at the rest.
-func (r *reconciler) metBefore(c *chunk, key change.Row, native [2]change.Row) bool {
-	return r.twoWay() && c.pass == change.Right && c.pair.state.Stage == checkpoint.Contact && native[change.Left] != nil && r.find(c.pair, key) == nil
+func (r *reconciler) metBefore(c *chunk, native [2]change.Row) bool {
+	return r.twoWay() && c.pass == change.Right && c.pair.state.Stage == checkpoint.Contact && native[change.Left] != nil
 }
 
-// plainlyEqual tells whether nothing is going on about a row and both sides show the same:
+// plainlyEqual tells whether both sides of a row about which nothing is going on show the same:
 // what most rows of two stores are.
-func (r *reconciler) plainlyEqual(p *pair, key change.Row, native [2]change.Row, at [2]change.Position) bool {
-	if r.find(p, key) != nil {
+func (r *reconciler) plainlyEqual(p *pair, now *[2]version) bool {
+	if now[0].bad != nil || now[1].bad != nil {
 		return false
 	}
-	var w row
-	w.id.pair = p
-	for s := range native {
-		if e := &r.ends[s]; e.reads && !e.reached(e.read, at[s]) {
-			return false
-		}
-		w.now[s] = p.version(change.Side(s), native[s], r.now)
-		if w.now[s].bad != nil {
-			return false
-		}
-	}
+	w := row{id: rowID{pair: p}, now: *now}
 	return r.agreed(&w)
 }
