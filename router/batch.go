@@ -228,6 +228,10 @@ func (r *reconciler) written(w *row, s change.Side) {
 	w.sent.inFlight = false
 	w.fails, w.verify, w.contact = 0, false, false
 	r.unpark(w)
+	if w.chunk != nil && !w.sent.dirty { // the write compared it: first contact need not wait for the echo
+		w.chunk.open--
+		w.chunk = nil
+	}
 	switch {
 	case !r.twoWay():
 		r.ends[s].waiting--

@@ -107,12 +107,9 @@ func (r *reconciler) resync(p *pair, by checkpoint.By) (reopen bool) {
 
 // repair compares one row again by a rule.
 func (r *reconciler) repair(p *pair, key change.Row, by checkpoint.By) {
-	if r.compared(p, key) {
-		return
-	}
 	w, fresh := r.row(p, key)
 	w.by = by
-	if !fresh {
+	if !fresh || w.sent != nil { // first what is going on about it
 		w.verify = true
 		r.touch(w)
 		return

@@ -143,3 +143,13 @@ func TestOutsideInTheWay(t *testing.T) {
 		}
 	}
 }
+
+// TestObstructedAfterManyChanges: a row whose place was taken while it changed many times is tried again
+// after a while, and goes through once that place is free.
+func TestObstructedAfterManyChanges(t *testing.T) {
+	for steps := 92; steps <= 104; steps++ {
+		if w, broken := history(t, drawPlan(692, steps)); broken != nil {
+			t.Errorf("%d steps of plan %+v: %q", steps, w.plan, broken)
+		}
+	}
+}

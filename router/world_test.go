@@ -456,8 +456,14 @@ func (w *world) drain() {
 	if w.r.pairs[0].held() {
 		w.hold()
 	}
+	waited := false
 	for idle := 0; idle < 12; {
 		busy := false
+		if idle == 10 && !waited { // rows that are parked for long are tried again
+			waited = true
+			w.clock = w.clock.Add(time.Hour)
+			w.r.wake(w.clock)
+		}
 		for s := range change.Side(2) {
 			busy = w.show(s) || busy
 			busy = w.readOne(s) || busy
