@@ -194,7 +194,11 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 			e.count.Applied++
 			if f.batch.Writes[i].Conflict != nil {
 				r.count.Conflicts++
+				if !w.contact && w.chunk == nil && w.by == checkpoint.ByConfig && w.resolution == nil {
+					r.count.Clashes++
+				}
 			}
+			r.laps.wrote(r.lapOf(w), r.minute())
 			if r.written(w, s); w.sent != nil {
 				done++
 				r.hush(w, s)

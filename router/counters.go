@@ -17,11 +17,18 @@ type SideCounters struct {
 	Split uint64
 	// Retries counts transient errors.
 	Retries uint64
+	// Repeated counts those of Changes to rows that were written many times within a minute.
+	Repeated uint64
+	// BatchRows and ApplySeconds are of the batches with rows: how many, and how long the store took.
+	BatchRows, ApplySeconds Histogram
 }
 
 // Counters count what happened on the link since it was started.
 type Counters struct {
 	Conflicts uint64
+	// Clashes are the conflicts between changes that came from the logs; the others were found by
+	// comparing.
+	Clashes uint64
 	// Contacted rows were compared in first contact.
 	Contacted uint64
 	// Emptied counts tables that were emptied by one statement.

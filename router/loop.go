@@ -25,6 +25,8 @@ type loop struct {
 	// shownState is what the status says.
 	shownState State
 	failed     error
+	// holding: no rows are written now; see [Link.Hold].
+	holding bool
 }
 
 // sideLoop is the loop's end of one side's workers.
@@ -33,7 +35,7 @@ type sideLoop struct {
 	store   Store
 	txs     chan *change.Tx
 	batches chan *sinks.Batch
-	results chan sinks.Result
+	results chan answer
 	looks   chan func() // work for the looker
 	settled chan change.Position
 	looking bool
@@ -44,6 +46,12 @@ type sideLoop struct {
 	latest  time.Time // when the last change read was made
 }
 
+// answer is what came of a batch, and how long the sink had it.
+type answer struct {
+	sinks.Result
+	took time.Duration
+}
+
 // newLoop returns the loop of a link and starts the workers in group; they end with ctx.
 func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context) *loop {
 	lp := &loop{link: l, reconciler: r, events: make(chan func(), 8)}
@@ -51,7 +59,7 @@ func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context)
 		d := &sideLoop{
 			side: change.Side(s), store: store, room: firstRoom,
 			txs: make(chan *change.Tx, 2), batches: make(chan *sinks.Batch, 1),
-			results: make(chan sinks.Result, 1), looks: make(chan func(), 4),
+			results: make(chan answer, 1), looks: make(chan func(), 4),
 			settled: make(chan change.Position, 1),
 		}
 		lp.sides[s] = d
@@ -151,11 +159,12 @@ func (lp *loop) take(d *sideLoop, tx *change.Tx) {
 
 // answered takes what came of the batch that d had in flight, and the echo that waited for
 // it.
-func (lp *loop) answered(d *sideLoop, result sinks.Result) {
+func (lp *loop) answered(d *sideLoop, result answer) {
 	if result.Room > 0 {
 		d.room = result.Room
 	}
-	lp.applied(d.side, result)
+	lp.ends[d.side].count.timed(len(result.Outcomes), result.took)
+	lp.applied(d.side, result.Result)
 	lp.checkSaved()
 	if d.kept != nil {
 		tx := d.kept
@@ -166,7 +175,7 @@ func (lp *loop) answered(d *sideLoop, result sinks.Result) {
 
 // send gives the sink of d its next batch, if it has none.
 func (lp *loop) send(d *sideLoop, now time.Time) {
-	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil || lp.heldBack(d) {
+	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil || lp.holding || lp.heldBack(d) {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked

@@ -138,6 +138,7 @@ type reconciler struct {
 	key           []byte          // scratch
 	seeds         [2]maphash.Seed // of fingerprints
 	count         Counters
+	laps          laps
 	broken        breakage
 }
 
@@ -153,7 +154,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	r := &reconciler{
 		rows: map[rowID]*row{}, byName: map[string]*pair{}, home: change.Right,
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, laps: newLaps(),
 	}
 	if !writes[change.Right] {
 		r.home = change.Left
@@ -301,6 +302,9 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	w.met = true
 	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
+	}
+	if r.laps.many(r.lapOf(w), r.minute()) {
+		r.ends[s].count.Repeated++
 	}
 	now := p.version(s, c.After.Row, c.Time)
 	had := w.now[s]

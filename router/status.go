@@ -45,6 +45,8 @@ type SideStatus struct {
 	Behind  int64
 	Lag     time.Duration
 	Pending int // rows waiting to be written to the side
+	// Unechoed rows were written to the side and not read back yet.
+	Unechoed int
 	SideCounters
 }
 
@@ -80,7 +82,7 @@ func (r *reconciler) status(st *Status) {
 	for s := range r.ends {
 		e := &r.ends[s]
 		st.Sides[s].Epoch, st.Sides[s].Apply, st.Sides[s].Read = e.epoch, e.apply, e.read
-		st.Sides[s].Pending, st.Sides[s].SideCounters = len(e.out), e.count
+		st.Sides[s].Pending, st.Sides[s].Unechoed, st.Sides[s].SideCounters = len(e.out), e.waiting, e.count
 	}
 	st.Tables = make([]TableStatus, len(r.pairs))
 	for i, p := range r.pairs {

@@ -76,6 +76,7 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 			}
 		case batch := <-d.batches:
 			var result sinks.Result
+			began := time.Now()
 			err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
 				result, err = d.store.Sink.Apply(ctx, batch)
 				return err
@@ -86,7 +87,7 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", op, err)
 			}
-			d.results <- result // has room: one batch is under way at a time
+			d.results <- answer{result, time.Since(began)} // has room: one batch is under way at a time
 			across := lp.sides[d.side.Other()]
 			select {
 			case <-across.settled: // not taken yet, and now outdated
