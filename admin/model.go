@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -56,10 +57,14 @@ type Link struct {
 	// running or stopped.
 	State string `json:"state"`
 	// Error is why it is stopped, or is not started yet.
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since"`
-	Left  Side      `json:"left"`
-	Right Side      `json:"right"`
+	Error string `json:"error,omitempty"`
+	// Stalled is why the link counts as stalled: there is work, and nothing is done. Breaker is why
+	// the breaker paused its tables. Both are missing as a rule.
+	Stalled string    `json:"stalled,omitempty"`
+	Breaker string    `json:"breaker,omitempty"`
+	Since   time.Time `json:"since"`
+	Left    Side      `json:"left"`
+	Right   Side      `json:"right"`
 	// Unsettled rows are those on which the stores may disagree now; Bytes is the memory
 	// that they take.
 	Unsettled int `json:"unsettled"`
@@ -71,8 +76,20 @@ type Link struct {
 	Tables    []Table `json:"tables"`
 }
 
-// ready tells whether the link does what it is for.
-func (l *Link) ready() bool { return l.State == stateRunning || l.State == stateContact }
+// notReady returns why the link does not do what it is for; "" if it does.
+func (l *Link) notReady() string {
+	switch {
+	case l.State != stateRunning && l.State != stateContact && l.Error != "":
+		return fmt.Sprintf("link %s is %s: %s", l.Name, l.State, l.Error)
+	case l.State != stateRunning && l.State != stateContact:
+		return fmt.Sprintf("link %s is %s", l.Name, l.State)
+	case l.Stalled != "":
+		return fmt.Sprintf("link %s is stalled: %s", l.Name, l.Stalled)
+	case l.Breaker != "":
+		return fmt.Sprintf("link %s is paused: %s", l.Name, l.Breaker)
+	}
+	return ""
+}
 
 // paused names the tables that are paused.
 func (l *Link) paused() []string {
@@ -120,6 +137,21 @@ type Counters struct {
 	Drift uint64 `json:"drift"`
 	// Retries count errors that passed.
 	Retries uint64 `json:"retries"`
+	// Repeated counts those of Changes to rows that were written many times within a minute.
+	Repeated uint64 `json:"repeated"`
+
+	// BatchRows and ApplySeconds are of the batches with rows; they are in the metrics only.
+	BatchRows    Histogram `json:"-"`
+	ApplySeconds Histogram `json:"-"`
+}
+
+// Histogram counts values by buckets.
+type Histogram struct {
+	// Counts has for each of Bounds the values up to it and above the one before, and last those
+	// above all.
+	Bounds []float64
+	Counts []uint64
+	Sum    float64
 }
 
 // Table is one table pair of a link.

@@ -158,6 +158,7 @@ func (s *Server) Handler() http.Handler {
 	r := routes{}
 	r.add("GET /healthz", s.health)
 	r.add("GET /readyz", s.ready)
+	r.add("GET /metrics", s.metrics())
 	r.add("GET /v1/links", s.links)
 	r.add("GET /v1/links/{link}", s.link)
 	r.add("GET /v1/links/{link}/conflicts", s.conflicts)
@@ -190,14 +191,9 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	var body readyBody
 	for _, l := range s.instance.Links() {
-		if l.ready() {
-			continue
+		if reason := l.notReady(); reason != "" {
+			body.Reasons = append(body.Reasons, reason)
 		}
-		reason := fmt.Sprintf("link %s is %s", l.Name, l.State)
-		if l.Error != "" {
-			reason += ": " + l.Error
-		}
-		body.Reasons = append(body.Reasons, reason)
 	}
 	status := http.StatusOK
 	if body.Ready = body.Reasons == nil; !body.Ready {

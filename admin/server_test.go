@@ -178,7 +178,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-const zeroCounters = `{"changes":0,"echoed":0,"effects":0,"applied":0,"batches":0,"split":0,"differs":0,"refused":0,"looks":0,"drift":0,"retries":0}`
+const zeroCounters = `{"changes":0,"echoed":0,"effects":0,"applied":0,"batches":0,"split":0,"differs":0,"refused":0,"looks":0,"drift":0,"retries":0,"repeated":0}`
 
 // Ready is what every link in contact or running is; the reasons name the others.
 func TestReady(t *testing.T) {
@@ -240,7 +240,7 @@ func TestRefused(t *testing.T) {
 	for _, target := range []string{"/v1/links/ship", "/v1/links/ship/conflicts", "/v1/links/ship/parked", "/v1/links/ship/barrier"} {
 		wantError(t, ask(t, newFake(), "GET", target), 404, `no link "ship"; there are: shop, stock`)
 	}
-	for _, target := range []string{"/", "/v1", "/v2/links", "/v1/links/shop/more", "/metrics", "/debug/pprof/"} {
+	for _, target := range []string{"/", "/v1", "/v2/links", "/v1/links/shop/more", "/metrics/", "/debug/pprof/"} {
 		wantError(t, ask(t, newFake(), "GET", target), 404, "there is nothing at")
 	}
 	for _, limit := range []string{"0", "-1", "x", "10001", "1.5", "99999999999999999999"} {

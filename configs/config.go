@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"time"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -100,6 +102,10 @@ type Link struct {
 	Include, Exclude []Pattern
 	// Verify is nil where there is no verify block.
 	Verify *Verify
+	// Breaker is when all tables are paused.
+	Breaker Breaker
+	// Watchdog is for how long the link may get nowhere before it counts as stalled; 0: any time.
+	Watchdog time.Duration
 
 	at    hcl.Range
 	attrs map[string]hcl.Range

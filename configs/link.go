@@ -13,8 +13,8 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt"},
-		blocks: []string{"conflict", "tables", "table", "verify"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt", "watchdog"},
+		blocks: []string{"conflict", "tables", "table", "verify", "breaker"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
 	l := &Link{Direction: Both, Initial: InitialMerge, SchemaChange: SchemaPause, at: b.DefRange(), attrs: ranges(b.Body)}
@@ -38,6 +38,10 @@ func (d *decoder) link(b *hclsyntax.Block) {
 	}
 	if v := d.only(b, "verify"); v != nil {
 		l.Verify = d.verify(v)
+	}
+	l.Watchdog = d.watchdog(b.Body.Attributes["watchdog"])
+	if v := d.only(b, "breaker"); v != nil {
+		l.Breaker = d.breaker(v)
 	}
 	for _, t := range b.Body.Blocks {
 		if t.Type == "table" {

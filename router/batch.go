@@ -198,7 +198,9 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 					r.count.Clashes++
 				}
 			}
-			r.laps.wrote(r.lapOf(w), r.minute())
+			if r.laps.slots != nil {
+				r.laps.wrote(r.lapOf(w), r.minute())
+			}
 			if r.written(w, s); w.sent != nil {
 				done++
 				r.hush(w, s)

@@ -30,7 +30,7 @@ func TestMarkersAreNoBatches(t *testing.T) {
 	var c SideCounters
 	c.timed(0, time.Second)
 	c.timed(16, 2*time.Millisecond)
-	if c.BatchRows.Counts != [buckets + 1]uint64{2: 1} || c.ApplySeconds.Counts != [buckets + 1]uint64{1: 1} || c.BatchRows.Sum != 16 {
+	if c.BatchRows.Counts != [Buckets + 1]uint64{2: 1} || c.ApplySeconds.Counts != [Buckets + 1]uint64{1: 1} || c.BatchRows.Sum != 16 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -5,7 +5,7 @@ import "hash/maphash"
 // laps notes which rows are written over and over: those of a loop that the link is in with
 // something else that carries rows, and those that an application changes all the time. Which
 // of the two it is only shows when nothing is written for a while (see [Link.Hold]). It has a
-// fixed size, so that a row may be forgotten for another one.
+// fixed size, so that a row may be forgotten for another one; the zero laps notes nothing.
 type laps struct{ slots []lap }
 
 // lap is how often a row was written within a minute.

@@ -48,6 +48,9 @@ type Config struct {
 	Stores [2]Store
 	// Shadow are the sides to which nothing but the marker is written: see [Shadowed].
 	Shadow [2]bool
+	// Laps has rows counted that are written over and over, as in a loop: see
+	// [SideCounters].
+	Laps   bool
 	Limits Limits
 	Log    hclog.Logger
 }
@@ -112,6 +115,9 @@ func (l *Link) run(ctx context.Context) error {
 	writes := [2]bool{l.cfg.Stores[0].Sink != nil, l.cfg.Stores[1].Sink != nil}
 	r := newReconciler(l.cfg.Pairs, l.orders(), writes)
 	r.overshadow(l.cfg.Shadow)
+	if l.cfg.Laps {
+		r.laps = newLaps()
+	}
 	r.now = time.Now()
 	// Both epochs are raised before a log is read: from here on, nobody but this instance
 	// writes for the link, so the logs hold all that earlier ones wrote.

@@ -276,7 +276,7 @@ func (lp *loop) show(now time.Time) {
 	defer lp.link.mu.Unlock()
 	for s, d := range lp.sides {
 		st := &lp.link.status.Sides[s]
-		st.Behind, st.Lag = d.behind, 0
+		st.Behind, st.Lag, st.Full = d.behind, 0, lp.readable(d.side) == nil
 		if (d.behind > 0 || len(lp.ends[1-s].out) > 0) && !d.latest.IsZero() {
 			st.Lag = max(0, now.Sub(d.latest))
 		}

@@ -154,7 +154,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	r := &reconciler{
 		rows: map[rowID]*row{}, byName: map[string]*pair{}, home: change.Right,
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, laps: newLaps(),
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 	if !writes[change.Right] {
 		r.home = change.Left
@@ -303,7 +303,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
 	}
-	if r.laps.many(r.lapOf(w), r.minute()) {
+	if r.laps.slots != nil && r.laps.many(r.lapOf(w), r.minute()) {
 		r.ends[s].count.Repeated++
 	}
 	now := p.version(s, c.After.Row, c.Time)

@@ -47,6 +47,8 @@ type SideStatus struct {
 	Pending int // rows waiting to be written to the side
 	// Unechoed rows were written to the side and not read back yet.
 	Unechoed int
+	// Full: the log is not read on now, because too much waits for being written.
+	Full bool
 	SideCounters
 }
 

@@ -124,6 +124,7 @@ func (r *runner) shown() admin.Link {
 	l := admin.Link{
 		Name: st.Link, Direction: string(link.Direction), State: string(st.State), Since: st.Since.UTC(),
 		Unsettled: st.Unsettled, Bytes: st.Bytes, Parked: st.Parked, Conflicts: st.Conflicts, Compared: st.Contacted,
+		Stalled: r.stalledFor(), Breaker: breakerOf(&st),
 		Tables: []admin.Table{},
 	}
 	if st.Err != nil {
@@ -160,9 +161,14 @@ func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
 		Counters: admin.Counters{
 			Changes: c.Changes, Echoed: c.Echoed, Effects: c.Effects,
 			Applied: c.Applied, Batches: c.Batches, Split: c.Split, Differs: c.Differs, Refused: c.Refused,
-			Looks: c.Looks, Drift: c.Drift, Retries: c.Retries,
+			Looks: c.Looks, Drift: c.Drift, Retries: c.Retries, Repeated: c.Repeated,
+			BatchRows: shownHistogram(&c.BatchRows, router.RowBounds()), ApplySeconds: shownHistogram(&c.ApplySeconds, router.SecondBounds()),
 		},
 	}
+}
+
+func shownHistogram(h *router.Histogram, bounds [router.Buckets]float64) admin.Histogram {
+	return admin.Histogram{Bounds: bounds[:], Counts: h.Counts[:], Sum: h.Sum}
 }
 
 func shownConflict(c *conflict, rows curtain) admin.Conflict {

@@ -46,6 +46,8 @@ type runner struct {
 	pairs   []*mapping.Pair
 	// contacts is how far first contact with tables is, by pair; what they point to is replaced.
 	contacts map[string]*contact
+	// stalled is why the link gets nowhere; "" if it does.
+	stalled string
 	// trouble is why the link is not open yet.
 	trouble error
 	// done says that Run has ended, with err.
@@ -118,7 +120,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	if err != nil {
 		return notOpen{err}
 	}
-	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Log: r.log}
+	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Laps: b.link.Breaker.Amplification > 0, Log: r.log}
 	for s, st := range b.stores {
 		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
 	}
@@ -140,6 +142,8 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	})
 	group.Go(func() error { return r.watchColumns(ctx, link, b) })
 	group.Go(func() error { return r.watchContact(ctx, link, b) })
+	group.Go(func() error { return r.watchProgress(ctx, link, b.link.Watchdog) })
+	group.Go(func() error { return r.watchBreaker(ctx, link, b.link.Breaker) })
 	if err := group.Wait(); err != errEnded {
 		return err
 	}

@@ -60,6 +60,12 @@ func printLink(w io.Writer, l *admin.Link) {
 	if l.Error != "" {
 		fmt.Fprintf(w, "  %s\n", l.Error)
 	}
+	if l.Stalled != "" {
+		fmt.Fprintf(w, "  stalled: %s\n", l.Stalled)
+	}
+	if l.Breaker != "" {
+		fmt.Fprintf(w, "  %s\n", l.Breaker)
+	}
 	sides := newTable(w, "side", "store", "engine", "lag", "behind", "pending", "changes", "applied", "epoch", "position")
 	for _, s := range []struct {
 		name string

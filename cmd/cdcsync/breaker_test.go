@@ -1,0 +1,131 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/router"
+)
+
+// played is a link whose changes come from applications and from a loop; see play.
+type played struct {
+	// own are changes of an application in a second, of the same few rows if hot says so.
+	own int
+	hot bool
+	// loop are changes in a second that come only as long as the link writes.
+	loop int
+	// ends is the second in which all changes end; 0: none.
+	ends int
+	// full: while nothing is written the log is not read on.
+	full      bool
+	conflicts int // in a second
+	comparing bool
+	// sides: both logs are changed in the same way.
+	bothWays bool
+}
+
+// play runs a breaker beside a link for some minutes, and returns why it tripped, and for how
+// many seconds it held the writing.
+func play(limits configs.Breaker, p played) (trip string, held int) {
+	b, now, holds := breaker{limits: limits}, time.Unix(1_000_000, 0), false
+	var st router.Status
+	st.State = router.Running
+	if p.comparing {
+		st.State = router.Comparing
+	}
+	for second := range 600 {
+		own, loop := p.own, p.loop
+		if p.ends > 0 && second >= p.ends {
+			own, loop = 0, 0
+		}
+		if holds {
+			loop = 0
+			held++
+		}
+		for from := range 2 {
+			if from == 1 && !p.bothWays {
+				continue
+			}
+			read, written := &st.Sides[from], &st.Sides[1-from]
+			if read.Full = p.full && holds; read.Full {
+				continue
+			}
+			read.Changes += uint64(own + loop)
+			read.Repeated += uint64(loop)
+			if p.hot {
+				read.Repeated += uint64(own)
+			}
+			if !holds {
+				written.Applied += uint64(own + loop)
+			}
+		}
+		st.Clashes += uint64(p.conflicts)
+		now = now.Add(time.Second)
+		v := b.step(now, &st)
+		if v.hold {
+			holds = true
+		}
+		if v.release {
+			holds = false
+		}
+		if v.trip != "" {
+			if holds {
+				return "it tripped while writing was held", held
+			}
+			return v.trip, held
+		}
+	}
+	if holds {
+		return "writing is held for ever", held
+	}
+	return "", held
+}
+
+func TestBreaker(t *testing.T) {
+	usual := configs.DefaultBreaker()
+	for name, c := range map[string]struct {
+		limits configs.Breaker
+		played
+		want  string
+		tried bool
+	}{
+		"nothing":                               {usual, played{}, "", false},
+		"many changes of many rows":             {usual, played{own: 50_000}, "", false},
+		"many changes of few rows":              {usual, played{own: 500, hot: true}, "", true},
+		"the same on both sides":                {usual, played{own: 500, hot: true, bothWays: true}, "", true},
+		"many changes of few rows, that end":    {usual, played{own: 500, hot: true, ends: 23}, "", true},
+		"few changes of few rows":               {usual, played{own: 100, hot: true}, "", false},
+		"a loop":                                {usual, played{loop: 500}, "a loop: the same rows change on the left side", true},
+		"a loop both ways":                      {usual, played{loop: 500, bothWays: true}, "a loop", true},
+		"a loop beside an application":          {usual, played{loop: 5000, own: 500}, "a loop", true},
+		"a loop beside one with few rows":       {usual, played{loop: 5000, own: 500, hot: true}, "a loop", true},
+		"a loop that is little beside the rest": {usual, played{loop: 500, own: 5000}, "", false},
+		"a loop that nobody looks for":          {configs.Breaker{}, played{loop: 500}, "", false},
+		"so much that the log is not read":      {usual, played{own: 5000, hot: true, full: true}, "", true},
+		"some conflicts":                        {usual, played{conflicts: 10}, "", false},
+		"many conflicts":                        {usual, played{conflicts: 100}, "conflicts within a minute, more than conflicts_per_minute = 1000", false},
+		"many conflicts that are allowed":       {configs.Breaker{}, played{conflicts: 100}, "", false},
+		"whatever, while tables are compared":   {usual, played{loop: 500, conflicts: 100, comparing: true}, "", false},
+	} {
+		trip, held := play(c.limits, c.played)
+		if (trip == "") != (c.want == "") || !strings.Contains(trip, c.want) || (held > 0) != c.tried {
+			t.Errorf("%s: %q, writing held for %d s", name, trip, held)
+		}
+	}
+}
+
+// No application trips the breaker, whatever it does, and none waits long for it.
+func TestBreakerKnowsApplications(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := played{own: rapid.IntRange(0, 20_000).Draw(t, "own"), hot: rapid.Bool().Draw(t, "hot"), bothWays: rapid.Bool().Draw(t, "both ways"),
+			ends: rapid.IntRange(0, 600).Draw(t, "ends"), full: rapid.Bool().Draw(t, "full")}
+		trip, held := play(configs.DefaultBreaker(), p)
+		if trip != "" || held > 2*int(trialFor/time.Second)+2 {
+			t.Errorf("%+v: %q, held for %d s", p, trip, held)
+		}
+	})
+}
