@@ -7,6 +7,8 @@ BIN     := bin/cdcsync
 # VERSION is printed by "cdcsync version".
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# BUILDVCS puts the commit into the binary, unless the sources come without one.
+BUILDVCS ?= $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 # COUNT=1 runs the tests again although nothing changed.
 COUNT   ?=
 # TIMEOUT is for each package: machines are slow at times, and none should hang.
@@ -24,7 +26,15 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/cdcsync, one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/cdcsync
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/cdcsync
+
+.PHONY: man
+man: ## write the man pages anew, packaging/man
+	$(GO) test ./cmd/cdcsync -run TestManPages -update
+
+.PHONY: release
+release: ## archives, checksums and bills of materials for every platform, in dist
+	packaging/release.sh dist
 
 .PHONY: demo
 demo: build ## two databases that stay the same, for ten seconds
@@ -65,7 +75,7 @@ fuzz: ## each fuzz target for FUZZTIME=1m
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 # Some tests let the sqlite3 shell write beside us, as other programs do. Where it is missing
 # and cannot be installed, they fail and say so.

@@ -24,10 +24,10 @@ line is wrong.`,
 			return usagef("a command is missing")
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newInit(), newCheck(), newPlan(), newSetup(), newRun(), newVerify(), newStatus(), newConflicts(), newParked(), newShadow(), newTableCommand(), newTeardown(), newDemo(), newVersion())
+	complete(root)
 	return root
 }
 

@@ -1,0 +1,232 @@
+package integration
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
+)
+
+// repository runs a command in the root of the repository, or of a copy.
+func repository(t *testing.T, dir string, env []string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", args, err, out, stderr.String())
+	}
+	return string(out)
+}
+
+// TestBuild builds as users do: one static binary that knows its version.
+func TestBuild(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "cdcsync")
+	repository(t, "..", nil, "make", "build", "BIN="+path, "VERSION=v1.2.3-test")
+	file, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("the binary is not static: it has a %s", p.Type)
+		}
+	}
+	if printed := repository(t, ".", nil, path, "version"); !strings.HasPrefix(printed, "cdcsync v1.2.3-test\n") {
+		t.Errorf("version prints\n%s", printed)
+	}
+	if here, err := filepath.Abs(".."); err != nil || bytes.Contains(content(t, path), []byte(here+"/cmd")) {
+		t.Errorf("the binary has the folder that it was built in: %v", err)
+	}
+}
+
+// content reads a file.
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestReleaseIsReproducible makes a release of the same commit in two folders: all is the same, to
+// the byte. The bill of materials in it names what the binary is made of.
+func TestReleaseIsReproducible(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it builds twice")
+	}
+	var sums [2]string
+	var out string
+	for i, name := range []string{"one", "another folder"} {
+		dir := filepath.Join(t.TempDir(), name)
+		repository(t, "..", nil, "git", "clone", "-q", "--no-hardlinks", ".", dir)
+		out = filepath.Join(dir, "dist")
+		sums[i] = repository(t, dir, []string{"PLATFORMS=linux/amd64", "VERSION=v1.2.3"}, "packaging/release.sh", out)
+	}
+	if sums[0] != sums[1] || !strings.Contains(sums[0], "cdcsync_v1.2.3_linux_amd64.tar.gz") {
+		t.Errorf("the sums differ:\n%s\n%s", sums[0], sums[1])
+	}
+	repository(t, out, nil, "sha256sum", "--check", "SHA256SUMS")
+	repository(t, out, nil, "tar", "xzf", "cdcsync_v1.2.3_linux_amd64.tar.gz")
+	out = filepath.Join(out, "cdcsync_v1.2.3_linux_amd64")
+	for _, name := range []string{"cdcsync", "cdcsync.service", "LICENSE", "README.md", "man/cdcsync-run.1", "completions/cdcsync.zsh"} {
+		if len(content(t, filepath.Join(out, name))) == 0 {
+			t.Errorf("%s is empty", name)
+		}
+	}
+	commit := strings.TrimSpace(repository(t, "..", nil, "git", "rev-parse", "HEAD"))
+	if printed := repository(t, ".", nil, filepath.Join(out, "cdcsync"), "version"); !strings.Contains(printed, "revision "+commit) {
+		t.Errorf("version prints\n%s", printed)
+	}
+	checkBill(t, filepath.Join(out, "sbom.cdx.json"))
+}
+
+// checkBill compares a bill of materials with the modules that this test is built with.
+func checkBill(t *testing.T, path string) {
+	t.Helper()
+	var bill struct {
+		Format     string `json:"bomFormat"`
+		Components []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(content(t, path), &bill); err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for _, c := range bill.Components {
+		versions[c.Name] = c.Version
+	}
+	for _, module := range []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/go-sql-driver/mysql"} {
+		want := strings.TrimSpace(repository(t, "..", nil, "go", "list", "-m", "-f", "{{.Version}}", module))
+		if versions[module] != want {
+			t.Errorf("the bill of materials has %s %q, and go.mod %q", module, versions[module], want)
+		}
+	}
+	if bill.Format != "CycloneDX" {
+		t.Errorf("the format is %q", bill.Format)
+	}
+}
+
+// TestUnit has systemd look at the unit, with the binary under test in its place.
+func TestUnit(t *testing.T) {
+	t.Parallel()
+	text := string(content(t, "../packaging/cdcsync.service"))
+	for _, line := range []string{"DynamicUser=yes", "ProtectSystem=strict", "NoNewPrivileges=yes", "MemoryMax=", "ExecReload=/bin/kill -HUP $MAINPID", "LoadCredential="} {
+		if !strings.Contains(text, "\n"+line) {
+			t.Errorf("the unit lacks %s", line)
+		}
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Log("there is no systemd-analyze, which would say more")
+		return
+	}
+	unit := filepath.Join(t.TempDir(), "cdcsync.service")
+	text = strings.Replace(text, "/usr/bin/cdcsync", binary, 1)
+	text = regexp.MustCompile("(?m)^Documentation=.*$").ReplaceAllString(text, "") // the page is not installed here
+	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	repository(t, ".", nil, "systemd-analyze", "verify", unit)
+	repository(t, ".", nil, "systemd-analyze", "security", "--offline=true", "--threshold=15", unit)
+}
+
+// composition is what is looked at of compose.yml.
+type composition struct {
+	Services map[string]struct {
+		Image       string
+		Build       string
+		Environment map[string]string
+		Volumes     []string
+		Ports       []string
+		ReadOnly    bool           `yaml:"read_only"`
+		DependsOn   any            `yaml:"depends_on"`
+		Rest        map[string]any `yaml:",inline"`
+	}
+}
+
+// TestComposition checks that what compose.yml names is there, and is on the loopback interface.
+func TestComposition(t *testing.T) {
+	t.Parallel()
+	var c composition
+	if err := yaml.Unmarshal(content(t, "../compose.yml"), &c); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range c.Services {
+		if (s.Image == "") == (s.Build == "") || strings.HasSuffix(s.Image, "latest") {
+			t.Errorf("%s has image %q and build %q", name, s.Image, s.Build)
+		}
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s listens at %s, for everybody", name, port)
+			}
+		}
+		for _, volume := range s.Volumes {
+			path, rest, _ := strings.Cut(volume, ":")
+			if _, err := os.Stat(filepath.Join("..", path)); err != nil || !strings.HasSuffix(rest, ":ro") {
+				t.Errorf("%s: volume %s: %v", name, volume, err)
+			}
+			if strings.HasSuffix(path, ".yml") {
+				var any map[string]any
+				if err := yaml.Unmarshal(content(t, filepath.Join("..", path)), &any); err != nil || len(any) == 0 {
+					t.Errorf("%s: %v", path, err)
+				}
+			}
+		}
+	}
+	if s := c.Services["cdcsync"]; !s.ReadOnly || s.Environment["OLD_DSN"] == "" || s.Environment["NEW_DSN"] == "" {
+		t.Errorf("the service cdcsync is %+v", s)
+	}
+	dockerfile := string(content(t, "../Dockerfile"))
+	for _, line := range []string{"FROM scratch", "USER 65532:65532", `ENTRYPOINT ["/usr/bin/cdcsync"]`} {
+		if !strings.Contains(dockerfile, "\n"+line+"\n") {
+			t.Errorf("the Dockerfile lacks %s", line)
+		}
+	}
+}
+
+// TestTryOut does with servers of the tests what compose.yml does: its tables, and its config.
+func TestTryOut(t *testing.T) {
+	mysqls, postgreses := servers.MySQLVersions(), servers.Versions()
+	old := pool.MySQL(t, mysqls[len(mysqls)-1]).Database(t)
+	modern := pool.Postgres(t, postgreses[len(postgreses)-1]).Database(t)
+	old.SQL(t, string(content(t, "../packaging/compose/mysql.sql")))
+	modern.SQL(t, string(content(t, "../packaging/compose/postgres.sql")))
+	t.Setenv("OLD_DSN", old.DSN)
+	t.Setenv("NEW_DSN", modern.DSN)
+
+	address, config := freeAddress(t), filepath.Join(t.TempDir(), "shop.hcl")
+	text := strings.Replace(string(content(t, "../packaging/compose/shop.hcl")), "127.0.0.1:8480", address, 1)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command("plan", config); err != nil {
+		t.Fatalf("plan: %v\n%s", err, out)
+	}
+	p := start(t, "run", config)
+	p.await(address, "/v1/links/shop/barrier?wait=1m")
+	old.SQL(t, "UPDATE tbl_cust SET state = 'I' WHERE cust_id = 1")
+	p.await(address, "/v1/links/shop/barrier?wait=1m")
+	if got := modern.SQL(t, "SELECT id, email, status, credit FROM customers ORDER BY id"); !strings.Contains(got, "inactive") || !strings.Contains(got, "12.50") {
+		t.Errorf("the other side has\n%s", got)
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	if out, err := command("teardown", config); err != nil {
+		t.Errorf("teardown: %v\n%s", err, out)
+	}
+}
