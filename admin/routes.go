@@ -57,7 +57,7 @@ func dispatch(w http.ResponseWriter, r *http.Request, methods map[string]http.Ha
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusMethodNotAllowed, "%s is not allowed here; allowed: %s", r.Method, strings.Join(allowed, ", "))
-	case r.ContentLength != 0 && method != http.MethodPost:
+	case r.ContentLength != 0 && method != http.MethodPost && method != http.MethodPut:
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusRequestEntityTooLarge, "a request has no body here")
 	default:

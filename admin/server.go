@@ -178,6 +178,8 @@ func (s *Server) Handler() http.Handler {
 	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)
 	r.add("POST /v1/links/{link}/tables/{table}/resync", s.resyncTable)
 	r.add("POST /v1/links/{link}/verify", s.verify)
+	r.add("GET /v1/log-level", s.logLevel)
+	r.add("PUT /v1/log-level", s.setLogLevel)
 	r.add("GET /v1/jobs", s.jobs)
 	r.add("GET /v1/jobs/{job}", s.job)
 	r.add("DELETE /v1/jobs/{job}", s.cancelJob)

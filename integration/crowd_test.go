@@ -1,0 +1,59 @@
+package integration
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+)
+
+// A thousand requests at a time are answered, or told to come again, and the link goes on: what is
+// written meanwhile arrives on the other side.
+func TestCrowdAtTheAdminAPI(t *testing.T) {
+	s := newShop(t)
+	p := start(t, "run", s.config)
+	p.await(s.address, "/readyz")
+	ctx, stop := context.WithCancel(t.Context())
+	l := newLedger()
+	var writers, asking sync.WaitGroup
+	writers.Go(func() { s.writeGo(ctx, l) })
+
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	paths := []string{"/v1/links", "/v1/links/shop", "/v1/links/shop/conflicts", "/v1/links/shop/parked", "/v1/links/shop/barrier?wait=1m", "/v1/jobs", "/healthz"}
+	begin := make(chan struct{})
+	var mu sync.Mutex
+	answers := map[int]int{}
+	for i := range 1000 {
+		asking.Go(func() {
+			<-begin
+			r, err := client.Get("http://" + s.address + paths[i%len(paths)])
+			if err != nil {
+				t.Errorf("%s: %v", paths[i%len(paths)], err)
+				return
+			}
+			_ = r.Body.Close()
+			again := r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != ""
+			if r.StatusCode != http.StatusOK && !again {
+				t.Errorf("%s: %s", paths[i%len(paths)], r.Status)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[r.StatusCode]++
+		})
+	}
+	close(begin)
+	asking.Wait()
+	t.Logf("answers by status: %v", answers)
+	if answers[http.StatusOK] == 0 {
+		t.Errorf("nobody got an answer: %v", answers)
+	}
+	stop()
+	writers.Wait()
+	p.await(s.address, "/v1/links/shop/barrier?wait=1m")
+	if writes, _ := s.account(l, p); writes == 0 {
+		t.Error("nothing was written meanwhile")
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
