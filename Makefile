@@ -22,7 +22,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/cdcsync, one static binary
@@ -31,6 +31,10 @@ build: ## build bin/cdcsync, one static binary
 .PHONY: man
 man: ## write the man pages anew, packaging/man
 	$(GO) test ./cmd/cdcsync -run TestManPages -update
+
+.PHONY: release-test
+release-test: ## make a release twice, and compare them to the byte
+	CDCSYNC_RELEASE_TEST=1 $(GO) test -count=1 -run TestReleaseIsReproducible ./integration
 
 .PHONY: release
 release: ## archives, checksums and bills of materials for every platform, in dist
