@@ -19,7 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 
-make --no-print-directory build BIN="$work/native" VERSION="$version"
+make -s --no-print-directory build BIN="$work/native" VERSION="$version"
 mkdir -p "$work/completions"
 for shell in bash zsh fish; do
 	"$work/native" completion "$shell" >"$work/completions/cdcsync.$shell"
@@ -30,7 +30,7 @@ for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64};
 	name=cdcsync_${version}_${platform/\//_}
 	tree=$work/$name
 	mkdir -p "$tree"
-	GOOS=${platform%/*} GOARCH=${platform#*/} make --no-print-directory build BIN="$tree/cdcsync" VERSION="$version"
+	GOOS=${platform%/*} GOARCH=${platform#*/} make -s --no-print-directory build BIN="$tree/cdcsync" VERSION="$version"
 	packaging/sbom.sh "$tree/cdcsync" "$version" >"$tree/sbom.cdx.json"
 	cp -r packaging/man packaging/cdcsync.service "$work/completions" LICENSE README.md CHANGELOG.md "$tree"
 	tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w \
