@@ -16,7 +16,9 @@
 //	GET  /v1/links/{link}/shadow          what a direction in shadow would have written
 //	POST /v1/links/{link}/verify          a job that compares both stores; GET /v1/jobs/{id}
 //	POST /v1/reload                       reads the config again
+//	GET  /v1/log                          the last lines of the log; ?limit=
 //	GET  /v1/log-level                    and PUT
+//	GET  /                                the console
 //
 // An error is {"error": "..."} with a status that says whose it is. [Server] serves what an
 // [Instance] tells; [Client] asks it. The package knows neither the router nor an engine.

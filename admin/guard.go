@@ -41,6 +41,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, "a page of another origin cannot change anything here")
 		case r.URL.Path == "/healthz": // whoever looks after the process has no token
 			next.ServeHTTP(w, r)
+		case isConsole(r.URL.Path): // it has nothing of the instance, and asks for the token itself
+			next.ServeHTTP(w, r)
 		default:
 			s.enter(w, r, next)
 		}

@@ -30,6 +30,7 @@ type Instance interface {
 
 	Jobs
 	Rows
+	Logs
 }
 
 // RefusedError says why an Instance does not do what it was asked for.

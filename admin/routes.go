@@ -33,7 +33,7 @@ func (r routes) handler() http.Handler {
 		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) { dispatch(w, req, methods) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /healthz, /readyz, /metrics, /v1/links and /v1/jobs", req.URL.Path)
+		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /, /healthz, /readyz, /metrics, /v1/links, /v1/jobs and /v1/log", req.URL.Path)
 	})
 	return mux
 }

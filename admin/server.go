@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -183,6 +182,8 @@ func (s *Server) Handler() http.Handler {
 	r.add("GET /v1/jobs", s.jobs)
 	r.add("GET /v1/jobs/{job}", s.job)
 	r.add("DELETE /v1/jobs/{job}", s.cancelJob)
+	r.add("GET /v1/log", s.logTail)
+	s.addConsole(r)
 	return s.guard(r.handler())
 }
 
@@ -248,13 +249,9 @@ func (s *Server) conflicts(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	limit := defaultLimit
-	if text := r.URL.Query().Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLimit {
-			refuse(w, http.StatusBadRequest, "limit is a number from 1 to %d, not %q", maxLimit, text)
-			return
-		}
+	limit, ok := limitOf(w, r)
+	if !ok {
+		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()

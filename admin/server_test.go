@@ -240,7 +240,7 @@ func TestRefused(t *testing.T) {
 	for _, target := range []string{"/v1/links/ship", "/v1/links/ship/conflicts", "/v1/links/ship/parked", "/v1/links/ship/barrier"} {
 		wantError(t, ask(t, newFake(), "GET", target), 404, `no link "ship"; there are: shop, stock`)
 	}
-	for _, target := range []string{"/", "/v1", "/v2/links", "/v1/links/shop/more", "/metrics/", "/debug/pprof/"} {
+	for _, target := range []string{"/v1", "/v2/links", "/v1/links/shop/more", "/metrics/", "/debug/pprof/"} {
 		wantError(t, ask(t, newFake(), "GET", target), 404, "there is nothing at")
 	}
 	for _, limit := range []string{"0", "-1", "x", "10001", "1.5", "99999999999999999999"} {

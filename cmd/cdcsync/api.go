@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -101,6 +102,9 @@ func (a api) StartVerify(link string, request admin.VerifyRequest) (admin.Job, e
 
 // Jobs implements [admin.Instance].
 func (a api) Jobs() []admin.Job { return a.jobs.shown() }
+
+// LogTail implements [admin.Instance].
+func (a api) LogTail(limit int) []json.RawMessage { return a.tail.last(limit) }
 
 // CancelJob implements [admin.Instance].
 func (a api) CancelJob(id string) bool { return a.jobs.cancel(id) }

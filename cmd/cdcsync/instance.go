@@ -20,6 +20,8 @@ type instance struct {
 	log     hclog.Logger
 	runners []*runner
 	jobs    jobs
+	// tail is what was logged last; nil: it is not kept.
+	tail *logTail
 	// paths are where the config is read again from; reloading is held meanwhile.
 	paths     []string
 	reloading sync.Mutex

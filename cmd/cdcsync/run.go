@@ -32,9 +32,11 @@ Of two instances with the same link, the later one takes over.`,
 			return err
 		}
 		meter := newMeter(cmd.ErrOrStderr())
-		log := newLogger(meter, level.level)
+		tail := &logTail{}
+		log := newTailedLogger(meter, level.level, tail)
 		in, err := newInstance(cfg, log)
 		if err == nil {
+			in.tail = tail
 			in.paths, in.audit = args, newLogger(meter, hclog.Info).Named("audit")
 			for _, r := range in.runners {
 				r.meter = meter

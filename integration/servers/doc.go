@@ -30,6 +30,7 @@
 //	CDCSYNC_TEST_MARIADB_VERSIONS   what MariaDBVersions says, such as 10.11,11.8
 //	CDCSYNC_TEST_MYSQL              as with MariaDB
 //	CDCSYNC_TEST_MYSQL_VERSIONS     what MySQLVersions says, such as 9
+//	CDCSYNC_TEST_CHROMIUM           the program of a Chromium to use instead of Debian's
 //	CDCSYNC_TEST_DIR                where everything is kept, instead of /var/tmp/cdcsync-test-UID;
 //	                                it may be removed whenever no test runs
 package servers

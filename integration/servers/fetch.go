@@ -17,6 +17,7 @@ type bundle struct {
 	packages []string // what to fetch, with all that it depends on
 	bin      string   // the folder of the programs, below the root of the packages
 	programs []string // what has to be there, seen from bin
+	without  []string // packages, as patterns, that it depends on and does well without
 }
 
 // layout is raised when fetch or unpack do their work differently, so that what was fetched
@@ -25,7 +26,8 @@ const layout = 1
 
 // path returns the folder of the bundle's packages.
 func (b bundle) path(f folder) string {
-	made := sha256.Sum256(fmt.Appendf(nil, "%d %q", layout, b))
+	made := sha256.Sum256(fmt.Appendf(nil, "%d {%q %q %q %q %q}%s", layout, b.name, b.suite, b.packages, b.bin, b.programs,
+		strings.Join(b.without, " ")))
 	return filepath.Join(f.programs(), fmt.Sprintf("%s-%x", b.name, made[:4]))
 }
 

@@ -35,7 +35,7 @@ func (b bundle) unpack(ctx context.Context, packages, root, final string) error 
 	defer func() { _ = into.Close() }()
 	for _, file := range files {
 		name, _, _ := strings.Cut(filepath.Base(file), "_")
-		if slices.ContainsFunc(unneeded, func(pattern string) bool {
+		if slices.ContainsFunc(slices.Concat(unneeded, b.without), func(pattern string) bool {
 			ok, err := path.Match(pattern, name)
 			return ok && err == nil
 		}) {

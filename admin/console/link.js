@@ -1,0 +1,80 @@
+// The links, and one of them: its state, both sides, lag and throughput.
+import { chart, recent } from "./chart.js";
+import { announce, count, duration, el, keep, plural, say } from "./dom.js";
+
+const links = document.getElementById("links");
+const sides = document.getElementById("sides");
+const charts = document.getElementById("charts");
+const rate = (n) => `${n < 10 ? n.toFixed(1) : count(Math.round(n))} rows/s`;
+
+// What was seen of a link, by its name.
+const seen = new Map();
+
+// watch notes the state of all links, for the charts, and says what has changed in one of them.
+export function watch(all) {
+  const now = Date.now();
+  for (const link of all) {
+    const before = seen.get(link.name);
+    const points = before ?? { lag: [], rate: [] };
+    points.lag = recent([...points.lag, [now, link.left.lag_seconds, link.right.lag_seconds]]);
+    if (before) {
+      const per = (side) => Math.max(0, link[side].counters.applied - before.link[side].counters.applied) * 1000 / Math.max(1, now - before.at);
+      // What is applied on the right has come from the left.
+      points.rate = recent([...points.rate, [now, per("right"), per("left")]]);
+      told(before.link, link);
+    }
+    seen.set(link.name, Object.assign(points, { link, at: now }));
+  }
+}
+
+// told announces what a person should know at once.
+function told(was, is) {
+  if (was.state !== is.state) announce(`Link ${is.name} is ${is.state}`);
+  if (is.parked > was.parked) announce(`Link ${is.name}: ${plural(is.parked, "row")} parked`);
+  const before = new Map(was.tables.map((t) => [t.name, t.stage]));
+  for (const t of is.tables) if (before.has(t.name) && before.get(t.name) !== t.stage) announce(`Table ${t.name} is ${t.stage}`);
+}
+
+// showLinks shows all links, of which chosen is looked at.
+export function showLinks(all, chosen) {
+  keep(links, all, (l) => l.name, (l) => {
+    const state = el("span", { class: "badge" });
+    const numbers = el("span", { class: "note" });
+    const node = el("a", { href: `#/${encodeURIComponent(l.name)}` }, el("strong", { text: l.name }), state, numbers);
+    return [node, (l) => {
+      say(state, l.state);
+      state.className = `badge is-${l.state}`;
+      const paused = l.tables.filter((t) => t.stage === "paused").length;
+      say(numbers, [plural(l.tables.length, "table"), l.parked && `${count(l.parked)} parked`, paused && `${count(paused)} paused`].filter(Boolean).join(", "));
+      if (l.name === chosen) node.setAttribute("aria-current", "page"); else node.removeAttribute("aria-current");
+    }];
+  });
+}
+
+// showLink shows one link.
+export function showLink(link) {
+  say(document.getElementById("name"), link.name);
+  say(document.getElementById("link-error"), link.error ?? "");
+  keep(sides, ["left", "right"].map((name) => ({ name, side: link[name] })), (s) => `${link.name}\n${s.name}`, makeSide);
+  keep(charts, ["lag", "rate"], (what) => `${link.name}\n${what}`, (what) => {
+    const [node, show] = what === "lag" ? chart("Lag", ["left", "right"], duration) : chart("Throughput", ["left → right", "right → left"], rate);
+    return [node, () => show(seen.get(link.name)[what])];
+  });
+}
+
+const numbers = [
+  ["Behind", (s) => plural(s.behind, "change")],
+  ["Lag", (s) => duration(s.lag_seconds)],
+  ["Waiting to be written", (s) => plural(s.pending, "row")],
+  ["Read", (s) => plural(s.counters.changes, "change")],
+  ["Applied", (s) => plural(s.counters.applied, "row")],
+  ["Refused, drift, retries", (s) => [s.counters.refused, s.counters.drift, s.counters.retries].map(count).join(", ")],
+  ["Position", (s) => s.position || "none yet"],
+];
+
+function makeSide({ name, side }) {
+  const cells = numbers.map(() => el("dd"));
+  const node = el("div", { class: "card" }, el("h3", {}, `${name}: ${side.store} `, el("span", { class: "note", text: side.engine })),
+    el("dl", {}, ...numbers.flatMap(([label], i) => [el("dt", { text: label }), cells[i]])));
+  return [node, ({ side }) => numbers.forEach(([, text], i) => say(cells[i], text(side)))];
+}
