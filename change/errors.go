@@ -61,6 +61,20 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Reworded returns err so that it prints text instead, which has no value of a row in it.
+func Reworded(err error, text string) error { return &reworded{err, text} }
+
+type reworded struct {
+	error
+	text string
+}
+
+// Error returns the other words.
+func (r *reworded) Error() string { return r.text }
+
+// Unwrap returns the error itself.
+func (r *reworded) Unwrap() error { return r.error }
+
 // ClassOf returns the class of the first Error in err's chain, and Permanent if there
 // is none.
 func ClassOf(err error) Class {

@@ -11,15 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/integration/certificates"
 )
 
-const adminStores = `
-store "a" {
-  engine = "sqlite"
-  dsn    = "a.db"
-}
-store "b" {
-  engine = "sqlite"
-  dsn    = "b.db"
-}
+const adminStores = twoStores + `
 link "l" {
   left  = store.a
   right = store.b

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,16 +87,7 @@ func (l *shopLink) cdcsync(args ...string) string {
 func (l *shopLink) run() {
 	l.t.Helper()
 	address := freeAddress(l.t)
-	if err := os.WriteFile(filepath.Join(l.dir, "admin.hcl"), fmt.Appendf(nil, "admin {\n  listen = %q\n}\n", address), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
-	p := &process{t: l.t, cmd: exec.Command(binary, "run", "shop.hcl", "admin.hcl"), output: &lockedBuffer{}, done: make(chan error, 1)}
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = l.dir, l.environment, p.output, p.output
-	if err := p.cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	go func() { p.done <- p.cmd.Wait() }()
-	l.t.Cleanup(p.kill)
+	p := l.start(address)
 	p.await(address, "/readyz")
 	var st typesStatus
 	if status, err := get(address, "/v1/links/shop/barrier?wait=20s", nil); err != nil || status != 200 {

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"slices"
-
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 )
@@ -33,14 +31,7 @@ func (r *reconciler) empty(s change.Side, tx *change.Tx, table *change.Table) {
 	}
 	r.tablesNew = true
 	r.count.Emptied++
-	var rows []*row
-	for _, w := range r.rows {
-		if w.id.pair == p {
-			rows = append(rows, w)
-		}
-	}
-	slices.SortFunc(rows, byAge)
-	for _, w := range rows {
+	for _, w := range r.rowsOf(p) {
 		r.gone(w, s, tx.Position)
 	}
 }

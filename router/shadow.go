@@ -48,12 +48,11 @@ func (r *reconciler) shadowed(w *row, s change.Side, t target) {
 	w.compared = false
 	p, o := w.id.pair, s.Other()
 	seen := Shadowed{Pair: p.Name, Side: s, Key: w.key, Has: w.now[s].canon, Would: t.row, At: r.now}
-	seen.Columns, seen.KeyColumns = p.columnNames()
 	if t.conflict != nil {
 		seen.Winner, seen.Policy = t.conflict.winner, t.conflict.policy
 	}
-	if len(r.unwritten) == maxShadowed {
-		r.unwritten = append(r.unwritten[:0], r.unwritten[1:]...)
+	if len(r.unwritten) == 2*maxShadowed {
+		r.unwritten = slices.Clone(r.unwritten[maxShadowed:])
 	}
 	r.unwritten = append(r.unwritten, seen)
 	r.ends[s].count.Shadowed++
@@ -72,7 +71,12 @@ func (r *reconciler) shadowed(w *row, s change.Side, t target) {
 
 // Shadowed lists the last rows that would have been written to a side in shadow, newest first.
 func (l *Link) Shadowed(ctx context.Context) (list []Shadowed, err error) {
-	err = l.call(ctx, func(lp *loop) { list = slices.Clone(lp.unwritten) })
+	err = l.call(ctx, func(lp *loop) {
+		list = slices.Clone(lp.unwritten[max(0, len(lp.unwritten)-maxShadowed):])
+		for i := range list {
+			list[i].Columns, list[i].KeyColumns = lp.byName[list[i].Pair].columnNames()
+		}
+	})
 	slices.Reverse(list)
 	return list, err
 }

@@ -18,31 +18,30 @@ import (
 
 // missing is a column of one side that the other one, which is written to, lacks.
 type missing struct {
-	side   change.Side
-	table  string // of the side
-	column string
+	side          change.Side
+	table, across string // of the side, and of the other one
+	column        string
 	// statement adds it on the other side; err is why there is none.
 	statement string
 	err       error
 }
 
-// missing lists what a pair does not carry over because one side has no such column. Columns that
-// are generated are left to their store.
+// missing lists what a pair does not carry over because one side has no such column, first what the
+// left one lacks. Columns that are generated are left to their store.
 func (b *binding) missing(p *configs.BoundPair) []missing {
 	var list []missing
-	for s, names := range p.Pair.Unmapped {
-		side := change.Side(s)
-		o := side.Other()
-		if !b.link.Writes()[o] {
+	for o, written := range b.link.Writes() {
+		if !written {
 			continue
 		}
+		s := change.Side(o).Other()
 		t, across := b.catalogues[s].table(p.Pair.Tables[s].Name), b.catalogues[o].table(p.Pair.Tables[o].Name)
-		for _, name := range names {
+		for _, name := range p.Pair.Unmapped[s] {
 			i := t.Column(name)
 			if i < 0 || t.Columns[i].Generated || across.Column(name) >= 0 {
 				continue
 			}
-			m := missing{side: side, table: t.Name, column: name}
+			m := missing{side: s, table: t.Name, across: across.Name, column: name}
 			m.statement, m.err = b.stores[o].AddColumn(across.Name, name, b.catalogues[s].capacities[t.Name][i])
 			list = append(list, m)
 		}

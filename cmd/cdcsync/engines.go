@@ -138,13 +138,6 @@ func (c *catalogue) capacity(table, column string) (change.Capacity, bool) {
 	return c.capacities[table][i], true
 }
 
-// generated tells whether the store computes a column itself.
-func (c *catalogue) generated(table, column string) bool {
-	t := c.table(table)
-	i := t.Column(column)
-	return i >= 0 && t.Columns[i].Generated
-}
-
 // foreignKey is one of a table that refers to another, or to itself.
 type foreignKey struct {
 	columns []string

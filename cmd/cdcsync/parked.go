@@ -52,23 +52,17 @@ type linkParked struct {
 
 // askParked asks for the parked rows of one link, or of all if only is empty.
 func askParked(cmd *cobra.Command, client *admin.Client, only string) ([]linkParked, error) {
-	links, err := client.Links(cmd.Context())
+	links, err := linkNames(cmd.Context(), client, only)
 	if err != nil {
 		return nil, err
 	}
 	lists := []linkParked{}
-	for _, l := range links {
-		if only != "" && l.Name != only {
-			continue
-		}
-		found, err := client.Parked(cmd.Context(), l.Name)
+	for _, link := range links {
+		found, err := client.Parked(cmd.Context(), link)
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, linkParked{l.Name, found})
-	}
-	if only != "" && len(lists) == 0 {
-		return nil, fmt.Errorf("there is no link %q", only)
+		lists = append(lists, linkParked{link, found})
 	}
 	return lists, nil
 }

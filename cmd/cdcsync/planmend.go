@@ -25,17 +25,9 @@ func (l *linkPlan) planMends(b *binding) {
 	for _, g := range configs.Gaps(b.link, b.catalogues[0].tables, b.catalogues[1].tables) {
 		l.planGap(b, g)
 	}
-	writes := b.link.Writes()
 	for _, p := range b.pairs {
-		for s := change.Left; s <= change.Right; s++ {
-			table, other := p.Pair.Tables[s].Name, p.Pair.Tables[s.Other()].Name
-			for _, name := range p.Pair.Unmapped[s.Other()] {
-				c, ok := b.catalogues[s.Other()].capacity(other, name)
-				there := b.catalogues[s].table(table).Column(name) >= 0
-				if ok && writes[s] && !there && !b.catalogues[s.Other()].generated(other, name) {
-					l.addColumn(b, s, table, name, c, false)
-				}
-			}
+		for _, m := range b.missing(p) {
+			l.mend(b, m.side.Other(), columnOf(m.column, m.across), m.statement, m.err, false)
 		}
 	}
 }
@@ -50,7 +42,8 @@ func (l *linkPlan) planGap(b *binding, g configs.Gap) {
 	}
 	if !g.Whole {
 		for i, c := range g.Columns {
-			l.addColumn(b, g.Side, g.Table, c.Name, capacities[i], true)
+			statement, err := b.stores[g.Side].AddColumn(g.Table, c.Name, capacities[i])
+			l.mend(b, g.Side, columnOf(c.Name, g.Table), statement, err, true)
 		}
 		return
 	}
@@ -72,10 +65,7 @@ func (l *linkPlan) planGap(b *binding, g configs.Gap) {
 	l.mend(b, g.Side, "table "+g.Table, statement, err, true)
 }
 
-func (l *linkPlan) addColumn(b *binding, s change.Side, table, column string, c change.Capacity, needed bool) {
-	statement, err := b.stores[s].AddColumn(table, column, c)
-	l.mend(b, s, fmt.Sprintf("column %s of table %s", column, table), statement, err, needed)
-}
+func columnOf(column, table string) string { return "column " + column + " of table " + table }
 
 // mend notes a statement. What an engine has no statement for is left to the diagnostics.
 func (l *linkPlan) mend(b *binding, s change.Side, what, statement string, err error, needed bool) {

@@ -140,12 +140,12 @@ func onlyLink(ctx context.Context, client *admin.Client, name string) (string, e
 	if name != "" {
 		return name, nil
 	}
-	links, err := client.Links(ctx)
+	links, err := linkNames(ctx, client, "")
 	if err != nil {
 		return "", err
 	}
 	if len(links) != 1 {
 		return "", usagef("there are several links: say which with --link")
 	}
-	return links[0].Name, nil
+	return links[0], nil
 }

@@ -128,22 +128,32 @@ type linkConflicts struct {
 
 // askConflicts asks for the conflicts of one link, or of all if only is empty.
 func askConflicts(ctx context.Context, client *admin.Client, only string, limit int) ([]linkConflicts, error) {
-	links := []admin.Link{{Name: only}}
-	if only == "" {
-		var err error
-		if links, err = client.Links(ctx); err != nil {
-			return nil, err
-		}
+	links, err := linkNames(ctx, client, only)
+	if err != nil {
+		return nil, err
 	}
 	lists := []linkConflicts{}
-	for _, l := range links {
-		found, err := client.Conflicts(ctx, l.Name, limit)
+	for _, link := range links {
+		found, err := client.Conflicts(ctx, link, limit)
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, linkConflicts{l.Name, found})
+		lists = append(lists, linkConflicts{link, found})
 	}
 	return lists, nil
+}
+
+// linkNames returns the link that is asked for, or the names of all if only is empty.
+func linkNames(ctx context.Context, client *admin.Client, only string) ([]string, error) {
+	if only != "" {
+		return []string{only}, nil
+	}
+	links, err := client.Links(ctx)
+	names := make([]string, len(links))
+	for i := range links {
+		names[i] = links[i].Name
+	}
+	return names, err
 }
 
 func printConflicts(w io.Writer, list linkConflicts) {
@@ -154,12 +164,8 @@ func printConflicts(w io.Writer, list linkConflicts) {
 	fmt.Fprintf(w, "link %s:\n", list.Link)
 	t := newTable(w, "side", "id", "decided", "table", "key", "base", "left", "right", "result", "winner", "policy")
 	for _, c := range list.Conflicts {
-		base := "not known"
-		if c.Base != nil {
-			base = cell(*c.Base)
-		}
 		t.AppendRow([]any{
-			c.Side, c.ID, c.Decided.Local().Format(time.DateTime), c.Table, cell(c.Key), base,
+			c.Side, c.ID, c.Decided.Local().Format(time.DateTime), c.Table, cell(c.Key), imageCell(c.Base),
 			cell(c.Left), cell(c.Right), cell(c.Result), c.Winner, cmp.Or(c.Policy, "-"),
 		})
 	}

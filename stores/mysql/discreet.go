@@ -5,6 +5,8 @@ import (
 	"regexp"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/cdcsync/cdcsync/change"
 )
 
 // saysValue are the messages of a server that quote the row which it refuses: what goes before
@@ -22,18 +24,6 @@ var saysValue = map[uint16]*regexp.Regexp{
 	1762:         regexp.MustCompile(`(?s)(, record )'.*'( would )`),
 }
 
-// discreet is an error that prints without the values of the row that it is about.
-type discreet struct {
-	error
-	text string
-}
-
-// Error prints the error without values.
-func (d *discreet) Error() string { return d.text }
-
-// Unwrap returns the error itself.
-func (d *discreet) Unwrap() error { return d.error }
-
 // Discreet returns err, a server's, so that it prints no value of a row. What the application's
 // own triggers say is left as they say it.
 func Discreet(err error) error {
@@ -47,5 +37,5 @@ func Discreet(err error) error {
 	}
 	shown := *refused
 	shown.Message = form.ReplaceAllString(refused.Message, "$1'…'$2")
-	return &discreet{err, shown.Error()}
+	return change.Reworded(err, shown.Error())
 }

@@ -6,22 +6,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cdcsync/cdcsync/change"
 )
 
 // quoted is what a message puts in quotes, in whatever language it is.
 var quoted = regexp.MustCompile(`(?s)["„“«»].*["“”«»]`)
-
-// discreet is an error that prints without the values of the row that it is about.
-type discreet struct {
-	error
-	text string
-}
-
-// Error prints the error without values.
-func (d *discreet) Error() string { return d.text }
-
-// Unwrap returns the error itself.
-func (d *discreet) Unwrap() error { return d.error }
 
 // Discreet returns err, a server's, so that it prints no value of a row. Only errors about data,
 // those of class 22, quote one in their message; details are never printed. What the application's
@@ -33,5 +23,5 @@ func Discreet(err error) error {
 	}
 	shown := *refused
 	shown.Message = quoted.ReplaceAllString(refused.Message, `"…"`)
-	return &discreet{err, shown.Error()}
+	return change.Reworded(err, shown.Error())
 }
