@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cdcsync/cdcsync/change"
 )
 
 func TestAlter(t *testing.T) {
@@ -27,6 +29,43 @@ func TestAlter(t *testing.T) {
 		got := f.read()
 		if len(got) < 2 || got[0] != "schema items: column v is gone, was renamed, or is generated now" {
 			f.t.Errorf("got %v", got)
+		}
+	})
+}
+
+// MySQL's log has a statement before its catalogue has what it did, here by the time that it waits
+// for a replica.
+func TestAlteredLate(t *testing.T) {
+	settings := map[string]string{
+		"binlog_row_metadata": "FULL", "plugin_load_add": "semisync_source.so", "loose_rpl_semi_sync_source_wait_no_replica": "ON",
+		"loose_rpl_semi_sync_source_timeout": "1000",
+	}
+	onMySQL(t, settings, items, func(f *fixture) {
+		f.exec("SET GLOBAL rpl_semi_sync_source_enabled = ON")
+		for _, c := range []struct{ clause, row, reason string }{
+			{"ADD COLUMN w int", "(2, 'b', 2, 2)", "the table has new columns"},
+			{"MODIFY v varbinary(99)", "(3, 'c', 3, 3)", "the type of column v has changed"},
+		} {
+			application, done := f.session(), make(chan struct{})
+			go func() {
+				defer close(done)
+				application.Exec(f.t, "ALTER TABLE items "+c.clause+"; INSERT INTO items VALUES "+c.row)
+			}()
+			var got []string
+			for len(got) == 0 { // while the statement still waits
+				tx, err := f.source.Next(f.within())
+				if err != nil {
+					<-done
+					f.t.Fatal(err)
+				}
+				f.at, got = tx.Position, lines([]*change.Tx{tx})
+			}
+			if want := []string{"schema items: " + c.reason, ";"}; !slices.Equal(got, want) {
+				f.t.Errorf("first %q, want %q", got, want)
+			}
+			<-done
+			f.exec("SET GLOBAL rpl_semi_sync_source_enabled = OFF; SET GLOBAL rpl_semi_sync_source_enabled = ON") // it had given up
+			f.read()
 		}
 	})
 }

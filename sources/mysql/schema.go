@@ -201,18 +201,24 @@ func sameKey(have, now *store.Table) bool {
 	})
 }
 
-// altered returns what a statement of DDL, run at a time, has changed in tables of the link.
-func (s *schema) altered(list []token, in string, at int64, read func() (map[string]*store.Table, error)) ([]change.SchemaChange, error) {
+// altered returns what a statement of DDL, run at a time, has changed in tables of the link. Read
+// reads the catalogue as it is when no such statement is at work on the tables any more.
+func (s *schema) altered(list []token, in string, at int64, read func(tables []*change.Table) (map[string]*store.Table, error)) ([]change.SchemaChange, error) {
 	var changes []change.SchemaChange
 	var now map[string]*store.Table
-	for _, e := range s.effects(list, in) {
+	effects := s.effects(list, in)
+	for _, e := range effects {
 		if e.reason != "" {
 			changes = append(changes, change.SchemaChange{Table: e.table, Reason: e.reason + ": " + again})
 			continue
 		}
 		if now == nil {
+			tables := make([]*change.Table, len(effects))
+			for i, e := range effects {
+				tables[i] = e.table
+			}
 			var err error
-			if now, err = read(); err != nil {
+			if now, err = read(tables); err != nil {
 				return nil, fmt.Errorf("read the catalogue again: %w", err)
 			}
 			clear(s.relations) // each is to be looked at again

@@ -241,6 +241,24 @@ func (s *Source) ask(f func(ctx context.Context, conn *store.Conn) error) error 
 	return err
 }
 
+// altered reads the catalogue as it is when statements of DDL that the log has are done with these
+// tables. MySQL writes them to its log, and shows them to replicas, before they are committed in its
+// catalogue, as late as its wait for a semi-synchronous replica takes. Their lock on the table lasts
+// as long; so does that of LOCK TABLES.
+func (s *Source) altered(tables []*change.Table) (now map[string]*store.Table, err error) {
+	err = s.ask(func(ctx context.Context, conn *store.Conn) error {
+		for _, t := range tables {
+			err := conn.Query(ctx, "SELECT 1 FROM "+store.Quote(t.Name)+" LIMIT 0", func([]driver.Value) error { return nil })
+			if err != nil && store.Code(err) != store.NoSuchTable {
+				return fmt.Errorf("wait until table %s is altered: %w", t.Name, err)
+			}
+		}
+		now, err = conn.Catalogue(ctx)
+		return err
+	})
+	return now, err
+}
+
 // catalogue reads the catalogue as it is now.
 func (s *Source) catalogue() (tables map[string]*store.Table, err error) {
 	err = s.ask(func(ctx context.Context, conn *store.Conn) error {

@@ -364,7 +364,7 @@ func (s *Source) ddl(e *binlog.Event) error {
 	if len(list) == 0 {
 		return nil
 	}
-	changes, err := s.schema.altered(list, e.Query.Schema, int64(e.Timestamp), s.catalogue)
+	changes, err := s.schema.altered(list, e.Query.Schema, int64(e.Timestamp), s.altered)
 	if err != nil {
 		return err
 	}
