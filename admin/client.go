@@ -85,9 +85,21 @@ func (c *Client) Barrier(ctx context.Context, link string, wait time.Duration) e
 	return c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/barrier?wait="+wait.String(), &barrierBody{})
 }
 
+// PauseLink lets a link wait, and returns its state.
+func (c *Client) PauseLink(ctx context.Context, link, reason string) (l Link, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/links/"+url.PathEscape(link)+"/pause", reasonBody{reason}, &l)
+	return l, err
+}
+
+// ResumeLink lets a link go on, and returns its state.
+func (c *Client) ResumeLink(ctx context.Context, link string) (l Link, err error) {
+	err = c.do(ctx, http.MethodPost, "/v1/links/"+url.PathEscape(link)+"/resume", nil, &l)
+	return l, err
+}
+
 // Pause lets a table of a link wait, and returns its state.
 func (c *Client) Pause(ctx context.Context, link, table, reason string) (t Table, err error) {
-	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/pause", map[string]string{"reason": reason}, &t)
+	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/pause", reasonBody{reason}, &t)
 	return t, err
 }
 
@@ -100,7 +112,7 @@ func (c *Client) Resume(ctx context.Context, link, table string) (t Table, err e
 // Resync has a table of a link compared again, by a side or, if by is empty, as the config says,
 // and returns its state.
 func (c *Client) Resync(ctx context.Context, link, table, by string) (t Table, err error) {
-	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/resync", map[string]string{"by": by}, &t)
+	err = c.do(ctx, http.MethodPost, tablePath(link, table)+"/resync", resyncBody{by}, &t)
 	return t, err
 }
 
@@ -134,7 +146,7 @@ func (c *Client) Discard(ctx context.Context, link, id string) error {
 // Revert writes back what a conflict did away with: what the side take had, or what lost.
 func (c *Client) Revert(ctx context.Context, link, side string, id int64, take string) error {
 	path := "/v1/links/" + url.PathEscape(link) + "/conflicts/" + side + "/" + strconv.FormatInt(id, 10) + "/revert"
-	return c.do(ctx, http.MethodPost, path, map[string]string{"take": take}, &countBody{})
+	return c.do(ctx, http.MethodPost, path, revertBody{take}, &countBody{})
 }
 
 // Replay says what another policy would have made of the recorded conflicts of a link.

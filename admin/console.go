@@ -25,13 +25,14 @@ var consoleTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// addConsole adds the console: a page for people, which asks the API as any program does.
-func (s *Server) addConsole(r routes) {
+// consoleRoutes are the console: a page for people, which asks the API as any program does.
+func (s *Server) consoleRoutes() []route {
+	all := []route{{"GET", "/{$}", nil, s.consoleFile("console/index.html")}}
 	names, _ := fs.Glob(consoleFiles, "console/*") // the pattern is well-formed
 	for _, name := range names {
-		r.add("GET /"+name, s.consoleFile(name))
+		all = append(all, route{"GET", "/" + name, nil, s.consoleFile(name)})
 	}
-	r.add("GET /{$}", s.consoleFile("console/index.html"))
+	return all
 }
 
 // isConsole tells whether a path is one of the console.

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// maxRequests is how many requests are answered at a time, barriers that wait among them.
-const maxRequests = 64
-
 // The names of what a request shows, for the audit.
 const (
 	tokenNone    = "none"
@@ -43,25 +40,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		case isConsole(r.URL.Path): // it has nothing of the instance, and asks for the token itself
 			next.ServeHTTP(w, r)
-		default:
-			s.enter(w, r, next)
+		case s.admit(w, r):
+			next.ServeHTTP(w, r)
 		}
 	})
-}
-
-// enter has next answer, if there is room and whoever asks may.
-func (s *Server) enter(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "%d requests are being answered already: try again", maxRequests)
-		return
-	}
-	if s.admit(w, r) {
-		next.ServeHTTP(w, r)
-	}
 }
 
 // reads tells whether a request changes nothing.

@@ -143,15 +143,13 @@ func TestTooManyWrongTokens(t *testing.T) {
 	}
 }
 
-// One request more than is answered at a time is sent away, and let in once another has ended.
-// /healthz is always answered.
-func TestTooManyRequests(t *testing.T) {
-	f := newFake()
-	waiting, goOn := make(chan struct{}), make(chan struct{})
+// hold has a handler answer barriers, one for each place that there is for them, until the returned
+// function is called: that lets them end.
+func hold(t *testing.T, f *fake, handler http.Handler) (end func()) {
+	t.Helper()
+	waiting, goOn, done := make(chan struct{}), make(chan struct{}), make(chan int)
 	f.barrier = func(context.Context) error { waiting <- struct{}{}; <-goOn; return nil }
-	handler := NewServer(f, tokens("", ""), hclog.NewNullLogger()).Handler()
-	done := make(chan int)
-	for range maxRequests {
+	for range maxWaiting {
 		go func() {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, shown("GET", "/v1/links/shop/barrier", ""))
@@ -159,22 +157,74 @@ func TestTooManyRequests(t *testing.T) {
 		}()
 		<-waiting
 	}
+	return func() {
+		close(goOn)
+		for range maxWaiting {
+			if code := <-done; code != 200 {
+				t.Errorf("a barrier: %d", code)
+			}
+		}
+	}
+}
+
+// One barrier more than may wait is sent away, and let in once the others have ended. What is
+// answered at once is answered all the time.
+func TestTooManyBarriers(t *testing.T) {
+	f := newFake()
+	handler := NewServer(f, tokens("", ""), hclog.NewNullLogger()).Handler()
 	get := func(target string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, shown("GET", target, ""))
 		return w
+	}
+	end := hold(t, f, handler)
+	w := get("/v1/links/shop/barrier")
+	wantError(t, w, 503, "64 barriers wait already")
+	if w.Header().Get("Retry-After") != "1" {
+		t.Errorf("Retry-After is %q", w.Header().Get("Retry-After"))
+	}
+	for _, target := range []string{"/healthz", "/readyz", "/v1/links", "/v1/links/shop/parked", "/"} {
+		if w := get(target); w.Code != 200 {
+			t.Errorf("%s while barriers wait: %d %s", target, w.Code, w.Body)
+		}
+	}
+	end()
+	f.barrier = func(context.Context) error { return nil }
+	if w := get("/v1/links/shop/barrier"); w.Code != 200 {
+		t.Errorf("a barrier afterwards: %d", w.Code)
+	}
+}
+
+// One request more than is answered at a time is sent away, and let in once another has ended.
+// /healthz is always answered.
+func TestTooManyRequests(t *testing.T) {
+	f := newFake()
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	f.parking = func() { asked <- struct{}{}; <-goOn }
+	handler := NewServer(f, tokens("", ""), hclog.NewNullLogger()).Handler()
+	done := make(chan int)
+	get := func(target string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, shown("GET", target, ""))
+		return w
+	}
+	for range maxRequests {
+		go func() { done <- get("/v1/links/shop/parked").Code }()
+		<-asked
 	}
 	w := get("/v1/links")
 	wantError(t, w, 503, "64 requests are being answered already")
 	if w.Header().Get("Retry-After") != "1" {
 		t.Errorf("Retry-After is %q", w.Header().Get("Retry-After"))
 	}
-	if w := get("/healthz"); w.Code != 200 {
-		t.Errorf("/healthz: %d", w.Code)
+	for _, target := range []string{"/healthz", "/v1/links/shop/barrier"} {
+		if w := get(target); w.Code != 200 {
+			t.Errorf("%s: %d", target, w.Code)
+		}
 	}
 	goOn <- struct{}{}
 	if code := <-done; code != 200 {
-		t.Errorf("a barrier: %d", code)
+		t.Errorf("a request: %d", code)
 	}
 	if w := get("/v1/links"); w.Code != 200 {
 		t.Errorf("afterwards: %d", w.Code)
@@ -182,7 +232,7 @@ func TestTooManyRequests(t *testing.T) {
 	close(goOn)
 	for range maxRequests - 1 {
 		if code := <-done; code != 200 {
-			t.Errorf("a barrier: %d", code)
+			t.Errorf("a request: %d", code)
 		}
 	}
 }

@@ -13,7 +13,7 @@ const maxTables = 500
 
 // The words of labels whose metrics have a series for each.
 func states() []string {
-	return []string{"starting", "recovering", stateContact, stateRunning, "stopped"}
+	return []string{"starting", "recovering", stateContact, stateRunning, statePaused, "stopped"}
 }
 func stages() []string { return []string{"contact", "live", stagePaused} }
 

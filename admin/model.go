@@ -21,6 +21,10 @@ type Instance interface {
 	Barrier(ctx context.Context, link string) error
 	// Reload reads the config again and goes on by it, or, if that is not possible, as before.
 	Reload(ctx context.Context) error
+	// PauseLink lets a link wait, for a reason, and ResumeLink go on. A link that cannot be opened now
+	// can do neither.
+	PauseLink(ctx context.Context, link, reason string) error
+	ResumeLink(ctx context.Context, link string) error
 	// PauseTable lets a table of a link wait, ResumeTable go on, and ResyncTable be compared
 	// again: by is left, right, or empty for what the config says. What cannot be done as things
 	// are is a RefusedError.
@@ -46,6 +50,7 @@ var ErrStopped = errors.New("the link is stopped")
 const (
 	stateContact = "contact"
 	stateRunning = "running"
+	statePaused  = "paused"
 
 	stagePaused = "paused" // of a [Table]
 )
@@ -55,8 +60,10 @@ type Link struct {
 	Name      string `json:"name"`
 	Direction string `json:"direction"`
 	// State is starting, recovering, contact (comparing what both sides held before),
-	// running or stopped.
+	// running, paused (until somebody resumes it) or stopped.
 	State string `json:"state"`
+	// Paused is why the link as a whole is paused; missing where it is not.
+	Paused string `json:"paused,omitempty"`
 	// Error is why it is stopped, or is not started yet.
 	Error string `json:"error,omitempty"`
 	// Stalled is why the link counts as stalled: there is work, and nothing is done. Breaker is why
@@ -80,6 +87,8 @@ type Link struct {
 // notReady returns why the link does not do what it is for; "" if it does.
 func (l *Link) notReady() string {
 	switch {
+	case l.State == statePaused:
+		return fmt.Sprintf("link %s is paused: %s", l.Name, l.Paused)
 	case l.State != stateRunning && l.State != stateContact && l.Error != "":
 		return fmt.Sprintf("link %s is %s: %s", l.Name, l.State, l.Error)
 	case l.State != stateRunning && l.State != stateContact:

@@ -14,39 +14,68 @@ import (
 // maxBody is how long the body of a request may be, in bytes.
 const maxBody = 64 << 10
 
-// routes are the handlers of a path by their methods.
-type routes map[string]map[string]http.HandlerFunc
+// How many requests are answered at a time. Those that wait have a room of their own, so that they
+// keep nobody out who gets an answer at once.
+const (
+	maxRequests = 64
+	maxWaiting  = 64
+)
 
-// add adds a handler under "METHOD /path".
-func (r routes) add(pattern string, handler http.HandlerFunc) {
-	method, path, _ := strings.Cut(pattern, " ")
-	if r[path] == nil {
-		r[path] = map[string]http.HandlerFunc{}
-	}
-	r[path][method] = handler
+// route is one thing that can be asked for.
+type route struct {
+	method, path string
+	room         *room // nil: there is always room
+	handle       http.HandlerFunc
 }
 
-// handler answers the paths, and says what there is to whoever asks for another.
-func (r routes) handler() http.Handler {
-	mux := http.NewServeMux()
-	for path, methods := range r {
-		mux.HandleFunc(path, func(w http.ResponseWriter, req *http.Request) { dispatch(w, req, methods) })
+// room bounds how many requests are answered at a time.
+type room struct {
+	slots chan struct{}
+	full  string // what whoever finds it full is told, with how many there are
+}
+
+func newRoom(size int, full string) room { return room{make(chan struct{}, size), full} }
+
+// admit has handle answer if there is room.
+func (m *room) admit(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+	select {
+	case m.slots <- struct{}{}:
+		defer func() { <-m.slots }()
+		handle(w, r)
+	default:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, m.full+": try again", cap(m.slots))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /, /healthz, /readyz, /metrics, /v1/links, /v1/jobs and /v1/log", req.URL.Path)
+}
+
+// handler answers the routes, and says what there is to whoever asks for another.
+func (s *Server) handler(all []route) http.Handler {
+	mux := http.NewServeMux()
+	paths := map[string]map[string]route{}
+	for _, x := range all {
+		methods := paths[x.path]
+		if methods == nil {
+			methods = map[string]route{}
+			paths[x.path] = methods
+			mux.HandleFunc(x.path, func(w http.ResponseWriter, r *http.Request) { dispatch(w, r, methods) })
+		}
+		methods[x.method] = x
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, "there is nothing at %s; there are /, /healthz, /readyz, /metrics, /openapi.json, /v1/links, /v1/jobs and /v1/log", r.URL.Path)
 	})
 	return mux
 }
 
 // dispatch hands a request to the handler of its method.
-func dispatch(w http.ResponseWriter, r *http.Request, methods map[string]http.HandlerFunc) {
+func dispatch(w http.ResponseWriter, r *http.Request, methods map[string]route) {
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	handler := methods[method]
+	x, ok := methods[method]
 	switch {
-	case handler == nil:
+	case !ok:
 		var allowed []string
 		for m := range methods {
 			if allowed = append(allowed, m); m == http.MethodGet {
@@ -62,7 +91,11 @@ func dispatch(w http.ResponseWriter, r *http.Request, methods map[string]http.Ha
 		refuse(w, http.StatusRequestEntityTooLarge, "a request has no body here")
 	default:
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		handler(w, r)
+		if x.room == nil {
+			x.handle(w, r)
+			return
+		}
+		x.room.admit(w, r, x.handle)
 	}
 }
 

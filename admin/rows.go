@@ -32,14 +32,24 @@ type countBody struct {
 	Rows int `json:"rows"`
 }
 
+// resolveBody says what a parked row is to be: one of the three.
+type resolveBody struct {
+	// Take is the side whose row is right, left or right.
+	Take string `json:"take,omitempty"`
+	// Row is the row itself, with all of its columns.
+	Row *Row `json:"row,omitempty"`
+	// Delete says that the row is to be deleted on both sides.
+	Delete bool `json:"delete,omitempty"`
+}
+
+// revertBody says which row of a conflict comes back.
+type revertBody struct {
+	// Take is the side whose row comes back, left or right; missing: what lost.
+	Take string `json:"take,omitempty"`
+}
+
 func (s *Server) resolveParked(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		// Take is left or right; Row is the row itself, instead. A row that is null deletes.
-		Take string `json:"take"`
-		Row  *Row   `json:"row"`
-		// Delete says that the row is to be deleted on both sides.
-		Delete bool `json:"delete"`
-	}
+	var body resolveBody
 	s.onRow(w, r, &body, func(ctx context.Context, link string) (int, error) {
 		given := 0
 		for _, is := range []bool{body.Take != "", body.Row != nil, body.Delete} {
@@ -75,10 +85,7 @@ func (s *Server) discardParked(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) revertConflict(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		// Take is the side whose row comes back; missing: what lost.
-		Take string `json:"take"`
-	}
+	var body revertBody
 	s.onRow(w, r, &body, func(ctx context.Context, link string) (int, error) {
 		side := r.PathValue("side")
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)

@@ -44,14 +44,16 @@ type Server struct {
 	settings   Settings
 	log, audit hclog.Logger
 	hosts      []string
-	slots      chan struct{}
 	guesses    *guesses
+	// requests are answered at once; waiting have barriers that wait.
+	requests, waiting room
 }
 
 // NewServer returns a server that listens once it runs.
 func NewServer(instance Instance, settings Settings, log hclog.Logger) *Server {
 	s := &Server{
-		instance: instance, settings: settings, log: log, audit: settings.Audit, slots: make(chan struct{}, maxRequests),
+		instance: instance, settings: settings, log: log, audit: settings.Audit,
+		requests: newRoom(maxRequests, "%d requests are being answered already"), waiting: newRoom(maxWaiting, "%d barriers wait already"),
 		guesses: newGuesses(), hosts: []string{"localhost", "127.0.0.1", "::1"},
 	}
 	for _, host := range settings.Hosts {
@@ -153,38 +155,43 @@ func (s *Server) checkReach(listener net.Listener) (net.Listener, error) {
 }
 
 // Handler returns the API as a handler.
-func (s *Server) Handler() http.Handler {
-	r := routes{}
-	r.add("GET /healthz", s.health)
-	r.add("GET /readyz", s.ready)
-	r.add("GET /metrics", s.metrics())
-	r.add("GET /v1/links", s.links)
-	r.add("GET /v1/links/{link}", s.link)
-	r.add("GET /v1/links/{link}/conflicts", s.conflicts)
-	r.add("GET /v1/links/{link}/parked", s.parked)
-	r.add("GET /v1/links/{link}/barrier", s.barrier)
-	r.add("GET /v1/links/{link}/tables", s.tables)
-	r.add("GET /v1/links/{link}/tables/{table}", s.table)
-	r.add("POST /v1/links/{link}/parked/retry", s.retryParked)
-	r.add("POST /v1/links/{link}/parked/{id}/retry", s.retryParked)
-	r.add("POST /v1/links/{link}/parked/{id}/discard", s.discardParked)
-	r.add("POST /v1/links/{link}/parked/{id}/resolve", s.resolveParked)
-	r.add("POST /v1/links/{link}/conflicts/{side}/{id}/revert", s.revertConflict)
-	r.add("POST /v1/links/{link}/conflicts/replay", s.replayConflicts)
-	r.add("GET /v1/links/{link}/shadow", s.shadow)
-	r.add("POST /v1/reload", s.reload)
-	r.add("POST /v1/links/{link}/tables/{table}/pause", s.pauseTable)
-	r.add("POST /v1/links/{link}/tables/{table}/resume", s.resumeTable)
-	r.add("POST /v1/links/{link}/tables/{table}/resync", s.resyncTable)
-	r.add("POST /v1/links/{link}/verify", s.verify)
-	r.add("GET /v1/log-level", s.logLevel)
-	r.add("PUT /v1/log-level", s.setLogLevel)
-	r.add("GET /v1/jobs", s.jobs)
-	r.add("GET /v1/jobs/{job}", s.job)
-	r.add("DELETE /v1/jobs/{job}", s.cancelJob)
-	r.add("GET /v1/log", s.logTail)
-	s.addConsole(r)
-	return s.guard(r.handler())
+func (s *Server) Handler() http.Handler { return s.guard(s.handler(s.routes())) }
+
+// routes are all that there is. What has a room is answered while there is room in it.
+func (s *Server) routes() []route {
+	asked, waiting := &s.requests, &s.waiting
+	return append([]route{
+		{"GET", "/healthz", nil, s.health},
+		{"GET", "/readyz", asked, s.ready},
+		{"GET", "/metrics", asked, s.metrics()},
+		{"GET", "/v1/links", asked, s.links},
+		{"GET", "/v1/links/{link}", asked, s.link},
+		{"POST", "/v1/links/{link}/pause", asked, s.pauseLink},
+		{"POST", "/v1/links/{link}/resume", asked, s.resumeLink},
+		{"GET", "/v1/links/{link}/barrier", waiting, s.barrier},
+		{"GET", "/v1/links/{link}/tables", asked, s.tables},
+		{"GET", "/v1/links/{link}/tables/{table}", asked, s.table},
+		{"POST", "/v1/links/{link}/tables/{table}/pause", asked, s.pauseTable},
+		{"POST", "/v1/links/{link}/tables/{table}/resume", asked, s.resumeTable},
+		{"POST", "/v1/links/{link}/tables/{table}/resync", asked, s.resyncTable},
+		{"GET", "/v1/links/{link}/parked", asked, s.parked},
+		{"POST", "/v1/links/{link}/parked/retry", asked, s.retryParked},
+		{"POST", "/v1/links/{link}/parked/{id}/retry", asked, s.retryParked},
+		{"POST", "/v1/links/{link}/parked/{id}/discard", asked, s.discardParked},
+		{"POST", "/v1/links/{link}/parked/{id}/resolve", asked, s.resolveParked},
+		{"GET", "/v1/links/{link}/conflicts", asked, s.conflicts},
+		{"POST", "/v1/links/{link}/conflicts/{side}/{id}/revert", asked, s.revertConflict},
+		{"POST", "/v1/links/{link}/conflicts/replay", asked, s.replayConflicts},
+		{"GET", "/v1/links/{link}/shadow", asked, s.shadow},
+		{"POST", "/v1/links/{link}/verify", asked, s.verify},
+		{"GET", "/v1/jobs", asked, s.jobs},
+		{"GET", "/v1/jobs/{job}", asked, s.job},
+		{"DELETE", "/v1/jobs/{job}", asked, s.cancelJob},
+		{"POST", "/v1/reload", asked, s.reload},
+		{"GET", "/v1/log", asked, s.logTail},
+		{"GET", "/v1/log-level", asked, s.logLevel},
+		{"PUT", "/v1/log-level", asked, s.setLogLevel},
+	}, s.consoleRoutes()...)
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
@@ -213,6 +220,34 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) {
 	if l, ok := s.find(w, r); ok {
 		answer(w, http.StatusOK, l)
 	}
+}
+
+// pauseLink lets a link wait, over restarts, until it is resumed.
+func (s *Server) pauseLink(w http.ResponseWriter, r *http.Request) {
+	var body reasonBody
+	s.controlLink(w, r, &body, func(ctx context.Context, link string) error {
+		note(w, "reason", clip(body.Reason))
+		return s.instance.PauseLink(ctx, link, body.Reason)
+	})
+}
+
+func (s *Server) resumeLink(w http.ResponseWriter, r *http.Request) {
+	s.controlLink(w, r, &struct{}{}, s.instance.ResumeLink)
+}
+
+// controlLink does something to a link and answers with its state.
+func (s *Server) controlLink(w http.ResponseWriter, r *http.Request, body any, do func(ctx context.Context, link string) error) {
+	l, ok := s.find(w, r)
+	if !ok || !decode(w, r, body) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	if err := do(ctx, l.Name); err != nil {
+		fail(w, err)
+		return
+	}
+	s.link(w, r)
 }
 
 // find returns the link that the request is about; if there is none, it has been answered.

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	links   []Link
 	barrier func(ctx context.Context) error
+	parking func() // while parked rows are listed
 	err     error
 	limit   int
 	did     []string // what was asked of tables
@@ -37,6 +38,16 @@ type fake struct {
 
 func (f *fake) PauseTable(_ context.Context, link, table, reason string) error {
 	f.did = append(f.did, "pause "+link+" "+table+" "+reason)
+	return f.err
+}
+
+func (f *fake) PauseLink(_ context.Context, link, reason string) error {
+	f.did = append(f.did, "pause "+link+" "+reason)
+	return f.err
+}
+
+func (f *fake) ResumeLink(_ context.Context, link string) error {
+	f.did = append(f.did, "resume "+link)
 	return f.err
 }
 
@@ -96,6 +107,7 @@ func newFake() *fake {
 	return &fake{
 		links:   []Link{link("shop"), link("stock")},
 		barrier: func(context.Context) error { return nil },
+		parking: func() {},
 	}
 }
 
@@ -114,6 +126,7 @@ func (f *fake) Conflicts(_ context.Context, link string, limit int) ([]Conflict,
 }
 
 func (f *fake) Parked(context.Context, string) ([]Parked, error) {
+	f.parking()
 	return []Parked{{Table: "t", Key: Row{Columns: []string{"id"}, Values: change.Row{change.Int(1)}},
 		Left: &Row{}, Reason: "unique", Since: time.Unix(0, 0).UTC()}}, f.err
 }

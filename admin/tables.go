@@ -39,12 +39,21 @@ func (s *Server) findTable(w http.ResponseWriter, r *http.Request) (link string,
 	return "", t, false
 }
 
+// reasonBody says why something is paused.
+type reasonBody struct {
+	// Reason is shown as long as it is paused.
+	Reason string `json:"reason,omitempty"`
+}
+
+// resyncBody says how a table is compared again.
+type resyncBody struct {
+	// By is the side that the other one is made equal to, left or right; missing: as the config says.
+	By string `json:"by,omitempty"`
+}
+
 // pauseTable lets a table wait; its changes are kept until it goes on.
 func (s *Server) pauseTable(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		// Reason is shown as long as the table waits.
-		Reason string `json:"reason"`
-	}
+	var body reasonBody
 	s.controlTable(w, r, &body, func(ctx context.Context, link, table string) error {
 		note(w, "reason", clip(body.Reason))
 		return s.instance.PauseTable(ctx, link, table, body.Reason)
@@ -57,11 +66,7 @@ func (s *Server) resumeTable(w http.ResponseWriter, r *http.Request) {
 
 // resyncTable compares a table again.
 func (s *Server) resyncTable(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		// By is the side that the other one is made equal to, left or right; missing: as the
-		// config says.
-		By string `json:"by"`
-	}
+	var body resyncBody
 	s.controlTable(w, r, &body, func(ctx context.Context, link, table string) error {
 		if body.By != "" && body.By != "left" && body.By != "right" {
 			return &RefusedError{"by is left or right, or missing: then rows are compared as the config says"}

@@ -25,7 +25,8 @@ type Marker struct {
 	// Seen is the highest Apply of the other store whose echo is at or before Upto.
 	Seen  uint64
 	Debts []Debt
-	// Tables is the state of the link's tables; kept in the store that is the home of the
+	// Tables is the state of the link's tables, and, where the link as a whole is paused, one
+	// without a name that has the Reason; kept in the store that is the home of the
 	// link only (the right one, or the one that a one-way link writes to).
 	Tables []Table
 }

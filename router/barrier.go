@@ -12,14 +12,14 @@ import (
 // barrier waits until everything that the logs held up to heads is on the other side.
 type barrier struct {
 	heads [2]change.Position
-	done  chan struct{}
+	done  chan error // has room for one
 }
 
 // Barrier returns nil once everything that was committed in either store before the call is
 // in the other one, first contact included, but for parked rows and paused tables. It returns
-// ctx.Err() if that takes longer than ctx.
+// ctx.Err() if that takes longer than ctx, and ErrRefused while the link is paused.
 func (l *Link) Barrier(ctx context.Context) error {
-	b := &barrier{done: make(chan struct{})}
+	b := &barrier{done: make(chan error, 1)}
 	for s, store := range l.cfg.Stores {
 		if store.Source == nil {
 			continue
@@ -33,12 +33,19 @@ func (l *Link) Barrier(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", op, err)
 		}
 	}
-	if err := l.call(ctx, func(lp *loop) { lp.barriers = append(lp.barriers, b) }); err != nil {
+	err := l.call(ctx, func(lp *loop) {
+		if err := lp.goesOn(); err != nil {
+			b.done <- err
+			return
+		}
+		lp.barriers = append(lp.barriers, b)
+	})
+	if err != nil {
 		return err
 	}
 	select {
-	case <-b.done:
-		return nil
+	case err := <-b.done:
+		return err
 	case <-l.stopped:
 		return ErrStopped
 	case <-ctx.Done():
@@ -79,7 +86,7 @@ func (lp *loop) checkBarriers() {
 				return false
 			}
 		}
-		close(b.done)
+		b.done <- nil
 		return true
 	})
 }

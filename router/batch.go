@@ -344,11 +344,14 @@ func (r *reconciler) debt(w *row, o change.Side) checkpoint.Debt {
 	return d
 }
 
-// tables returns the state of the tables, for the marker.
+// tables returns the state of the tables, and of a paused link, for the marker.
 func (r *reconciler) tables() []checkpoint.Table {
-	states := make([]checkpoint.Table, len(r.pairs))
+	states := make([]checkpoint.Table, len(r.pairs), len(r.pairs)+1)
 	for i, p := range r.pairs {
 		states[i] = p.state
+	}
+	if r.pausedFor != "" {
+		states = append(states, r.linkState())
 	}
 	return states
 }
@@ -364,6 +367,9 @@ func (r *reconciler) load(markers [2]checkpoint.Marker) {
 		across.read, across.seen = m.Upto, m.Seen
 	}
 	for _, t := range markers[r.home].Tables {
+		if t.Pair == "" {
+			r.pausedFor = t.Reason
+		}
 		if p := r.byName[t.Pair]; p != nil {
 			p.reshaped = t.Shape != p.shape()
 			p.load(t)

@@ -187,16 +187,23 @@ var ErrRefused = errors.New("this cannot be done")
 // control has f run on a pair, opens the link again if f says so, and returns once the state of
 // the tables is in a marker.
 func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (reopen bool, err error)) error {
+	return l.persist(ctx, func(lp *loop) (bool, error) {
+		p := lp.byName[name]
+		if p == nil {
+			return false, fmt.Errorf("%w: the link has no such table", ErrRefused)
+		}
+		return f(lp, p)
+	})
+}
+
+// persist has f run, opens the link again if f says so, and returns once the state of the tables, and
+// of the link, is in a marker.
+func (l *Link) persist(ctx context.Context, f func(*loop) (reopen bool, err error)) error {
 	saved := make(chan struct{})
 	var refused error
 	err := l.call(ctx, func(lp *loop) {
-		p := lp.byName[name]
-		if p == nil {
-			refused = fmt.Errorf("%w: the link has no such table", ErrRefused)
-			return
-		}
 		var reopen bool
-		if reopen, refused = f(lp, p); refused != nil {
+		if reopen, refused = f(lp); refused != nil {
 			return
 		}
 		lp.grown = lp.grown || reopen
@@ -216,9 +223,10 @@ func (l *Link) control(ctx context.Context, name string, f func(*loop, *pair) (r
 	return nil
 }
 
-// checkSaved releases those who wait for the state of the tables to be in a marker.
+// checkSaved releases those who wait for the state of the tables to be in a marker, and for a paused
+// link to have written the last of what was on its way.
 func (lp *loop) checkSaved() {
-	if lp.tablesNew || lp.ends[lp.home].inFlight != nil {
+	if lp.tablesNew || lp.ends[lp.home].inFlight != nil || lp.pausedFor != "" && lp.ends[lp.home.Other()].inFlight != nil {
 		return
 	}
 	for _, saved := range lp.unsaved {
@@ -284,6 +292,9 @@ func (l *Link) Repair(ctx context.Context, name string, keys []change.Row, by ch
 		}
 		if p.paused() || p.held() {
 			return false, fmt.Errorf("%w: it is paused, resume it first", ErrRefused)
+		}
+		if err := lp.goesOn(); err != nil {
+			return false, err
 		}
 		for _, key := range keys {
 			lp.repair(p, key, by)

@@ -126,6 +126,9 @@ func (l *Link) run(ctx context.Context) error {
 		return err
 	}
 	r.load(markers)
+	if r.pausedFor != "" {
+		l.cfg.Log.Warn("the link is paused until somebody resumes it", "reason", r.pausedFor)
+	}
 	l.publish(r, Recovering)
 	for s, store := range l.cfg.Stores {
 		if store.Source == nil {

@@ -118,10 +118,10 @@ func (lp *loop) run(stop, work context.Context) error {
 	}
 }
 
-// readable returns the channel of side s, or nil while reading on would hold too much.
+// readable returns the channel of side s, or nil while the link is paused or reading on would hold too much.
 func (lp *loop) readable(s change.Side) chan *change.Tx {
 	d, o := lp.sides[s], lp.sides[s.Other()]
-	if d.kept != nil {
+	if d.kept != nil || lp.pausedFor != "" {
 		return nil
 	}
 	limits := lp.link.cfg.Limits
@@ -175,7 +175,16 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 
 // send gives the sink of d its next batch, if it has none.
 func (lp *loop) send(d *sideLoop, now time.Time) {
-	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil || lp.holding || lp.heldBack(d) {
+	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil {
+		return
+	}
+	if lp.pausedFor != "" {
+		if d.side == lp.home && lp.tablesNew {
+			lp.mark(d)
+		}
+		return
+	}
+	if lp.holding || lp.heldBack(d) {
 		return
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
@@ -198,6 +207,9 @@ func (lp *loop) heldBack(d *sideLoop) bool {
 
 // ask hands out the looks and the scan that the reconciler wants.
 func (lp *loop) ask(ctx context.Context) {
+	if lp.pausedFor != "" {
+		return
+	}
 	for _, d := range lp.sides {
 		if d.looking {
 			continue
@@ -284,6 +296,9 @@ func (lp *loop) show(now time.Time) {
 }
 
 func (lp *loop) state() State {
+	if lp.pausedFor != "" {
+		return Paused
+	}
 	if len(lp.recovering) > 0 {
 		return Recovering
 	}

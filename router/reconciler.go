@@ -132,14 +132,16 @@ type reconciler struct {
 	// many of these the marker on home tells.
 	emptied, told int
 	grown         bool // a table has columns that it had not when it was compiled
-	tablesNew     bool // the state of the tables changed since the last marker on home
-	parkedRows    map[*row]struct{}
-	now           time.Time
-	key           []byte          // scratch
-	seeds         [2]maphash.Seed // of fingerprints
-	count         Counters
-	laps          laps
-	broken        breakage
+	tablesNew     bool // the state of the tables, or pausedFor, changed since the last marker on home
+	// pausedFor is why the link is paused; "" if it is not.
+	pausedFor  string
+	parkedRows map[*row]struct{}
+	now        time.Time
+	key        []byte          // scratch
+	seeds      [2]maphash.Seed // of fingerprints
+	count      Counters
+	laps       laps
+	broken     breakage
 }
 
 // breakage takes single rules out, for the tests that prove that each is needed.

@@ -131,6 +131,8 @@ func (l *Link) Resolve(ctx context.Context, name string, key change.Row, q Resol
 			refused = fmt.Errorf("%w: the key of the row cannot be mapped, mend the row in its store", ErrRefused)
 		case q.By == checkpoint.ByConfig && q.Row != nil && !p.KeyOf(q.Row).Equal(key):
 			refused = fmt.Errorf("%w: the row that was given has another key", ErrRefused)
+		case lp.pausedFor != "":
+			refused = lp.goesOn()
 		default:
 			if refused = lp.canMirror(q.By); refused == nil {
 				done, refused = lp.resolve(p, key, q)

@@ -17,6 +17,7 @@ const (
 	Recovering State = "recovering" // settling what was open at the last stop
 	Comparing  State = "contact"    // comparing what both sides held before the link
 	Running    State = "running"
+	Paused     State = "paused" // until somebody resumes it
 	Stopped    State = "stopped"
 )
 
@@ -25,9 +26,11 @@ type Status struct {
 	Link  string
 	State State
 	// Err is why the link stopped; nil for asked to.
-	Err   error
-	Since time.Time
-	Sides [2]SideStatus
+	Err error
+	// Paused is why it is paused; "" if it is not.
+	Paused string
+	Since  time.Time
+	Sides  [2]SideStatus
 	// Tables are in the order of the config.
 	Tables []TableStatus
 	// Unsettled rows are those on which the stores may disagree now, in Bytes of memory.
@@ -80,6 +83,7 @@ type Parked struct {
 
 // status fills in what the reconciler knows.
 func (r *reconciler) status(st *Status) {
+	st.Paused = r.pausedFor
 	st.Unsettled, st.Bytes, st.Parked, st.Counters = len(r.rows), r.bytes, len(r.parkedRows), r.count
 	for s := range r.ends {
 		e := &r.ends[s]

@@ -1,6 +1,8 @@
 // The links, and one of them: its state, both sides, lag and throughput.
 import { chart, recent } from "./chart.js";
-import { announce, count, duration, el, keep, plural, say } from "./dom.js";
+import { ask } from "./ask.js";
+import { pathOf, post } from "./api.js";
+import { announce, button, count, duration, el, keep, plural, say } from "./dom.js";
 
 const links = document.getElementById("links");
 const sides = document.getElementById("sides");
@@ -52,15 +54,38 @@ export function showLinks(all, chosen) {
 }
 
 // showLink shows one link.
-export function showLink(link) {
+export function showLink(link, changed) {
   say(document.getElementById("name"), link.name);
-  say(document.getElementById("link-error"), link.error ?? "");
+  say(document.getElementById("link-error"), link.error ?? (link.paused ? `paused: ${link.paused}` : ""));
+  keep(document.getElementById("link-buttons"), [link], (l) => l.name, makeButtons(changed));
   keep(sides, ["left", "right"].map((name) => ({ name, side: link[name] })), (s) => `${link.name}\n${s.name}`, makeSide);
   keep(charts, ["lag", "rate"], (what) => `${link.name}\n${what}`, (what) => {
     const [node, show] = what === "lag" ? chart("Lag", ["left", "right"], duration) : chart("Throughput", ["left → right", "right → left"], rate);
     return [node, () => show(seen.get(link.name)[what])];
   });
 }
+
+// makeButtons makes what pauses a link and has it go on.
+const makeButtons = (changed) => ({ name }) => {
+  const act = async (what, said, send) => {
+    await post(pathOf("links", name, what), send);
+    changed();
+    return said;
+  };
+  const pause = button("Pause the link…", () => ask({
+    title: `Pause link ${name}?`, text: "Nothing is read or written until it is resumed, also over restarts. The logs of the stores keep what changes meanwhile, and grow.",
+    fields: [["reason", "Reason, for whoever looks here next", el("input", { maxlength: "200" })]],
+    confirm: "Pause", act: (v) => act("pause", `Link ${name} is paused`, { reason: v.reason }),
+  }));
+  const resume = button("Resume the link", async () => {
+    resume.disabled = true;
+    try { announce(await act("resume", `Link ${name} goes on`)); } catch (e) { announce(e.message); } finally { resume.disabled = false; }
+  });
+  return [el("div", { class: "buttons" }, pause, resume), (l) => {
+    pause.hidden = l.state === "paused" || l.state === "stopped";
+    resume.hidden = l.state !== "paused";
+  }];
+};
 
 const numbers = [
   ["Behind", (s) => plural(s.behind, "change")],

@@ -46,7 +46,7 @@ async function show() {
   showLinks(links, link?.name);
   at("main").hidden = !link;
   if (!link) return;
-  showLink(link);
+  showLink(link, round);
   showTables(link, round);
   const parts = [showParked(link, round), showVerify(link, round), showLog()];
   // They are read from the stores, so not in every round.

@@ -65,6 +65,27 @@ func (a api) Barrier(ctx context.Context, link string) error {
 	return stopped(a.runner(link).Barrier(ctx))
 }
 
+// PauseLink implements [admin.Instance].
+func (a api) PauseLink(ctx context.Context, link, reason string) error {
+	r := a.runner(link)
+	reason = cmp.Or(reason, "somebody asked for it")
+	err := r.live(ctx, func(l *router.Link) error { return l.PauseAll(ctx, reason) })
+	if err == nil {
+		r.log.Warn("the link is paused until somebody resumes it", "reason", reason)
+	}
+	return stopped(err)
+}
+
+// ResumeLink implements [admin.Instance].
+func (a api) ResumeLink(ctx context.Context, link string) error {
+	r := a.runner(link)
+	err := r.live(ctx, func(l *router.Link) error { return l.ResumeAll(ctx) })
+	if err == nil {
+		r.log.Info("the link goes on: somebody resumed it")
+	}
+	return stopped(err)
+}
+
 // PauseTable implements [admin.Instance].
 func (a api) PauseTable(ctx context.Context, link, table, reason string) error {
 	return stopped(a.runner(link).pauseTable(ctx, table, cmp.Or(reason, "somebody asked for it")))
@@ -128,7 +149,7 @@ func (r *runner) shown() admin.Link {
 	l := admin.Link{
 		Name: st.Link, Direction: string(link.Direction), State: string(st.State), Since: st.Since.UTC(),
 		Unsettled: st.Unsettled, Bytes: st.Bytes, Parked: st.Parked, Conflicts: st.Conflicts, Compared: st.Contacted,
-		Stalled: r.stalledFor(), Breaker: breakerOf(&st),
+		Paused: st.Paused, Stalled: r.stalledFor(), Breaker: breakerOf(&st),
 		Tables: []admin.Table{},
 	}
 	if st.Err != nil {

@@ -142,6 +142,9 @@ func (in *instance) startVerify(link string, request admin.VerifyRequest) (*job,
 	if _, err := v.by(); err != nil {
 		return nil, &admin.RefusedError{Reason: err.Error()}
 	}
+	if st := r.Status(); st.Paused != "" {
+		return nil, &admin.RefusedError{Reason: fmt.Sprintf("link %s is paused (%s): what is on its way would count as different; resume it first", link, st.Paused)}
+	}
 	return in.jobs.start("verify", link, func(ctx context.Context, x *job) error {
 		v.progress = func(p verify.Progress) { in.jobs.update(func() { x.Progress = shownProgress(p) }) }
 		c, err := r.verifyLive(ctx, v)

@@ -26,7 +26,7 @@ line is wrong.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newInit(), newCheck(), newPlan(), newSetup(), newRun(), newVerify(), newStatus(), newConflicts(), newParked(), newShadow(), newTableCommand(), newTeardown(), newDemo(), newVersion())
+	root.AddCommand(newInit(), newCheck(), newPlan(), newSetup(), newRun(), newVerify(), newStatus(), newConflicts(), newParked(), newShadow(), newLinkCommand(), newTableCommand(), newTeardown(), newDemo(), newVersion())
 	complete(root)
 	return root
 }

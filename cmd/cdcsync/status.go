@@ -60,6 +60,9 @@ func printLink(w io.Writer, l *admin.Link) {
 	if l.Error != "" {
 		fmt.Fprintf(w, "  %s\n", l.Error)
 	}
+	if l.Paused != "" {
+		fmt.Fprintf(w, "  paused: %s\n", l.Paused)
+	}
 	if l.Stalled != "" {
 		fmt.Fprintf(w, "  stalled: %s\n", l.Stalled)
 	}

@@ -51,7 +51,7 @@ func (w *watchdog) look(now time.Time, st *router.Status, unread [2]bool) (reaso
 
 // waitingWork lists the work that a link has.
 func waitingWork(st *router.Status, unread [2]bool) (list []work) {
-	if st.State == router.Starting || st.State == router.Stopped {
+	if st.State == router.Starting || st.State == router.Stopped || st.State == router.Paused {
 		return nil
 	}
 	for s := range st.Sides {
