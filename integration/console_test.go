@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -111,4 +112,20 @@ func (s *schemaShop) revert(v *visitor) {
 	if got := s.both("id, qty"); got != "1:200 2:25 3:30 4:4" {
 		s.t.Errorf("after the decision was taken back, both sides have %q", got)
 	}
+}
+
+// TestConsoleTutorial does what docs/tutorial.md says, with a browser where it sends the reader to
+// the console.
+func TestConsoleTutorial(t *testing.T) {
+	if os.Getenv("CDCSYNC_CONSOLE_TEST") == "" {
+		t.Skip("it fetches a browser: make console-test runs it")
+	}
+	followTutorial(t, func(address, table, key, button string) {
+		v := visit(t, "http://"+address+"/")
+		card := fmt.Sprintf(`%s//article[h4=%q]`, consoleParked, table+" "+key)
+		v.picture("tutorial", "light", 1100)
+		v.click(card, button+"…")
+		v.click(consoleDialog, button)
+		v.do("wait until the row is settled", chromedp.WaitNotPresent(card))
+	})
 }

@@ -48,6 +48,8 @@ type SideStatus struct {
 	Behind  int64
 	Lag     time.Duration
 	Pending int // rows waiting to be written to the side
+	// Writing: a batch is on its way to the side, and the store has not answered yet.
+	Writing bool
 	// Unechoed rows were written to the side and not read back yet.
 	Unechoed int
 	// Full: the log is not read on now, because too much waits for being written.
@@ -89,6 +91,7 @@ func (r *reconciler) status(st *Status) {
 		e := &r.ends[s]
 		st.Sides[s].Epoch, st.Sides[s].Apply, st.Sides[s].Read = e.epoch, e.apply, e.read
 		st.Sides[s].Pending, st.Sides[s].Unechoed, st.Sides[s].SideCounters = len(e.out), e.waiting, e.count
+		st.Sides[s].Writing = e.inFlight != nil
 	}
 	st.Tables = make([]TableStatus, len(r.pairs))
 	for i, p := range r.pairs {

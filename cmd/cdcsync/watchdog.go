@@ -61,6 +61,10 @@ func waitingWork(st *router.Status, unread [2]bool) (list []work) {
 			list = append(list, work{"write " + name, "rows wait to be written to the " + name + " store, and none was",
 				fmt.Sprint(side.Applied, side.Refused, side.Echoed, across.Echoed)})
 		}
+		if side.Writing {
+			list = append(list, work{"answer " + name, "rows are being written to the " + name + " store, and it has not answered",
+				fmt.Sprint(side.Batches, side.Applied, side.Refused)})
+		}
 		if side.Behind > 0 || unread[s] {
 			list = append(list, work{"read " + name, "the log of the " + name + " store goes on, and nothing was read from it",
 				fmt.Sprint(side.Read, side.Changes, side.Echoed, across.Applied)})

@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"crypto/rand"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -68,4 +69,15 @@ func (d *Database) SQL(t testing.TB, statements string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// Client is the engine's own client, psql or mysql or mariadb, with arguments, connected to the
+// database.
+func (d *Database) Client(t testing.TB, arguments ...string) *exec.Cmd {
+	t.Helper()
+	cmd, err := d.server.installation.engine.client(t.Context(), d.server, d.Name, arguments...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd
 }

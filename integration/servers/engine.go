@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"os/exec"
 	"syscall"
 )
 
@@ -26,6 +27,8 @@ type engine interface {
 	ready(s *Server, lines []string) bool
 	// dsn is the connection string of a database, or of none in particular if it is empty.
 	dsn(s *Server, database string) string
+	// client is the engine's own client, connected to a database.
+	client(ctx context.Context, s *Server, database string, arguments ...string) (*exec.Cmd, error)
 	// sql runs statements, as Server.SQL says.
 	sql(ctx context.Context, s *Server, database, statements string) (string, error)
 	// version asks a given server. It fails for one that is of another kind.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 )
@@ -72,19 +73,27 @@ func (a address) arguments() []string {
 	return append(args, "--protocol=tcp", "--host="+host, "--port="+port)
 }
 
-func (m mysql) sql(ctx context.Context, s *Server, database, statements string) (string, error) {
+func (m mysql) client(ctx context.Context, s *Server, database string, arguments ...string) (*exec.Cmd, error) {
 	a, err := parseAddress(s.DSN(database))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	args := append(a.arguments(), "--batch", "--skip-column-names")
+	args := append(a.arguments(), "--database="+a.database)
 	if m.mariadb {
 		// A server that was given has made its certificate itself.
 		args = append(args, "--skip-ssl-verify-server-cert")
 	}
-	cmd := s.installation.Command(ctx, m.traits().client, append(args, "--database="+a.database)...)
+	cmd := s.installation.Command(ctx, m.traits().client, append(args, arguments...)...)
 	// The file is where people's passwords are; there is none.
 	cmd.Env = append(cmd.Environ(), "MYSQL_PWD="+a.password, "MYSQL_TEST_LOGIN_FILE="+os.DevNull+"/none")
+	return cmd, nil
+}
+
+func (m mysql) sql(ctx context.Context, s *Server, database, statements string) (string, error) {
+	cmd, err := m.client(ctx, s, database, "--batch", "--skip-column-names")
+	if err != nil {
+		return "", err
+	}
 	cmd.Stdin = strings.NewReader(statements)
 	out, err := run(cmd, nil)
 	// Between values are tabs, and those in values are escaped.

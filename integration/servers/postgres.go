@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -144,8 +145,16 @@ func withDatabase(dsn, database string) string {
 	return u.String()
 }
 
-func (postgres) sql(ctx context.Context, s *Server, database, statements string) (string, error) {
-	cmd := s.installation.Command(ctx, "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database))
+func (postgres) client(ctx context.Context, s *Server, database string, arguments ...string) (*exec.Cmd, error) {
+	args := append([]string{"-X", "-v", "ON_ERROR_STOP=1", "-d", s.DSN(database)}, arguments...)
+	return s.installation.Command(ctx, "psql", args...), nil
+}
+
+func (p postgres) sql(ctx context.Context, s *Server, database, statements string) (string, error) {
+	cmd, err := p.client(ctx, s, database, "-qAt")
+	if err != nil {
+		return "", err
+	}
 	cmd.Stdin = strings.NewReader(statements)
 	out, err := run(cmd, nil)
 	return strings.TrimSuffix(out, "\n"), err
