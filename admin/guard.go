@@ -20,17 +20,17 @@ const (
 func (s *Server) guard(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
+		h, may := w.Header(), s.access.Load()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		if !reads(r) {
-			rec := &record{ResponseWriter: w, token: tokenOf(r, s.settings)}
+			rec := &record{ResponseWriter: w, token: tokenOf(r, may)}
 			defer rec.write(s.audit, r)
 			w = rec
 		}
 		switch {
 		// A page of the web whose name leads to this machine would come with its own name.
-		case !s.allowed(r.Host):
+		case !may.allowed(r.Host):
 			h.Set("Connection", "close")
 			refuse(w, http.StatusForbidden, "the host %q is not allowed here: use localhost or the address of admin.listen, or add it to admin.hosts", r.Host)
 		case origins.Check(r) != nil:
@@ -40,7 +40,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		case isConsole(r.URL.Path): // it has nothing of the instance, and asks for the token itself
 			next.ServeHTTP(w, r)
-		case s.admit(w, r):
+		case s.admit(w, r, may):
 			next.ServeHTTP(w, r)
 		}
 	})
@@ -59,14 +59,14 @@ func bearer(r *http.Request) Token {
 }
 
 // tokenOf names the token that a request shows.
-func tokenOf(r *http.Request, s Settings) string {
+func tokenOf(r *http.Request, may *access) string {
 	shown := bearer(r)
 	switch {
 	case !shown.set():
 		return tokenNone
-	case shown.is(s.Operate):
+	case shown.is(may.Operate):
 		return tokenOperate
-	case shown.is(s.Read):
+	case shown.is(may.Read):
 		return tokenRead
 	default:
 		return tokenWrong
@@ -74,20 +74,20 @@ func tokenOf(r *http.Request, s Settings) string {
 }
 
 // admit tells whether whoever asks has the right to. If not, the request has been answered.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
-	if !s.settings.Read.set() && !s.settings.Operate.set() {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, may *access) bool {
+	if !may.Read.set() && !may.Operate.set() {
 		return true
 	}
 	var token string
 	wait := s.guesses.try(r.RemoteAddr, time.Now(), func() bool {
-		token = tokenOf(r, s.settings)
+		token = tokenOf(r, may)
 		return token == tokenWrong
 	})
 	switch {
 	case wait > 0:
 		w.Header().Set("Retry-After", seconds(wait))
 		refuse(w, http.StatusTooManyRequests, "there were too many wrong tokens from this address: try again later")
-	case token == tokenOperate, reads(r) && (token == tokenRead || !s.settings.Read.set() && token == tokenNone):
+	case token == tokenOperate, reads(r) && (token == tokenRead || !may.Read.set() && token == tokenNone):
 		return true
 	case token == tokenRead:
 		refuse(w, http.StatusForbidden, "the read token does not allow to change anything: this needs the operate token")
@@ -102,10 +102,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // allowed tells whether the Host header names this machine.
-func (s *Server) allowed(host string) bool {
+func (a *access) allowed(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	return slices.Contains(s.hosts, strings.ToLower(host))
+	return slices.Contains(a.hosts, strings.ToLower(host))
 }

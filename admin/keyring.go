@@ -41,14 +41,6 @@ func openKeyring(files TLS, log hclog.Logger) (*keyring, error) {
 	return k, err
 }
 
-// serverConfig returns a config that asks for the current one at each handshake.
-func (k *keyring) serverConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.current(), nil },
-	}
-}
-
 // current returns what the files say, or, if they cannot be read, what they said before.
 func (k *keyring) current() *tls.Config {
 	k.mu.Lock()

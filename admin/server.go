@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,10 +43,12 @@ const (
 // Server serves the API of an instance.
 type Server struct {
 	instance   Instance
-	settings   Settings
 	log, audit hclog.Logger
-	hosts      []string
 	guesses    *guesses
+	access     atomic.Pointer[access]
+	// adopting is held while access is replaced; exposed says that others can reach the address.
+	adopting sync.Mutex
+	exposed  bool
 	// requests are answered at once; waiting have barriers that wait.
 	requests, waiting room
 }
@@ -52,19 +56,14 @@ type Server struct {
 // NewServer returns a server that listens once it runs.
 func NewServer(instance Instance, settings Settings, log hclog.Logger) *Server {
 	s := &Server{
-		instance: instance, settings: settings, log: log, audit: settings.Audit,
+		instance: instance, log: log, audit: settings.Audit,
 		requests: newRoom(maxRequests, "%d requests are being answered already"), waiting: newRoom(maxWaiting, "%d barriers wait already"),
-		guesses: newGuesses(), hosts: []string{"localhost", "127.0.0.1", "::1"},
-	}
-	for _, host := range settings.Hosts {
-		s.hosts = append(s.hosts, strings.ToLower(host))
+		guesses: newGuesses(),
 	}
 	if s.audit == nil {
 		s.audit = log.Named("audit")
 	}
-	if host, _, err := net.SplitHostPort(settings.Listen); err == nil && host != "" {
-		s.hosts = append(s.hosts, strings.ToLower(host))
-	}
+	s.access.Store(newAccess(settings))
 	return s
 }
 
@@ -72,22 +71,18 @@ func NewServer(instance Instance, settings Settings, log hclog.Logger) *Server {
 // address that is taken is waited for, because an instance that takes over from another one
 // with the same config finds it taken for a moment.
 func (s *Server) Run(ctx context.Context) error {
-	var keys *tls.Config
-	if s.settings.TLS != nil {
-		keyring, err := openKeyring(*s.settings.TLS, s.log)
-		if err != nil {
-			return err
-		}
-		keys = keyring.serverConfig()
+	if err := s.openKeys(); err != nil {
+		return err
 	}
-	listener, err := s.bind(ctx)
+	listen, encrypted := s.access.Load().Listen, s.access.Load().TLS != nil
+	listener, err := s.bind(ctx, listen)
 	if listener == nil {
 		return err
 	}
-	if keys != nil {
-		listener = tls.NewListener(listener, keys)
+	if encrypted {
+		listener = tls.NewListener(listener, s.serverConfig())
 	}
-	s.log.Info("serving the admin API", "address", listener.Addr().String(), "tls", keys != nil)
+	s.log.Info("serving the admin API", "address", listener.Addr().String(), "tls", encrypted)
 	server := &http.Server{
 		Handler:        s.Handler(),
 		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin,
@@ -107,7 +102,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	err = server.Serve(listener)
 	if stop() { // it failed by itself
-		return fmt.Errorf("serve the admin API on %s: %w", s.settings.Listen, errors.Join(err, server.Close()))
+		return fmt.Errorf("serve the admin API on %s: %w", listen, errors.Join(err, server.Close()))
 	}
 	if err := <-stopped; err != nil {
 		return fmt.Errorf("stop the admin API: %w", err)
@@ -116,10 +111,10 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // bind listens on the address. It returns no listener and no error if ctx ends first.
-func (s *Server) bind(ctx context.Context) (net.Listener, error) {
+func (s *Server) bind(ctx context.Context, listen string) (net.Listener, error) {
 	told := false
 	for {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.settings.Listen)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -132,7 +127,7 @@ func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 			return nil, fmt.Errorf("serve the admin API: %w", err)
 		case !told:
 			told = true
-			s.log.Warn("the address of the admin API is taken, by another instance or another program: waiting for it", "address", s.settings.Listen)
+			s.log.Warn("the address of the admin API is taken, by another instance or another program: waiting for it", "address", listen)
 		}
 		timer := time.NewTimer(listenEvery)
 		select {
@@ -146,7 +141,10 @@ func (s *Server) bind(ctx context.Context) (net.Listener, error) {
 
 // checkReach refuses an address that others can reach, unless it is guarded.
 func (s *Server) checkReach(listener net.Listener) (net.Listener, error) {
-	if addr, ok := listener.Addr().(*net.TCPAddr); ok && addr.IP.IsLoopback() || s.settings.guarded() {
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	addr, ok := listener.Addr().(*net.TCPAddr)
+	if s.exposed = !ok || !addr.IP.IsLoopback(); !s.exposed || s.access.Load().guarded() {
 		return listener, nil
 	}
 	return nil, errors.Join(

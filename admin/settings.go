@@ -55,3 +55,6 @@ func (t Token) set() bool { return t.digest != nil }
 func (t Token) is(other Token) bool {
 	return t.set() && other.set() && subtle.ConstantTimeCompare(t.digest[:], other.digest[:]) == 1
 }
+
+// same tells whether both are the same token, or none.
+func (t Token) same(other Token) bool { return t.is(other) || !t.set() && !other.set() }

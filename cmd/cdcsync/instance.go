@@ -20,6 +20,7 @@ type instance struct {
 	log     hclog.Logger
 	runners []*runner
 	jobs    jobs
+	server  *admin.Server // nil where the config has no admin block
 	// tail is what was logged last; nil: it is not kept.
 	tail *logTail
 	// paths are where the config is read again from; reloading is held meanwhile.
@@ -61,7 +62,12 @@ func (in *instance) Run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
-	serve := in.cfg.Admin
+	if serve := in.cfg.Admin; serve != nil {
+		settings := serverSettings(serve)
+		settings.Audit = in.audit
+		in.server = admin.NewServer(api{in}, settings, in.log)
+		group.Go(func() error { return in.server.Run(ctx) })
+	}
 	group.Go(func() error {
 		defer cancel()
 		return in.runLinks(ctx)
@@ -80,13 +86,6 @@ func (in *instance) Run(ctx context.Context) (err error) {
 		in.reloadOnSignal(ctx)
 		return nil
 	})
-	if serve != nil {
-		group.Go(func() error {
-			settings := serverSettings(serve)
-			settings.Audit = in.audit
-			return admin.NewServer(api{in}, settings, in.log).Run(ctx)
-		})
-	}
 	err = group.Wait()
 	for _, r := range in.runners {
 		err = errors.Join(err, r.close())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"reflect"
 	"strings"
 	"syscall"
 
@@ -61,6 +60,11 @@ func (in *instance) reload(ctx context.Context) error {
 			return err
 		}
 	}
+	if in.server != nil {
+		if err := in.server.Adopt(serverSettings(cfg.Admin)); err != nil {
+			return &reloadError{fmt.Errorf("take in the admin block: %w", err)}
+		}
+	}
 	in.cfg = cfg
 	for _, r := range in.runners {
 		if err := r.adopt(ctx, cfg, cfg.Link(r.name)); err != nil {
@@ -77,10 +81,14 @@ func fixed(old, now *configs.Config) error {
 	wrong := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf(format+": this cannot be changed while cdcsync runs, start it again", args...))
 	}
-	if a, b := fixedAdmin(old), fixedAdmin(now); a.Listen != b.Listen {
+	switch a, b := old.Admin, now.Admin; {
+	case (a == nil) != (b == nil):
+		wrong("the admin block came or went")
+	case a == nil:
+	case a.Listen != b.Listen:
 		wrong("admin.listen is %q now", b.Listen)
-	} else if !reflect.DeepEqual(a, b) {
-		wrong("the hosts, the tokens or the tls block of the admin API are other ones")
+	case (a.TLS == nil) != (b.TLS == nil):
+		wrong("the tls block of the admin API came or went")
 	}
 	for _, l := range now.Links {
 		if old.Link(l.Name) == nil {
@@ -104,12 +112,4 @@ func fixed(old, now *configs.Config) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// fixedAdmin is what a config says of the admin API, of which nothing can be changed.
-func fixedAdmin(c *configs.Config) configs.Admin {
-	if c.Admin == nil {
-		return configs.Admin{}
-	}
-	return *c.Admin
 }
