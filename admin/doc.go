@@ -5,9 +5,10 @@
 //	GET  /readyz                          200 when every link is running or in contact, else 503
 //	GET  /metrics                         for Prometheus
 //	GET  /v1/links                        all links
-//	GET  /v1/links/{link}                 one link: its sides and tables
+//	GET  /v1/links/{link}                 one link: its sides and tables; POST …/pause, …/resume
 //	GET  /v1/links/{link}/barrier         200 once everything committed in either store before
 //	                                      the call is in the other; ?wait=10s, at most 5m
+//	GET  /v1/links/{link}/changes         what is read from both logs, as server-sent events; ?table=
 //	GET  /v1/links/{link}/tables/{table}  one table; POST …/pause, …/resume, …/resync
 //	GET  /v1/links/{link}/parked          the rows that wait for a person or for a retry;
 //	                                      POST …/{id}/resolve, …/{id}/retry, …/{id}/discard

@@ -35,6 +35,7 @@ type Instance interface {
 	Jobs
 	Rows
 	Logs
+	Changes
 }
 
 // RefusedError says why an Instance does not do what it was asked for.

@@ -19,6 +19,7 @@ const maxBody = 64 << 10
 const (
 	maxRequests = 64
 	maxWaiting  = 64
+	maxStreams  = 16
 )
 
 // route is one thing that can be asked for.

@@ -49,8 +49,8 @@ type Server struct {
 	// adopting is held while access is replaced; exposed says that others can reach the address.
 	adopting sync.Mutex
 	exposed  bool
-	// requests are answered at once; waiting have barriers that wait.
-	requests, waiting room
+	// requests are answered at once; waiting has barriers, and streams has streams of changes.
+	requests, waiting, streams room
 }
 
 // NewServer returns a server that listens once it runs.
@@ -58,6 +58,7 @@ func NewServer(instance Instance, settings Settings, log hclog.Logger) *Server {
 	s := &Server{
 		instance: instance, log: log, audit: settings.Audit,
 		requests: newRoom(maxRequests, "%d requests are being answered already"), waiting: newRoom(maxWaiting, "%d barriers wait already"),
+		streams: newRoom(maxStreams, "%d streams are open already"),
 		guesses: newGuesses(),
 	}
 	if s.audit == nil {
@@ -167,6 +168,7 @@ func (s *Server) routes() []route {
 		{"POST", "/v1/links/{link}/pause", asked, s.pauseLink},
 		{"POST", "/v1/links/{link}/resume", asked, s.resumeLink},
 		{"GET", "/v1/links/{link}/barrier", waiting, s.barrier},
+		{"GET", "/v1/links/{link}/changes", &s.streams, s.changes},
 		{"GET", "/v1/links/{link}/tables", asked, s.tables},
 		{"GET", "/v1/links/{link}/tables/{table}", asked, s.table},
 		{"POST", "/v1/links/{link}/tables/{table}/pause", asked, s.pauseTable},

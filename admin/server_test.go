@@ -27,6 +27,8 @@ type fake struct {
 	links   []Link
 	barrier func(ctx context.Context) error
 	parking func() // while parked rows are listed
+	stream  *fakeStream
+	each    func() *fakeStream // nil: all get stream
 	err     error
 	limit   int
 	did     []string // what was asked of tables

@@ -27,16 +27,24 @@ func (s *Server) findTable(w http.ResponseWriter, r *http.Request) (link string,
 	if !ok {
 		return "", t, false
 	}
-	name := r.PathValue("table")
-	var names []string
 	for _, t := range l.Tables {
-		if t.Name == name {
+		if t.Name == r.PathValue("table") {
 			return l.Name, t, true
 		}
-		names = append(names, t.Name)
 	}
-	refuse(w, http.StatusNotFound, "link %s has no table %q; there are: %s", l.Name, name, strings.Join(names, ", "))
-	return "", t, false
+	return "", t, l.has(w, r.PathValue("table"))
+}
+
+// has tells whether l has a table; if not, the request for it has been answered.
+func (l *Link) has(w http.ResponseWriter, table string) bool {
+	var names []string
+	for i := range l.Tables {
+		if names = append(names, l.Tables[i].Name); l.Tables[i].Name == table {
+			return true
+		}
+	}
+	refuse(w, http.StatusNotFound, "link %s has no table %q; there are: %s", l.Name, table, strings.Join(names, ", "))
+	return false
 }
 
 // reasonBody says why something is paused.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -227,6 +228,27 @@ func (c *canary) look() {
 		_ = answer.Body.Close()
 		c.shown[path] = string(body)
 	}
+	c.listen()
+}
+
+// listen follows the changes of the link while a row is written.
+func (c *canary) listen() {
+	const path = "/v1/links/shop/changes"
+	answer, err := http.Get("http://" + c.address + path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), ":") { // it has begun
+			c.exec(0, fmt.Sprintf("INSERT INTO notes VALUES (2, '%s', '%s')", canaryRow, canarySensitive))
+		}
+		if c.shown[path] += lines.Text() + "\n"; strings.Contains(lines.Text(), `"operation":"insert"`) {
+			return
+		}
+	}
+	c.t.Errorf("the stream ended: %v\n%s", lines.Err(), c.shown[path])
 }
 
 // wrongPassword tries what connects with a password that is not the right one.
@@ -251,7 +273,7 @@ func (c *canary) command(args ...string) {
 }
 
 // showsRows are those who show rows.
-var showsRows = []string{"parked", "conflicts", "verify", "plan", "/v1/links/shop/parked", "/v1/links/shop/conflicts", "/v1/jobs"}
+var showsRows = []string{"parked", "conflicts", "verify", "plan", "/v1/links/shop/parked", "/v1/links/shop/conflicts", "/v1/links/shop/changes", "/v1/jobs"}
 
 // judge looks for what must not be seen, and for what has to be, so that it is known to have been there.
 func (c *canary) judge() {
@@ -268,7 +290,7 @@ func (c *canary) judge() {
 		}
 		c.clean(what, text, !rows)
 	}
-	for _, what := range []string{"parked", "parked --json", "conflicts", "conflicts --json", "/v1/links/shop/parked", "/v1/links/shop/conflicts"} {
+	for _, what := range []string{"parked", "parked --json", "conflicts", "conflicts --json", "/v1/links/shop/parked", "/v1/links/shop/conflicts", "/v1/links/shop/changes"} {
 		if text := c.shown[what]; !strings.Contains(text, "canary-r") || !strings.Contains(text, "[redacted]") {
 			c.t.Errorf("%s shows no row:\n%s", what, text)
 		}

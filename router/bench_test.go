@@ -24,6 +24,7 @@ type bench struct {
 	hook   mem.Hook
 	shadow [2]bool
 	limits Limits
+	feed   *Feed
 }
 
 func newBench(t *testing.T) *bench {
@@ -45,7 +46,7 @@ func newBench(t *testing.T) *bench {
 // link returns a new instance of the link.
 func (b *bench) link() *Link {
 	b.t.Helper()
-	cfg := Config{Name: "link", Pairs: []Pair{b.pair}, Shadow: b.shadow, Limits: b.limits, Log: hclog.NewNullLogger()}
+	cfg := Config{Name: "link", Pairs: []Pair{b.pair}, Shadow: b.shadow, Limits: b.limits, Feed: b.feed, Log: hclog.NewNullLogger()}
 	for s := range cfg.Stores {
 		store := &cfg.Stores[s]
 		looker := memsource.NewLooker(b.stores[s])

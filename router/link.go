@@ -50,7 +50,9 @@ type Config struct {
 	Shadow [2]bool
 	// Laps has rows counted that are written over and over, as in a loop: see
 	// [SideCounters].
-	Laps   bool
+	Laps bool
+	// Feed shows what is read to those who listen; it may be nil.
+	Feed   *Feed
 	Limits Limits
 	Log    hclog.Logger
 }

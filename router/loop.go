@@ -146,6 +146,7 @@ func (lp *loop) take(d *sideLoop, tx *change.Tx) {
 		d.kept = tx
 		return
 	}
+	lp.link.cfg.Feed.publish(d.side, tx, lp.byTable[d.side])
 	d.behind = tx.Behind
 	if n := len(tx.Changes); n > 0 && !tx.Tag.Echo() {
 		d.latest = tx.Changes[n-1].Time

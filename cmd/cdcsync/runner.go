@@ -36,6 +36,7 @@ type runner struct {
 	log      hclog.Logger
 	journals [2]journal
 	meter    *meter // where progress is shown
+	feed     *router.Feed
 
 	mu sync.Mutex
 	// cfg and link are what the link is run by from the next time that it is opened.
@@ -61,7 +62,7 @@ type runner struct {
 func newRunner(cfg *configs.Config, link *configs.Link, all stores, over *overlaps, log hclog.Logger) *runner {
 	r := &runner{
 		name: link.Name, cfg: cfg, link: link, stores: all.of(link), overlaps: over, log: log.With("link", link.Name),
-		news: make(chan struct{}), since: time.Now(), meter: newMeter(io.Discard), contacts: map[string]*contact{},
+		news: make(chan struct{}), since: time.Now(), meter: newMeter(io.Discard), feed: router.NewFeed(), contacts: map[string]*contact{},
 	}
 	for s := range r.stores {
 		r.journals[s] = r.stores[s].Journal(link.Name)
@@ -73,6 +74,7 @@ func newRunner(cfg *configs.Config, link *configs.Link, all stores, over *overla
 // nil only if ctx ended and the link stopped in order.
 func (r *runner) Run(ctx context.Context) error {
 	err := r.run(ctx)
+	r.feed.End()
 	r.update(func() { r.done, r.err = true, err })
 	return err
 }
@@ -120,7 +122,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	if err != nil {
 		return notOpen{err}
 	}
-	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Laps: b.link.Breaker.Amplification > 0, Log: r.log}
+	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Laps: b.link.Breaker.Amplification > 0, Feed: r.feed, Log: r.log}
 	for s, st := range b.stores {
 		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
 	}
