@@ -32,6 +32,10 @@ build: ## build bin/cdcsync, one static binary
 man: ## write the man pages anew, packaging/man
 	$(GO) test ./cmd/cdcsync -run TestManPages -update
 
+.PHONY: openapi
+openapi: ## write admin/openapi.json anew
+	$(GO) test ./admin -run TestOpenAPIDocument -update
+
 .PHONY: console-test
 console-test: ## drive the console with a browser (fetches Debian's chromium-headless-shell)
 	CDCSYNC_CONSOLE_TEST=1 $(GO) test -count=1 -run 'TestConsole|TestChromium' ./integration ./integration/servers

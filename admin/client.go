@@ -74,7 +74,7 @@ func (c *Client) Conflicts(ctx context.Context, link string, limit int) ([]Confl
 
 // Parked returns the rows of a link that wait, oldest first.
 func (c *Client) Parked(ctx context.Context, link string) ([]Parked, error) {
-	var body parkedBody
+	var body parkedRowsBody
 	err := c.get(ctx, "/v1/links/"+url.PathEscape(link)+"/parked", &body)
 	return body.Parked, err
 }

@@ -4,6 +4,7 @@
 //	GET  /healthz                         200 while the process serves
 //	GET  /readyz                          200 when every link is running or in contact, else 503
 //	GET  /metrics                         for Prometheus
+//	GET  /openapi.json                    all of this, in the words of OpenAPI
 //	GET  /v1/links                        all links
 //	GET  /v1/links/{link}                 one link: its sides and tables; POST …/pause, …/resume
 //	GET  /v1/links/{link}/barrier         200 once everything committed in either store before

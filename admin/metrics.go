@@ -15,7 +15,9 @@ const maxTables = 500
 func states() []string {
 	return []string{"starting", "recovering", stateContact, stateRunning, statePaused, "stopped"}
 }
-func stages() []string { return []string{"contact", "live", stagePaused} }
+func stages() []string {
+	return []string{"contact", "live", stagePaused, "emptied left", "emptied right", "emptied both"}
+}
 
 // metrics returns the handler of the metrics, in the text format of Prometheus.
 func (s *Server) metrics() http.HandlerFunc {

@@ -168,8 +168,9 @@ type Histogram struct {
 // Table is one table pair of a link.
 type Table struct {
 	Name string `json:"name"`
-	// Stage is contact, live or paused; Pass is the side whose rows are being walked in
-	// contact.
+	// Stage is contact, live, paused, or, while what the other side has is being found that was emptied
+	// by one statement, emptied left, emptied right or emptied both. Pass is the side whose rows are
+	// being walked in contact.
 	Stage string `json:"stage"`
 	Pass  string `json:"pass,omitempty"`
 	// Compared rows were met in first contact, of which Differ were left different.
@@ -209,7 +210,7 @@ type Conflict struct {
 	Left   Row  `json:"left"`
 	Right  Row  `json:"right"`
 	Result Row  `json:"result"`
-	// Winner is left, right or merged; Policy is what decided.
+	// Winner is left, right, merged, or given (by a person); Policy is what decided.
 	Winner string `json:"winner"`
 	Policy string `json:"policy"`
 	// LeftTime and RightTime are the commit times of the two changes, where known.
@@ -244,7 +245,7 @@ type (
 	conflictsBody struct {
 		Conflicts []Conflict `json:"conflicts"`
 	}
-	parkedBody struct {
+	parkedRowsBody struct {
 		Parked []Parked `json:"parked"`
 	}
 	barrierBody struct {

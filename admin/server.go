@@ -163,6 +163,7 @@ func (s *Server) routes() []route {
 		{"GET", "/healthz", nil, s.health},
 		{"GET", "/readyz", asked, s.ready},
 		{"GET", "/metrics", asked, s.metrics()},
+		{"GET", "/openapi.json", asked, s.openAPI},
 		{"GET", "/v1/links", asked, s.links},
 		{"GET", "/v1/links/{link}", asked, s.link},
 		{"POST", "/v1/links/{link}/pause", asked, s.pauseLink},
@@ -310,7 +311,7 @@ func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, parkedBody{Parked: orEmpty(list)})
+	answer(w, http.StatusOK, parkedRowsBody{Parked: orEmpty(list)})
 }
 
 func (s *Server) barrier(w http.ResponseWriter, r *http.Request) {

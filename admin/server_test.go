@@ -29,9 +29,13 @@ type fake struct {
 	parking func() // while parked rows are listed
 	stream  *fakeStream
 	each    func() *fakeStream // nil: all get stream
-	err     error
-	limit   int
-	did     []string // what was asked of tables
+	// What is listed, where it is not what it always is.
+	conflicts []Conflict
+	rows      []Parked
+	replay    Replay
+	err       error
+	limit     int
+	did       []string // what was asked of tables
 	// See jobs_test.go.
 	requests []VerifyRequest
 	jobs     []Job
@@ -79,6 +83,9 @@ func (f *fake) RevertConflict(_ context.Context, link, side string, id int64, ta
 
 func (f *fake) ReplayConflicts(_ context.Context, link string, q ReplayRequest) (Replay, error) {
 	f.did = append(f.did, fmt.Sprint("replay ", link, " ", q.Policy, " ", q.Deletes, " ", q.Limit))
+	if f.replay.Conflicts > 0 {
+		return f.replay, f.err
+	}
 	return Replay{Conflicts: 7, Different: 3}, f.err
 }
 
@@ -117,6 +124,9 @@ func (f *fake) Links() []Link { return f.links }
 
 func (f *fake) Conflicts(_ context.Context, link string, limit int) ([]Conflict, error) {
 	f.limit = limit
+	if f.conflicts != nil {
+		return f.conflicts, f.err
+	}
 	if link != "shop" {
 		return nil, f.err
 	}
@@ -129,6 +139,9 @@ func (f *fake) Conflicts(_ context.Context, link string, limit int) ([]Conflict,
 
 func (f *fake) Parked(context.Context, string) ([]Parked, error) {
 	f.parking()
+	if f.rows != nil {
+		return f.rows, f.err
+	}
 	return []Parked{{Table: "t", Key: Row{Columns: []string{"id"}, Values: change.Row{change.Int(1)}},
 		Left: &Row{}, Reason: "unique", Since: time.Unix(0, 0).UTC()}}, f.err
 }

@@ -151,7 +151,7 @@ type Conflict struct {
 	Base        change.Image
 	Left, Right change.Row
 	Result      change.Row
-	// Winner is "left", "right" or "merged".
+	// Winner is "left", "right", "merged", or "given" by a person.
 	Winner string
 	// Policy is what decided, e.g. "latest" or "initial left".
 	Policy string
