@@ -15,6 +15,8 @@ COUNT   ?=
 TIMEOUT ?= 30m
 # HISTORIES is how many random histories the long programme runs.
 HISTORIES ?= 200000
+# WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows.
+WAL_HISTORIES ?= 500
 FUZZTIME  ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -72,8 +74,9 @@ bench: ## every benchmark
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: torture
-torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, and every test ten times
+torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
+	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./sources/sqlite/wal
 	$(GO) test -count=10 -timeout 0 ./...
 
 .PHONY: fuzz
