@@ -163,16 +163,9 @@ func checkUses(t *testing.T, families map[string]*dto.MetricFamily) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("../docs/operate.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	alerts := regexp.MustCompile(`(?m)^      - alert: (\w+)\n        expr: (.+)$`).FindAllStringSubmatch(string(rules), -1)
 	for _, m := range alerts {
 		expressions[m[2]] = "alert " + m[1]
-		if !strings.Contains(string(page), "`"+m[1]+"`") {
-			t.Errorf("docs/operate.md does not say what to do about %s", m[1])
-		}
 	}
 	if len(alerts) < 5 || len(dashboard.Panels) < 5 || len(alerts) != strings.Count(string(rules), "alert:") {
 		t.Fatalf("%d alerts and %d panels", len(alerts), len(dashboard.Panels))

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,6 +153,8 @@ type composition struct {
 		Environment map[string]string
 		Volumes     []string
 		Ports       []string
+		Command     []string
+		Network     string         `yaml:"network_mode"`
 		ReadOnly    bool           `yaml:"read_only"`
 		DependsOn   any            `yaml:"depends_on"`
 		Rest        map[string]any `yaml:",inline"`
@@ -187,6 +190,7 @@ func TestComposition(t *testing.T) {
 			}
 		}
 	}
+	c.checkMonitoring(t)
 	if s := c.Services["cdcsync"]; !s.ReadOnly || s.Environment["OLD_DSN"] == "" || s.Environment["NEW_DSN"] == "" {
 		t.Errorf("the service cdcsync is %+v", s)
 	}
@@ -195,6 +199,85 @@ func TestComposition(t *testing.T) {
 		if !strings.Contains(dockerfile, "\n"+line+"\n") {
 			t.Errorf("the Dockerfile lacks %s", line)
 		}
+	}
+}
+
+// checkMonitoring checks that Prometheus and Grafana of the composition find what they look for, and
+// that whoever uses the network of the machine listens on the loopback interface.
+func (c *composition) checkMonitoring(t *testing.T) {
+	t.Helper()
+	mounted := map[string]string{}
+	for _, service := range c.Services {
+		for _, volume := range service.Volumes {
+			from, to, _ := strings.Cut(strings.TrimSuffix(volume, ":ro"), ":")
+			mounted[to] = filepath.Join("..", from)
+		}
+	}
+	var scraping struct {
+		Rules []string `yaml:"rule_files"`
+		Jobs  []struct {
+			Name    string                       `yaml:"job_name"`
+			Targets []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	var sources struct{ Datasources []struct{ Type, URL string } }
+	var dashboards struct {
+		Providers []struct{ Options struct{ Path string } }
+	}
+	for path, into := range map[string]any{
+		"/etc/prometheus/prometheus.yml": &scraping, "/etc/grafana/provisioning/datasources/cdcsync.yml": &sources,
+		"/etc/grafana/provisioning/dashboards/cdcsync.yml": &dashboards,
+	} {
+		if mounted[path] == "" {
+			t.Fatalf("nothing is mounted at %s", path)
+		}
+		if err := yaml.Unmarshal(content(t, mounted[path]), into); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	prometheus, address := strings.Join(c.Services["prometheus"].Command, " "), "127.0.0.1:9090"
+	if len(scraping.Rules) != 1 || mounted[scraping.Rules[0]] != "../configs/grafana/alerts.yml" || !strings.Contains(prometheus, "--web.listen-address="+address) {
+		t.Errorf("prometheus: %s %v", prometheus, scraping.Rules)
+	}
+	if j := scraping.Jobs; len(j) != 1 || j[0].Name != "cdcsync" || !strings.Contains(string(content(t, mounted["/etc/cdcsync/shop.hcl"])), j[0].Targets[0].Targets[0]) {
+		t.Errorf("it scrapes %+v", j)
+	}
+	if s := sources.Datasources; len(s) != 1 || s[0].Type != "prometheus" || s[0].URL != "http://"+address {
+		t.Errorf("grafana asks %+v", s)
+	}
+	if p := dashboards.Providers; len(p) != 1 || mounted[p[0].Options.Path+"/cdcsync.json"] != "../configs/grafana/cdcsync.json" {
+		t.Errorf("grafana shows %+v", p)
+	}
+	for name, service := range c.Services {
+		host := slices.Contains([]string{"cdcsync", "prometheus", "grafana"}, name)
+		if (service.Network == "host") != host || host && len(service.Ports) > 0 {
+			t.Errorf("%s uses network %q", name, service.Network)
+		}
+	}
+	if listens := c.Services["grafana"].Environment["GF_SERVER_HTTP_ADDR"]; listens != "127.0.0.1" {
+		t.Errorf("grafana listens at %q", listens)
+	}
+	checkPrometheus(t, mounted)
+}
+
+// checkPrometheus has promtool read the settings of Prometheus.
+func checkPrometheus(t *testing.T, mounted map[string]string) {
+	t.Helper()
+	rules, err := filepath.Abs(mounted["/etc/prometheus/alerts.yml"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
+	text := strings.Replace(string(content(t, mounted["/etc/prometheus/prometheus.yml"])), "/etc/prometheus/alerts.yml", rules, 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool, err := servers.Promtool(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := promtool.Command(t.Context(), "check", "config", file).CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
 	}
 }
 

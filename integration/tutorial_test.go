@@ -90,6 +90,38 @@ func followTutorial(t *testing.T, click func(address, table, key, button string)
 
 var anything = regexp.MustCompile("… *") // with what fills a column up
 
+// TestOperatePage does what docs/operate.md says of backups, restores, upgrades and taking it out,
+// with the files and the config of the README.
+func TestOperatePage(t *testing.T) {
+	t.Parallel()
+	dir, address := t.TempDir(), freeAddress(t)
+	sh := startScript(t, dir, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	for _, m := range blocks.FindAllStringSubmatch(string(content(t, "../README.md")), -1) {
+		switch {
+		case m[1] == "hcl":
+			config := strings.ReplaceAll(m[2], "127.0.0.1:8480", address)
+			if err := os.WriteFile(filepath.Join(dir, "shop.hcl"), []byte(config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case strings.Contains(m[2], "CREATE TABLE"):
+			sh.run(m[2])
+		}
+	}
+	_, page, found := strings.Cut(string(content(t, "../docs/operate.md")), "\n## Backup and restore of a store\n")
+	printed, shown := "", 0
+	for _, m := range blocks.FindAllStringSubmatch(page, -1) {
+		body := strings.ReplaceAll(m[2], "127.0.0.1:8480", address)
+		if m[1] == "sh" {
+			printed = sh.run(body)
+		} else if shown++; !promised(body).MatchString(printed) {
+			t.Errorf("the page promises\n%s\nbut this is what is printed:\n%s", body, printed)
+		}
+	}
+	if !found || shown != 4 {
+		t.Errorf("%d answers were compared", shown)
+	}
+}
+
 // promised is what a page shows, in which … stands for anything within a line.
 func promised(text string) *regexp.Regexp {
 	return regexp.MustCompile("^" + anything.ReplaceAllLiteralString(regexp.QuoteMeta(text), ".*") + "$")

@@ -78,3 +78,11 @@ func (t *Tool) Command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	return cmd
 }
+
+// Promtool checks rules of Prometheus, and tries them on series.
+func Promtool(ctx context.Context) (*Tool, error) {
+	b := debian("promtool")
+	b.packages = []string{"prometheus"}
+	b.without = []string{"libjs-*", "fonts-*"} // its pages
+	return b.tool(ctx)
+}

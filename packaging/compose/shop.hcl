@@ -1,4 +1,4 @@
-# The link of compose.yml. Its network is private, so nobody verifies the servers.
+# The link of compose.yml. All of it is on one machine, so nobody verifies the servers.
 store "old" {
   engine   = "mysql"
   dsn      = env("OLD_DSN")
