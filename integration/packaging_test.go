@@ -95,6 +95,46 @@ func TestReleaseIsReproducible(t *testing.T) {
 		t.Errorf("version prints\n%s", printed)
 	}
 	checkBill(t, filepath.Join(out, "sbom.cdx.json"))
+	checkPackage(t, filepath.Join(filepath.Dir(out), "cdcsync_1.2.3_amd64.deb"))
+	checkInstall(t, filepath.Dir(out))
+}
+
+// checkPackage unpacks a Debian package as dpkg does.
+func checkPackage(t *testing.T, file string) {
+	t.Helper()
+	root := t.TempDir()
+	repository(t, ".", nil, "dpkg-deb", "--extract", file, root)
+	for _, line := range []string{"Package: cdcsync", "Version: 1.2.3", "Architecture: amd64"} {
+		if printed := repository(t, ".", nil, "dpkg-deb", "--info", file); !strings.Contains(printed, "\n "+line+"\n") {
+			t.Errorf("the package lacks %s:\n%s", line, printed)
+		}
+	}
+	for _, name := range []string{"usr/lib/systemd/system/cdcsync.service", "usr/share/man/man1/cdcsync.1.gz", "usr/share/doc/cdcsync/copyright"} {
+		if len(content(t, filepath.Join(root, name))) == 0 {
+			t.Errorf("%s is empty", name)
+		}
+	}
+	if printed := repository(t, ".", nil, filepath.Join(root, "usr/bin/cdcsync"), "version"); !strings.HasPrefix(printed, "cdcsync v1.2.3\n") {
+		t.Errorf("version prints\n%s", printed)
+	}
+}
+
+// checkInstall does what docs/operate.md says of archives, into a folder.
+func checkInstall(t *testing.T, dir string) {
+	t.Helper()
+	_, block, _ := strings.Cut(string(content(t, "../docs/operate.md")), "```install\n")
+	block, _, found := strings.Cut(block, "```")
+	root := t.TempDir()
+	block = strings.NewReplacer(" /usr/", " "+root+"/usr/", " /etc/", " "+root+"/etc/").Replace(block)
+	repository(t, dir, nil, "bash", "-ec", block)
+	if printed := repository(t, ".", nil, filepath.Join(root, "usr/bin/cdcsync"), "version"); !found || !strings.HasPrefix(printed, "cdcsync v1.2.3\n") {
+		t.Errorf("version prints\n%s", printed)
+	}
+	for _, name := range []string{"etc/systemd/system/cdcsync.service", "usr/share/man/man1/cdcsync-run.1", "usr/share/bash-completion/completions/cdcsync"} {
+		if len(content(t, filepath.Join(root, name))) == 0 {
+			t.Errorf("%s is empty", name)
+		}
+	}
 }
 
 // checkBill compares a bill of materials with the modules that this test is built with.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what is released: for each platform an archive with the binary, its bill of materials,
-# man pages and completions, and the sums of all archives. The same commit and the same Go make
+# man pages and completions, for Linux a Debian package as well, and the sums of all of them. The same commit and the same Go make
 # the same bytes, wherever and whenever they are made.
 #
 #	packaging/release.sh DIR
@@ -25,7 +25,7 @@ for shell in bash zsh fish; do
 	"$work/native" completion "$shell" >"$work/completions/cdcsync.$shell"
 done
 
-archives=()
+files=()
 for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
 	name=cdcsync_${version}_${platform/\//_}
 	tree=$work/$name
@@ -35,8 +35,11 @@ for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64};
 	cp -r packaging/man packaging/cdcsync.service "$work/completions" LICENSE README.md CHANGELOG.md "$tree"
 	tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w \
 		-C "$work" -cf - "$name" | gzip -9n >"$out/$name.tar.gz"
-	archives+=("$name.tar.gz")
+	files+=("$name.tar.gz")
+	if [[ $platform = linux/* ]]; then
+		files+=("$(packaging/deb.sh "$tree" "$version" "${platform#*/}" "$out")")
+	fi
 done
 cd "$out"
-sha256sum "${archives[@]}" >SHA256SUMS
+sha256sum "${files[@]}" >SHA256SUMS
 cat SHA256SUMS
