@@ -42,6 +42,10 @@ openapi: ## write admin/openapi.json anew
 console-test: ## drive the console with a browser (fetches Debian's chromium-headless-shell)
 	CDCSYNC_CONSOLE_TEST=1 $(GO) test -count=1 -run 'TestConsole|TestChromium' ./integration ./integration/servers
 
+.PHONY: loop-test
+loop-test: ## have another replication carry rows back, until the breaker trips
+	CDCSYNC_LOOP_TEST=1 $(GO) test -count=1 -run TestBreakerLoop ./integration
+
 .PHONY: release-test
 release-test: ## make a release twice, and compare them to the byte
 	CDCSYNC_RELEASE_TEST=1 $(GO) test -count=1 -run TestReleaseIsReproducible ./integration
