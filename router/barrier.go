@@ -86,6 +86,7 @@ func (lp *loop) checkBarriers() {
 				return false
 			}
 		}
+		lp.link.publish(lp.reconciler, Running) // whoever waited sees what was parked on the way
 		b.done <- nil
 		return true
 	})

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -101,8 +103,11 @@ func (r *reconciler) status(st *Status) {
 
 // parkedList lists the parked rows, oldest first.
 func (r *reconciler) parkedList() []Parked {
-	list := make([]Parked, 0, len(r.parkedRows))
-	for w := range r.parkedRows {
+	rows := slices.SortedFunc(maps.Keys(r.parkedRows), func(a, b *row) int {
+		return cmp.Or(a.parked.since.Compare(b.parked.since), byAge(a, b))
+	})
+	list := make([]Parked, 0, len(rows))
+	for _, w := range rows {
 		p := w.id.pair
 		entry := Parked{
 			Pair: p.Name, Key: w.key, Left: w.now[0].image(), Right: w.now[1].image(),
@@ -111,7 +116,6 @@ func (r *reconciler) parkedList() []Parked {
 		entry.Columns, entry.KeyColumns = p.columnNames()
 		list = append(list, entry)
 	}
-	slices.SortFunc(list, func(a, b Parked) int { return a.Since.Compare(b.Since) })
 	return list
 }
 

@@ -195,6 +195,15 @@ func (d *Document) Operations() []string {
 	return list
 }
 
+// Operation returns which operation a request is, as "METHOD /path".
+func (d *Document) Operation(method, target string) (string, error) {
+	x, _, err := d.find(method, target)
+	if err != nil {
+		return "", err
+	}
+	return x.method + " " + x.path, nil
+}
+
 // Request checks a request, which is meant to be a good one.
 func (d *Document) Request(method, target string, body []byte) error {
 	x, u, err := d.find(method, target)
