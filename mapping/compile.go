@@ -23,6 +23,7 @@ func Compile(spec Spec) (*Pair, []Problem) {
 	if len(c.slots) > 0 || len(c.problems) > 0 {
 		c.key()
 		c.filter()
+		c.keyless()
 	} else {
 		c.report("", "", "No common columns", fmt.Sprintf(
 			"Tables %s and %s have no column of the same name, and no column block pairs any.",
@@ -120,7 +121,7 @@ func (c *compiler) block(spec *ColumnSpec) {
 			c.spec.Tables[s].Name, n.Name, s, meant(n.Name, c.spec.Tables[s])))
 		return
 	}
-	if n.Values != nil && !c.values(n) || !c.fallback(n) || !c.mask(n) {
+	if n.Values != nil && !c.values(n) || !c.fallback(n) || !c.mask(n) || !c.keyed(n) {
 		return
 	}
 	c.add(n)

@@ -27,7 +27,13 @@ func (c *compiler) pair() *Pair {
 	if i := slices.IndexFunc(c.slots, func(n *slot) bool { return n.derived }); i >= 0 {
 		l.form = c.slots[:i]
 	}
-	for _, n := range l.form {
+	for i, n := range l.form {
+		if n.KeyOf != "" && l.pair.keyOf == nil {
+			l.pair.keyOf = make([]string, len(l.form))
+		}
+		if n.KeyOf != "" {
+			l.pair.keyOf[i] = n.KeyOf
+		}
 		column := *c.column(n.code, n.at[n.code])
 		column.Name = n.Name
 		l.pair.Columns = append(l.pair.Columns, column)

@@ -59,6 +59,9 @@ type ColumnSpec struct {
 	Default change.Value
 	// Mask makes the value that is written of the one that is read; nil for none.
 	Mask Mask
+	// KeyOf is the name of the pair whose keys the column holds, if these are translated; that of
+	// the table itself for its own key. See [Keyed].
+	KeyOf string
 	// Sensitive columns are listed in the pair, for those who show rows.
 	Sensitive bool
 }

@@ -24,7 +24,8 @@ type Pair struct {
 	Sensitive []string
 
 	sides [2]plan
-	where *call // the filter, of the form; nil for none
+	keyOf []string // by columns of the form, the pair whose keys they hold; nil for none
+	where *call    // the filter, of the form; nil for none
 	given [2][]constant
 }
 
@@ -141,10 +142,10 @@ func (p *Pair) KeyOf(row change.Row) change.Row {
 
 // Origin returns the index in Tables[s].Columns of the column that Columns[i] is made of: as it
 // is, or converted to the other kind. It is -1 where the value is translated or computed, or has
-// a default.
+// a default, and for keys that are translated.
 func (p *Pair) Origin(s change.Side, i int) int {
 	st := &p.sides[s].canon[i]
-	if st.call != nil || st.codes != nil || !st.fallback.IsUnset() {
+	if p.keyOf != nil && p.keyOf[i] != "" || st.call != nil || st.codes != nil || !st.fallback.IsUnset() {
 		return -1
 	}
 	return st.from

@@ -69,6 +69,30 @@ type Write struct {
 	Debt *checkpoint.Debt
 	// Conflict is recorded in the same transaction if the write is Done; nil for none.
 	Conflict *checkpoint.Conflict
+	// Drawn is set if the key of the row was drawn from this store for the write. It is recorded in
+	// the same transaction, unless the write turns out to Differ: then somebody else has the key.
+	Drawn *Drawn
+}
+
+// Drawn is the key of a row that was born in the other store, and has another key in this one: see
+// package keymap.
+type Drawn struct {
+	// Pair is the table pair of the row.
+	Pair string
+	// Own is the key in this store, Form the one that the link calls the row by. Each is unique
+	// among the recorded keys of a pair.
+	Own, Form int64
+}
+
+// Recorded returns the drawn keys to be recorded after these outcomes, in the order of the writes.
+func (b *Batch) Recorded(outcomes []Outcome) []Drawn {
+	var keys []Drawn
+	for i := range b.Writes {
+		if d := b.Writes[i].Drawn; d != nil && outcomes[i].Verdict != Differs {
+			keys = append(keys, *d)
+		}
+	}
+	return keys
 }
 
 // Result is what came of a batch.

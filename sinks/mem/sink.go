@@ -139,6 +139,9 @@ func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) 
 			tx.AddConflict(checkpoint.AppendConflict(nil, c))
 		}
 	}
+	for _, d := range batch.Recorded(outcomes) {
+		tx.AddKey(d.Pair, d.Own, d.Form)
+	}
 	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done }) {
 		tx.Number(batch.Marker.Apply)
 	}

@@ -52,7 +52,9 @@ type Store struct {
 
 type table struct {
 	*change.Table
-	rows    map[string]change.Row
+	rows map[string]change.Row
+	// drawn is the highest key that anybody has had or drawn.
+	drawn   int64
 	unique  [][]int
 	foreign []foreign
 }
@@ -63,6 +65,7 @@ type link struct {
 	released  int
 	marker    []byte
 	conflicts [][]byte
+	keys      map[Key]int64
 }
 
 // New returns a store with these tables, all empty.
@@ -157,6 +160,9 @@ func (s *Store) now() time.Time {
 }
 
 func (t *table) set(key string, row change.Row) {
+	if row != nil && len(t.Key) == 1 && row[t.Key[0]].Kind() == change.Int64 {
+		t.drawn = max(t.drawn, row[t.Key[0]].Int64())
+	}
 	if row == nil {
 		delete(t.rows, key)
 	} else {

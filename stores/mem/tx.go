@@ -31,6 +31,8 @@ type Tx struct {
 	marked bool
 	// looks: it only reads, and sees what looks are shown.
 	looks bool
+	// keys are those that it recorded.
+	keys []Key
 	// emptied: it emptied a table, which nobody looks at before it is over.
 	emptied bool
 }
@@ -74,6 +76,9 @@ func (s *Store) transact(tx *Tx, write func(tx *Tx) error) error {
 		if tx.link != "" {
 			l := s.link(tx.link)
 			l.marker, l.conflicts = marker, l.conflicts[:conflicts]
+			for _, k := range tx.keys {
+				delete(l.keys, k)
+			}
 		}
 		return err
 	}
