@@ -18,6 +18,7 @@ import (
 	"github.com/cdcsync/cdcsync/keymap"
 	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 	memsink "github.com/cdcsync/cdcsync/sinks/mem"
 	memsource "github.com/cdcsync/cdcsync/sources/mem"
 	"github.com/cdcsync/cdcsync/stores/mem"
@@ -87,9 +88,11 @@ func (f *family) link() *router.Link {
 	twoWay := f.writes == [2]bool{true, true}
 	for s := range cfg.Stores {
 		side := change.Side(s)
-		var keys keymap.Keys
+		var keys sinks.Keys
 		if f.writes[s] {
-			keys = &memKeys{store: f.stores[s], hook: f.hook}
+			drawn := memsink.NewKeys(f.stores[s], "link")
+			drawn.Hook = f.hook
+			keys = drawn
 		}
 		m := keymap.New(side, f.pairs, keys, twoWay)
 		looker := memsource.NewLooker(f.stores[s])
@@ -111,40 +114,6 @@ func (f *family) link() *router.Link {
 	}
 	return router.NewLink(cfg)
 }
-
-// memKeys are the keys of a store in memory.
-type memKeys struct {
-	store *mem.Store
-	hook  mem.Hook
-}
-
-func (k *memKeys) Forms(_ context.Context, pair string, own []int64) (map[int64]int64, error) {
-	return k.recorded(pair, false, own)
-}
-
-func (k *memKeys) Owns(_ context.Context, pair string, forms []int64) (map[int64]int64, error) {
-	return k.recorded(pair, true, forms)
-}
-
-func (k *memKeys) recorded(pair string, form bool, keys []int64) (map[int64]int64, error) {
-	found := map[int64]int64{}
-	for _, key := range keys {
-		if other, ok := k.store.Recorded("link", mem.Key{Pair: pair, Form: form, Key: key}); ok {
-			found[key] = other
-		}
-	}
-	return found, k.hook("read keys")
-}
-
-func (k *memKeys) Draw(_ context.Context, table *change.Table, rows []change.Row) ([]keymap.Draw, error) {
-	draws := make([]keymap.Draw, len(rows))
-	for i, own := range k.store.Draw(table.Name, len(rows)) {
-		draws[i].Own = own
-	}
-	return draws, k.hook("draw keys")
-}
-
-func (k *memKeys) Close() error { return nil }
 
 // work is a transaction of an application on side s.
 func (f *family) work(s int) {

@@ -10,28 +10,8 @@ import (
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/mapping"
+	"github.com/cdcsync/cdcsync/sinks"
 )
-
-// Keys is what a store keeps of the keys that were drawn from it for one link. It is used by one
-// goroutine at a time. Its errors come with their class ([change.ClassOf]).
-type Keys interface {
-	// Forms returns the form keys of those of these keys of the store that were recorded, by key.
-	Forms(ctx context.Context, pair string, own []int64) (map[int64]int64, error)
-	// Owns returns the keys of the store that were recorded with these form keys, by form key.
-	Owns(ctx context.Context, pair string, forms []int64) (map[int64]int64, error)
-	// Draw returns a key for each of the rows that are to be inserted into a table, one that no row
-	// has and that the store gives to nobody else. The rows have columns of the table; what they
-	// have as a key is not looked at. A row that the store does not take has an error instead.
-	Draw(ctx context.Context, table *change.Table, rows []change.Row) ([]Draw, error)
-	// Close releases what it holds.
-	Close() error
-}
-
-// Draw is a key that was drawn, or why there is none.
-type Draw struct {
-	Own int64
-	Err error
-}
 
 // cached is how many keys of a store are remembered each way.
 const cached = 100_000
@@ -45,7 +25,7 @@ type Map struct {
 	tables map[*change.Table]*table
 
 	mu   sync.Mutex // for keys
-	keys Keys
+	keys sinks.Keys
 
 	known sync.Mutex // for what follows
 	// forms are by own keys, those of rows that were born here included, and owns by form keys.
@@ -72,7 +52,7 @@ type table struct {
 
 // New returns the map of the store on side s for these pairs; parents come before their children.
 // Keys is nil if the link does not write to the store. twoWay tells whether it writes to both.
-func New(s change.Side, pairs []*mapping.Pair, keys Keys, twoWay bool) *Map {
+func New(s change.Side, pairs []*mapping.Pair, keys sinks.Keys, twoWay bool) *Map {
 	m := &Map{side: s, twoWay: twoWay, tables: map[*change.Table]*table{}, keys: keys, pending: map[name]int64{}}
 	m.forms, _ = lru.New[name, int64](cached) // fails for a size that is not positive
 	m.owns, _ = lru.New[name, int64](cached)
@@ -308,19 +288,19 @@ func (m *Map) ask(ctx context.Context, f func(context.Context, string, []int64) 
 }
 
 // expect notes that a key was drawn for a row and is about to be written.
-func (m *Map) expect(pair string, own, form int64) {
+func (m *Map) expect(d sinks.Drawn) {
 	m.known.Lock()
 	defer m.known.Unlock()
-	m.pending[name{pair, own}] = form
+	m.pending[name{d.Pair, d.Own}] = d.Form
 }
 
-// drawn notes what came of a key that was drawn: it is recorded, or somebody else has it.
-func (m *Map) drawn(pair string, own, form int64, recorded bool) {
+// drawn notes what came of a key that was drawn: it is recorded, or of no use.
+func (m *Map) drawn(d sinks.Drawn, recorded bool) {
 	m.known.Lock()
 	defer m.known.Unlock()
-	delete(m.pending, name{pair, own})
+	delete(m.pending, name{d.Pair, d.Own})
 	if recorded {
-		m.forms.Add(name{pair, own}, form)
-		m.owns.Add(name{pair, form}, own)
+		m.forms.Add(name{d.Pair, d.Own}, d.Form)
+		m.owns.Add(name{d.Pair, d.Form}, d.Own)
 	}
 }

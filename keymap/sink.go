@@ -47,10 +47,14 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 		return sinks.Result{}, err // it may be tried again
 	}
 	s.last = nil
+	recorded := map[sinks.Drawn]bool{}
+	for _, d := range t.inner.Recorded(result.Outcomes) {
+		recorded[d] = true
+	}
 	for n, i := range t.places {
 		t.outcomes[i] = result.Outcomes[n]
 		if d := t.inner.Writes[n].Drawn; d != nil {
-			s.keys.drawn(d.Pair, d.Own, d.Form, t.outcomes[i].Verdict != sinks.Differs)
+			s.keys.drawn(*d, recorded[*d])
 		}
 	}
 	result.Outcomes = t.outcomes
@@ -102,7 +106,7 @@ func (s *Sink) translate(ctx context.Context, batch *sinks.Batch) (*translated, 
 			inner.Writes = append(inner.Writes, w)
 			out.places = append(out.places, i)
 			if w.Drawn != nil {
-				s.keys.expect(w.Drawn.Pair, w.Drawn.Own, w.Drawn.Form)
+				s.keys.expect(*w.Drawn)
 			}
 		}
 	}

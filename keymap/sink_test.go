@@ -54,8 +54,8 @@ func some(all map[int64]int64, keys []int64) map[int64]int64 {
 	return found
 }
 
-func (k *fakeKeys) Draw(_ context.Context, _ *change.Table, rows []change.Row) ([]keymap.Draw, error) {
-	draws := make([]keymap.Draw, len(rows))
+func (k *fakeKeys) Draw(_ context.Context, _ *change.Table, rows []change.Row) ([]sinks.Draw, error) {
+	draws := make([]sinks.Draw, len(rows))
 	for i := range draws {
 		draws[i].Own = 100 + k.next
 		k.next++
@@ -198,14 +198,16 @@ func TestTaken(t *testing.T) {
 	var tried []change.Value
 	inner := &fakeSink{apply: func(b *sinks.Batch) ([]sinks.Outcome, error) {
 		tried = append(tried, b.Writes[0].Key[0])
-		if d := b.Recorded([]sinks.Outcome{{Verdict: sinks.Differs}}); len(d) != 0 {
-			t.Errorf("recorded %v", d)
+		outcomes := []sinks.Outcome{{Verdict: sinks.Differs}, {}}
+		if d := b.Recorded(outcomes); len(d) != 1 || d[0] != *b.Writes[1].Drawn {
+			t.Errorf("recorded are %v", d)
 		}
-		return []sinks.Outcome{{Verdict: sinks.Differs}}, nil
+		return outcomes, nil
 	}}
 	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, &fakeKeys{}, true))
-	for range 2 {
-		if _, err := sink.Apply(t.Context(), &sinks.Batch{Writes: []sinks.Write{insert(table, pairOf(-1, nil))}}); err != nil {
+	for i := range int64(2) {
+		batch := &sinks.Batch{Writes: []sinks.Write{insert(table, pairOf(-1, nil)), insert(table, pairOf(-2-i, nil))}}
+		if _, err := sink.Apply(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -42,6 +42,28 @@ type Journal interface {
 	Conflicts(ctx context.Context, limit int) ([]checkpoint.Conflict, error)
 }
 
+// Keys is what a store keeps of the keys that were drawn from it for one link. It is used by one
+// goroutine at a time, beside the sink. Its methods block; they may be called again after an error.
+type Keys interface {
+	// Forms returns the form keys of those of these keys of the store that were recorded, by key.
+	Forms(ctx context.Context, pair string, own []int64) (map[int64]int64, error)
+	// Owns returns the keys of the store that were recorded with these form keys, by form key.
+	Owns(ctx context.Context, pair string, forms []int64) (map[int64]int64, error)
+	// Draw returns a key for each of the rows that are to be inserted into a table, one that no row
+	// has and that the store gives to nobody else. The rows have the columns of the table; what they
+	// have as a key is not looked at. For a row that the store does not take there is an error
+	// instead.
+	Draw(ctx context.Context, table *change.Table, rows []change.Row) ([]Draw, error)
+	// Close releases what it holds.
+	Close() error
+}
+
+// Draw is a key that was drawn, or why there is none.
+type Draw struct {
+	Own int64
+	Err error
+}
+
 // Batch is what is written to a store in one transaction. No row is in it twice.
 type Batch struct {
 	Writes []Write
@@ -70,7 +92,7 @@ type Write struct {
 	// Conflict is recorded in the same transaction if the write is Done; nil for none.
 	Conflict *checkpoint.Conflict
 	// Drawn is set if the key of the row was drawn from this store for the write. It is recorded in
-	// the same transaction, unless the write turns out to Differ: then somebody else has the key.
+	// the same transaction: see [Batch.Recorded].
 	Drawn *Drawn
 }
 
@@ -85,12 +107,19 @@ type Drawn struct {
 }
 
 // Recorded returns the drawn keys to be recorded after these outcomes, in the order of the writes.
+// That of a refused row is among them, because others may refer to it; but of a batch of which
+// nothing was done, nothing is recorded.
 func (b *Batch) Recorded(outcomes []Outcome) []Drawn {
 	var keys []Drawn
-	for i := range b.Writes {
+	done := false
+	for i := range outcomes {
+		done = done || outcomes[i].Verdict == Done
 		if d := b.Writes[i].Drawn; d != nil && outcomes[i].Verdict != Differs {
 			keys = append(keys, *d)
 		}
+	}
+	if !done {
+		return nil
 	}
 	return keys
 }

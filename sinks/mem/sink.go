@@ -115,8 +115,7 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		if outcomes, err = s.write(tx, batch.Writes); err != nil {
 			return err
 		}
-		s.record(tx, batch, outcomes)
-		return nil
+		return s.record(tx, batch, outcomes)
 	})
 	if errors.Is(err, errWritten) && apply == s.last.apply {
 		return s.last.outcomes, nil
@@ -130,8 +129,8 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 	return outcomes, nil
 }
 
-// record writes the conflicts of what was done, and the marker.
-func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) {
+// record writes the conflicts of what was done, drawn keys, and the marker.
+func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) error {
 	for i, w := range batch.Writes {
 		if outcomes[i].Verdict == sinks.Done && w.Conflict != nil {
 			c := *w.Conflict
@@ -140,7 +139,9 @@ func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) 
 		}
 	}
 	for _, d := range batch.Recorded(outcomes) {
-		tx.AddKey(d.Pair, d.Own, d.Form)
+		if err := tx.AddKey(d.Pair, d.Own, d.Form); err != nil {
+			return &change.Error{Op: "record drawn keys", Err: err}
+		}
 	}
 	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done }) {
 		tx.Number(batch.Marker.Apply)
@@ -148,6 +149,7 @@ func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) 
 	marker := batch.Settled(outcomes)
 	marker.Epoch = s.epoch
 	tx.SetMarker(checkpoint.AppendMarker(nil, marker))
+	return nil
 }
 
 // fenced returns an error unless the marker is of this instance.

@@ -287,6 +287,9 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	if err := s.marker.recordConflicts(ctx, &w.packet, w.batch, w.outcomes); err != nil {
 		return fmt.Errorf("record conflicts: %w", err)
 	}
+	if err := s.marker.recordKeys(ctx, &w.packet, w.batch.Recorded(w.outcomes)); err != nil {
+		return fmt.Errorf("record drawn keys: %w", err)
+	}
 	m := w.batch.Settled(w.outcomes)
 	m.Epoch = s.epoch
 	if err := w.packet.add(ctx, s.marker.appendUpdate(nil, m, w.outcomes)); err != nil {

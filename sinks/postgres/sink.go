@@ -294,7 +294,7 @@ func (s *Sink) claim(batch *sinks.Batch) step {
 func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, w *writer) error {
 	m := batch.Settled(w.outcomes)
 	m.Epoch = s.epoch
-	steps := s.marker.conflictSteps(batch, w.outcomes)
+	steps := append(s.marker.conflictSteps(batch, w.outcomes), keySteps(s.link, batch.Recorded(w.outcomes))...)
 	if w.isSilent() && s.session.tag == tagOrigin {
 		steps = append(steps, message(batch, s.link))
 	}

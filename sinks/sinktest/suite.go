@@ -47,6 +47,9 @@ func Run(t *testing.T, open func(t *testing.T) *sourcetest.Store) {
 		{"fenced", testFenced},
 		{"apply twice", testIdempotent},
 		{"conflicts", testConflicts},
+		{"draw", testDraw},
+		{"draw for a refused row", testDrawRefused},
+		{"drawn keys", testDrawn},
 		{"cancelled", testCancelled},
 	}
 	for _, test := range tests {

@@ -208,6 +208,9 @@ func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, w *writer) error 
 	if err := s.marker.writeConflicts(ctx, batch, outcomes); err != nil {
 		return err
 	}
+	if err := s.recordKeys(ctx, batch.Recorded(outcomes)); err != nil {
+		return err
+	}
 	m := batch.Settled(outcomes)
 	m.Epoch = s.epoch
 	if err := s.marker.write(m, outcomes); err != nil {

@@ -21,7 +21,8 @@ import (
 
 // Schema is the tables that a store under test has, as SQL that every engine understands
 // but for the types in capitals, which are: INT64; TEXT that is compared by its bytes;
-// FLOAT64; BYTES; and ANY, for which see [Capabilities.Untyped]. An engine without
+// FLOAT64; BYTES; ANY, for which see [Capabilities.Untyped]; and COUNTED, for a column that
+// the store counts up for new rows, never to the same number twice. An engine without
 // foreign keys leaves those out. All tables are part of the links "a" and "b", except
 // elsewhere.
 const Schema = `
@@ -31,11 +32,12 @@ CREATE TABLE pairs    (one INT64 NOT NULL, two TEXT NOT NULL, v TEXT, PRIMARY KE
 CREATE TABLE codes    (id INT64 PRIMARY KEY, code TEXT UNIQUE, v TEXT);
 CREATE TABLE parents  (id INT64 PRIMARY KEY, v TEXT);
 CREATE TABLE children (id INT64 PRIMARY KEY, parent INT64 REFERENCES parents (id), v TEXT);
+CREATE TABLE counted  (id INT64 COUNTED PRIMARY KEY, code TEXT UNIQUE, v TEXT);
 CREATE TABLE elsewhere (id INT64 PRIMARY KEY, v TEXT);
 `
 
 // Tables are the names of the tables that are part of the links.
-var Tables = []string{"items", "names", "pairs", "codes", "parents", "children"}
+var Tables = []string{"items", "names", "pairs", "codes", "parents", "children", "counted"}
 
 // Store is one new store with empty tables, and the ways to it. What Source, Looker and
 // Sink return is closed by the suite. To open one again is what a restart of the program
@@ -55,6 +57,7 @@ type Store struct {
 	Looker  func(t testing.TB, link string) sources.Looker
 	Sink    func(t testing.TB, link string) sinks.Sink
 	Journal func(t testing.TB, link string) sinks.Journal
+	Keys    func(t testing.TB, link string) sinks.Keys
 
 	// Truncate runs a transaction of an application that writes what is before, empties the
 	// table with one statement, and writes what is behind. Nil: the engine has no such

@@ -82,6 +82,7 @@ var tables = []*change.Table{
 	table("codes", "id", "code", "v"),
 	table("parents", "id", "v"),
 	table("children", "id", "parent", "v"),
+	table("counted", "id", "code", "v"),
 	table("elsewhere", "id", "v"),
 }
 
@@ -99,6 +100,7 @@ func table(name string, columns ...string) *change.Table {
 func with(configure func(s *mem.Store)) *sourcetest.Store {
 	s := mem.New(tables...)
 	s.Unique("codes", "code")
+	s.Unique("counted", "code")
 	s.Foreign("children", "parent", "parents")
 	s.Refuse = func(table *change.Table, row change.Row) error {
 		if row[0].IsNull() {
@@ -168,6 +170,7 @@ func with(configure func(s *mem.Store)) *sourcetest.Store {
 		},
 		Looker:  func(testing.TB, string) sources.Looker { return sourcemem.NewLooker(s) },
 		Sink:    func(_ testing.TB, link string) sinks.Sink { return sinkmem.New(s, link) },
+		Keys:    func(_ testing.TB, link string) sinks.Keys { return sinkmem.NewKeys(s, link) },
 		Journal: func(_ testing.TB, link string) sinks.Journal { return sinkmem.NewJournal(s, link) },
 		Lose:    func(testing.TB) { s.Purge(s.Log()) },
 	}

@@ -30,17 +30,18 @@ func (s *Store) Recorded(link string, key Key) (other int64, ok bool) {
 	return other, ok
 }
 
-// AddKey records a key for the transaction's link. It panics if one of them is recorded already.
-func (tx *Tx) AddKey(pair string, own, form int64) {
+// AddKey records a key for the transaction's link. It fails if one of them is recorded already.
+func (tx *Tx) AddKey(pair string, own, form int64) error {
 	l := tx.s.link(tx.link)
 	if l.keys == nil {
 		l.keys = map[Key]int64{}
 	}
 	for key, other := range map[Key]int64{{Pair: pair, Key: own}: form, {Pair: pair, Form: true, Key: form}: own} {
 		if had, ok := l.keys[key]; ok {
-			panic(fmt.Sprintf("mem: key %+v is recorded with %d already, now %d", key, had, other))
+			return fmt.Errorf("record key %+v: it is recorded with %d already, now %d", key, had, other)
 		}
 		l.keys[key] = other
 		tx.keys = append(tx.keys, key)
 	}
+	return nil
 }

@@ -29,7 +29,11 @@ func AppendQuoted(b []byte, text string) []byte {
 const (
 	LinkTable     = "cdcsync_link"
 	ConflictTable = "cdcsync_conflict"
+	// KeyTable has the keys that links drew for rows which were born in other stores.
+	KeyTable = "cdcsync_key"
 )
 
 // IsOwn tells whether a table is one of cdcsync's own.
-func IsOwn(table string) bool { return table == LinkTable || table == ConflictTable }
+func IsOwn(table string) bool {
+	return table == LinkTable || table == ConflictTable || table == KeyTable
+}

@@ -41,6 +41,9 @@ var layout = map[string]string{
 	ConflictTable: `(
   id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   body longblob NOT NULL, KEY link (link, id))`,
+	KeyTable: `(
+  link varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, pair varchar(256) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  own bigint NOT NULL, form bigint NOT NULL, PRIMARY KEY (link, pair, own), UNIQUE KEY form (link, pair, form))`,
 }
 
 // setupWithin is how long a set-up waits for another one of the same server, and for those who
@@ -72,15 +75,8 @@ func (s *Store) alone(ctx context.Context, op string, f func(*Conn) error) (err 
 
 func (c *Conn) setup(ctx context.Context, n Need) error {
 	for _, table := range []string{LinkTable, ConflictTable} {
-		there, err := c.hasTable(ctx, table)
-		if err != nil {
+		if err := c.makeTable(ctx, table); err != nil {
 			return err
-		}
-		if there {
-			continue // IF NOT EXISTS wants the right to create all the same
-		}
-		if err := c.Do(ctx, "CREATE TABLE IF NOT EXISTS "+Quote(table)+" "+layout[table]+" ENGINE = InnoDB"); err != nil {
-			return fmt.Errorf("create table %s: %w", table, err)
 		}
 	}
 	row, err := c.linkRow(ctx, n.Link)
@@ -105,6 +101,23 @@ func (c *Conn) setup(ctx context.Context, n Need) error {
 		LinkTable, Literal(strings.ToLower(rand.Text()[:10])), Literal(place.String()), Literal(n.Link)))
 	if err != nil {
 		return fmt.Errorf("note where the link begins: %w", err)
+	}
+	return nil
+}
+
+// SetupKeys makes what a link needs to draw keys.
+func (s *Store) SetupKeys(ctx context.Context) error {
+	return s.alone(ctx, "set up the table of drawn keys", func(conn *Conn) error { return conn.makeTable(ctx, KeyTable) })
+}
+
+// makeTable makes one of cdcsync's own tables, if it is missing.
+func (c *Conn) makeTable(ctx context.Context, table string) error {
+	there, err := c.hasTable(ctx, table)
+	if err != nil || there {
+		return err // IF NOT EXISTS wants the right to create all the same
+	}
+	if err := c.Do(ctx, "CREATE TABLE IF NOT EXISTS "+Quote(table)+" "+layout[table]+" ENGINE = InnoDB"); err != nil {
+		return fmt.Errorf("create table %s: %w", table, err)
 	}
 	return nil
 }

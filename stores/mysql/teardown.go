@@ -18,7 +18,7 @@ func (s *Store) Teardown(ctx context.Context, link string) error {
 func (c *Conn) teardown(ctx context.Context, link string) error {
 	var there []string
 	left := int64(0)
-	for _, table := range []string{LinkTable, ConflictTable} {
+	for _, table := range []string{LinkTable, ConflictTable, KeyTable} {
 		is, err := c.hasTable(ctx, table)
 		if err != nil {
 			return err

@@ -86,6 +86,9 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 			return fmt.Errorf("restore replica identity of %s: %w", r.relation, err)
 		}
 	}
+	if err := c.removeKeys(ctx, link); err != nil {
+		return err
+	}
 	for _, table := range []string{"link", "conflict"} {
 		if _, err := c.Exec(ctx, "DELETE FROM cdcsync."+table+" WHERE link = $1", link); err != nil {
 			return fmt.Errorf("remove marker: %w", err)

@@ -386,7 +386,16 @@ func (s *Store) Teardown(ctx context.Context, link string) error {
 		if err := c.dropLog(ctx, link); err != nil {
 			return err
 		}
-		_, err := c.Exec(ctx, `DROP TABLE IF EXISTS `+Quote(ConflictTable(link))+`;
+		l, err := c.Link(ctx, link)
+		if err != nil {
+			return err
+		}
+		if l != nil {
+			if err := c.dropKeys(ctx, l.Number); err != nil {
+				return err
+			}
+		}
+		_, err = c.Exec(ctx, `DROP TABLE IF EXISTS `+Quote(ConflictTable(link))+`;
 		DELETE FROM _cdcsync_marker WHERE link = (SELECT id FROM _cdcsync_link WHERE link = `+quoteText(link)+`);
 		DELETE FROM _cdcsync_link WHERE link = `+quoteText(link))
 		if err != nil {

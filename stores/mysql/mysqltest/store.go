@@ -45,7 +45,7 @@ func types(server store.Server) *strings.Replacer {
 	return strings.NewReplacer(
 		"parent INT64 REFERENCES parents (id), v TEXT", "parent bigint, v "+text+", FOREIGN KEY (parent) REFERENCES parents (id)",
 		"name TEXT", "name "+key, "two TEXT", "two "+key, "code TEXT", "code "+key,
-		"INT64", "bigint", "FLOAT64", "double", "BYTES", "longblob", "TEXT", text, " ANY", " "+text)
+		"COUNTED", "AUTO_INCREMENT", "INT64", "bigint", "FLOAT64", "double", "BYTES", "longblob", "TEXT", text, " ANY", " "+text)
 }
 
 func newStore(t *testing.T, dsn string) *sourcetest.Store {
@@ -87,6 +87,9 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourc
 			t.Fatal(err)
 		}
 	}
+	if err := admin.SetupKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s, err := store.Open(user(app), true)
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +108,11 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourc
 			j := sink.NewJournal(s, link)
 			t.Cleanup(func() { j.Close() })
 			return j
+		},
+		Keys: func(t testing.TB, link string) sinks.Keys {
+			k := sink.NewKeys(s, link)
+			t.Cleanup(func() { k.Close() })
+			return k
 		},
 		Truncate: func(t testing.TB, name string, before, behind []sourcetest.Statement) {
 			t.Helper()

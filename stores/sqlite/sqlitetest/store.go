@@ -33,7 +33,7 @@ func newStore(journal string, capture store.Capture) func(t *testing.T) *sourcet
 	return func(t *testing.T) *sourcetest.Store {
 		path := filepath.Join(t.TempDir(), "a b?c%20.db")
 		app := &application{db: OpenApp(t, path, journal)}
-		schema := strings.NewReplacer("INT64", "INTEGER", "FLOAT64", "REAL", "BYTES", "BLOB", " ANY", "").Replace(sourcetest.Schema)
+		schema := strings.NewReplacer("INT64 COUNTED PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT", "INT64", "INTEGER", "FLOAT64", "REAL", "BYTES", "BLOB", " ANY", "").Replace(sourcetest.Schema)
 		if _, err := app.db.Exec(schema); err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +58,9 @@ func newStore(journal string, capture store.Capture) func(t *testing.T) *sourcet
 				t.Fatal(err)
 			}
 		}
+		if err := s.SetupKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		return &sourcetest.Store{
 			Capabilities: sourcetest.Capabilities{BeforeImages: capture == store.Rows, Untyped: true, NUL: true, Infinity: true, ForeignKeys: true},
 			Table:        func(name string) *change.Table { return app.tables[name] },
@@ -70,6 +73,11 @@ func newStore(journal string, capture store.Capture) func(t *testing.T) *sourcet
 				j := sink.NewJournal(s, link)
 				t.Cleanup(func() { j.Close() })
 				return j
+			},
+			Keys: func(t testing.TB, link string) sinks.Keys {
+				k := sink.NewKeys(s, link)
+				t.Cleanup(func() { k.Close() })
+				return k
 			},
 			Lose: func(t testing.TB) {
 				for _, link := range []string{"a", "b"} {
