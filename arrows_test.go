@@ -53,6 +53,7 @@ var rooms = []room{
 		"router", []string{"change", "mapping", "resolver", "checkpoint", "sources", "sinks"},
 		[]string{"github.com/hashicorp/go-hclog", "github.com/cenkalti/backoff", "golang.org/x/"},
 	},
+	{"keymap", []string{"change", "mapping", "sources", "sinks"}, []string{"github.com/hashicorp/golang-lru/v2"}},
 	{
 		"configs", []string{"change", "mapping", "resolver"},
 		[]string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein", "golang.org/x/"},

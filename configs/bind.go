@@ -60,6 +60,7 @@ func Bind(l *Link, left, right []*change.Table) ([]*BoundPair, hcl.Diagnostics) 
 		b.include(p)
 	}
 	b.exclude()
+	b.checkKeys()
 	sortDiags(b.diags)
 	return b.pairs, b.diags
 }
@@ -256,7 +257,7 @@ func (b *binder) compile(t *Table, tables [2]*change.Table, at hcl.Range) {
 // spec returns the column block as mapping takes it.
 func (c *Column) spec() mapping.ColumnSpec {
 	spec := mapping.ColumnSpec{Name: c.Name, Column: c.Names, Values: c.Values,
-		Constant: c.Constant, Default: c.Default, Mask: c.hide, Sensitive: c.Sensitive}
+		Constant: c.Constant, Default: c.Default, Mask: c.hide, Sensitive: c.Sensitive, KeyOf: c.KeyOf}
 	for side, expr := range c.Convert {
 		if expr != nil { // a nil *Expression in the interface would not be nil
 			spec.Convert[side] = expr

@@ -14,7 +14,7 @@ var convertNames = [2]string{change.Left: "to_left", change.Right: "to_right"}
 
 // column decodes a column block of t.
 func (d *decoder) column(b *hclsyntax.Block, l *Link, t *Table) {
-	d.check(b.Body, "a column block", schema{attrs: []string{"left", "right", "values", "to_left", "to_right", "merge", "constant", "default", "mask", "sensitive"}})
+	d.check(b.Body, "a column block", schema{attrs: []string{"left", "right", "values", "to_left", "to_right", "merge", "constant", "default", "mask", "sensitive", "key_of"}})
 	c := &Column{at: b.DefRange(), attrs: ranges(b.Body)}
 	c.Name, _ = d.label(b)
 	c.Names = [2]string{d.name(b.Body.Attributes["left"]), d.name(b.Body.Attributes["right"])}
@@ -32,6 +32,7 @@ func (d *decoder) column(b *hclsyntax.Block, l *Link, t *Table) {
 	d.shaped(b, l, c)
 	d.checkConvert(b, l, c)
 	d.checkMerge(l, c)
+	d.keyOf(b.Body.Attributes["key_of"], c)
 	if c.Name == "" {
 		return
 	}

@@ -198,6 +198,8 @@ type Column struct {
 	Mask string
 	// Sensitive columns are not to be shown in logs, conflicts and over HTTP.
 	Sensitive bool
+	// KeyOf is the table block whose keys the column holds, if each store has others; "" for none.
+	KeyOf string
 
 	hide  mapping.Mask
 	at    hcl.Range

@@ -48,6 +48,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 			d.table(t, l)
 		}
 	}
+	d.checkKeys(l)
 	if !slices.ContainsFunc(b.Body.Blocks, func(t *hclsyntax.Block) bool { return t.Type == "table" || t.Type == "tables" }) {
 		d.errorf(l.at, "No tables", "A link needs the tables that it keeps the same: tables { include = [\"name\"] }, or table \"name\" { … }.")
 	}

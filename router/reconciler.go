@@ -203,6 +203,9 @@ func (p *pair) shape() string {
 	if p.shadow != [2]bool{} {
 		fmt.Fprintf(hash, "shadow %v", p.shadow)
 	}
+	if keyed := p.Keyed(change.Left); keyed != nil {
+		fmt.Fprintf(hash, "keys %v", keyed)
+	}
 	for i := range p.Columns {
 		fmt.Fprintf(hash, "%q %d\n", p.Columns[i].Name, p.Columns[i].Kind)
 	}

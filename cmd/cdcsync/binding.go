@@ -10,6 +10,7 @@ import (
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
+	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/router"
 )
 
@@ -72,6 +73,8 @@ func bind(ctx context.Context, cfg *configs.Config, link *configs.Link, stores [
 	for s := range b.catalogues {
 		b.refuseSilent(change.Side(s))
 		b.refuseUnfilled(change.Side(s))
+		b.refuseUncounted(change.Side(s))
+		b.refuseUntranslated(change.Side(s))
 	}
 	return b, nil
 }
@@ -112,6 +115,9 @@ func (b *binding) needs(s change.Side) needs {
 	n := needs{link: b.link.Name, capture: b.capture(s), writes: b.link.Writes()[s], reads: b.link.Writes()[s.Other()]}
 	for _, p := range b.pairs {
 		n.tables = append(n.tables, p.Pair.Tables[s])
+		if p.Pair.Rekeyed() && n.writes {
+			n.drawn = append(n.drawn, p.Pair.Tables[s].Name)
+		}
 	}
 	return n
 }
@@ -162,6 +168,15 @@ func (b *binding) routed() []router.Pair {
 	pairs := make([]router.Pair, len(b.pairs))
 	for i, p := range b.pairs {
 		pairs[i] = router.Pair{Pair: p.Pair, Policy: p.Policy, Initial: initials[b.link.Initial], Filter: p.Filter(), Aside: b.aside(p)}
+	}
+	return pairs
+}
+
+// mapped returns the compiled pairs.
+func (b *binding) mapped() []*mapping.Pair {
+	pairs := make([]*mapping.Pair, len(b.pairs))
+	for i, p := range b.pairs {
+		pairs[i] = p.Pair
 	}
 	return pairs
 }

@@ -63,6 +63,8 @@ type store interface {
 	// Looker returns what reads rows. With the name of a link it tells where its log ends, and
 	// what it reads is true at a place there. Nothing is connected before its first use.
 	Looker(link string) sources.Looker
+	// Keys returns the keys that the link drew from the store. Nothing is connected before its first use.
+	Keys(link string) sinks.Keys
 	// Journal returns what lists the conflicts that the link recorded in the store.
 	Journal(link string) journal
 }
@@ -82,6 +84,8 @@ type needs struct {
 	capture configs.Capture
 	// reads and writes tell what the link does with the store.
 	reads, writes bool
+	// drawn are the names of the tables for which the link draws keys.
+	drawn []string
 }
 
 // catalogue is the tables of a store.
@@ -96,6 +100,8 @@ type catalogue struct {
 	required map[string][]string
 	// counted are the columns of a table whose values the store counts up for new rows.
 	counted map[string][]string
+	// again are the tables of which the store may give a key out again once its row is deleted.
+	again map[string]bool
 	// triggers are those of the application on a table, unless the store's preflight tells of
 	// them.
 	triggers map[string][]string
@@ -111,7 +117,7 @@ type catalogue struct {
 func newCatalogue(engine string) *catalogue {
 	return &catalogue{engine: engine,
 		capacities: map[string][]change.Capacity{}, required: map[string][]string{},
-		counted: map[string][]string{}, triggers: map[string][]string{},
+		counted: map[string][]string{}, again: map[string]bool{}, triggers: map[string][]string{},
 		keys: map[string][]foreignKey{}, refused: map[string]problem{},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
 	"github.com/cdcsync/cdcsync/sources"
 	mysqlsource "github.com/cdcsync/cdcsync/sources/mysql"
@@ -86,7 +87,7 @@ func mysqlProblems(list []mysql.Problem) (problems []problem) {
 
 // mysqlNeed is n as the store package has it.
 func mysqlNeed(n needs) mysql.Need {
-	return mysql.Need{Link: n.link, Tables: n.tables, Reads: n.reads, Writes: n.writes}
+	return mysql.Need{Link: n.link, Tables: n.tables, Reads: n.reads, Writes: n.writes, Drawn: n.drawn}
 }
 
 // Identity implements store.
@@ -190,6 +191,9 @@ func (s *mysqlStore) Open(n needs) router.Store {
 func (s *mysqlStore) Looker(link string) sources.Looker {
 	return mysqlsource.NewLooker(s.db, link, nil)
 }
+
+// Keys implements store.
+func (s *mysqlStore) Keys(link string) sinks.Keys { return mysqlsink.NewKeys(s.db, link) }
 
 // Journal implements store.
 func (s *mysqlStore) Journal(link string) journal { return mysqlsink.NewJournal(s.db, link) }

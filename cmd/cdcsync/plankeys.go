@@ -22,7 +22,7 @@ func (l *linkPlan) planCounters(b *binding) {
 		var columns []string
 		for _, p := range b.pairs {
 			here, there := b.catalogues[s].countedKey(p.Pair.Tables[s]), b.catalogues[s.Other()].countedKey(p.Pair.Tables[s.Other()])
-			if here != "" && there != "" {
+			if here != "" && there != "" && !p.Pair.Rekeyed() {
 				columns = append(columns, p.Pair.Tables[s].Name+"."+here)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 	postgressink "github.com/cdcsync/cdcsync/sinks/postgres"
 	"github.com/cdcsync/cdcsync/sources"
 	postgressource "github.com/cdcsync/cdcsync/sources/postgres"
@@ -78,7 +79,7 @@ func postgresProblems(list []postgres.Problem) (problems []problem) {
 
 // postgresNeed is n as the store package has it.
 func postgresNeed(n needs) postgres.Need {
-	return postgres.Need{Link: n.link, Tables: n.tables, Whole: n.capture == configs.CaptureRows, Reads: n.reads, Writes: n.writes}
+	return postgres.Need{Link: n.link, Tables: n.tables, Whole: n.capture == configs.CaptureRows, Reads: n.reads, Writes: n.writes, Drawn: n.drawn}
 }
 
 // Identity implements store.
@@ -183,6 +184,9 @@ func (s *postgresStore) Open(n needs) router.Store {
 func (s *postgresStore) Looker(link string) sources.Looker {
 	return postgressource.NewLooker(s.db, link, nil)
 }
+
+// Keys implements store.
+func (s *postgresStore) Keys(link string) sinks.Keys { return postgressink.NewKeys(s.db, link) }
 
 // Journal implements store.
 func (s *postgresStore) Journal(link string) journal { return postgressink.NewJournal(s.db, link) }

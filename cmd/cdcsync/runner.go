@@ -123,17 +123,15 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 		return notOpen{err}
 	}
 	cfg := router.Config{Name: r.name, Pairs: b.routed(), Shadow: b.link.Shadow, Laps: b.link.Breaker.Amplification > 0, Feed: r.feed, Log: r.log}
+	maps := newKeyMaps(b.link, b.stores, b.mapped())
 	for s, st := range b.stores {
-		cfg.Stores[s] = st.Open(b.needs(change.Side(s)))
+		cfg.Stores[s] = maps.store(change.Side(s), st.Open(b.needs(change.Side(s))))
 	}
-	defer func() { err = errors.Join(err, closeStores(cfg.Stores)) }()
+	defer func() { err = errors.Join(err, closeStores(cfg.Stores), maps.Close()) }()
 	r.log.Info("opening", "tables", len(b.pairs), "left", b.doing(change.Left), "right", b.doing(change.Right))
 	link := router.NewLink(cfg)
 	r.update(func() {
-		r.running, r.trouble, r.pairs = link, nil, nil
-		for _, p := range b.pairs {
-			r.pairs = append(r.pairs, p.Pair)
-		}
+		r.running, r.trouble, r.pairs = link, nil, b.mapped()
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -11,6 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/configs"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 	sqlitesink "github.com/cdcsync/cdcsync/sinks/sqlite"
 	"github.com/cdcsync/cdcsync/sources"
 	sqlitesource "github.com/cdcsync/cdcsync/sources/sqlite"
@@ -45,7 +46,7 @@ func (s *sqliteStore) Catalogue(ctx context.Context) (*catalogue, error) {
 		for name, t := range tables {
 			c.tables = append(c.tables, t.Table)
 			c.capacities[name], c.required[name] = t.Capacities(), t.Required()
-			c.counted[name], c.triggers[name] = t.Counted(), t.Triggers
+			c.counted[name], c.again[name], c.triggers[name] = t.Counted(), !t.Once, t.Triggers
 			for _, key := range t.References {
 				c.keys[name] = append(c.keys[name], foreignKey{key.Columns, key.Table, key.OnDelete, key.OnUpdate})
 			}
@@ -152,6 +153,9 @@ func sqliteFootprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footpri
 	if n.reads {
 		tables = append(tables, sqlite.Prefix+"capture", sqlite.LogTable(n.link))
 	}
+	if len(n.drawn) > 0 {
+		tables = append(tables, sqlite.KeyTable)
+	}
 	for _, name := range tables {
 		there, err := conn.Exists(ctx, name)
 		if err != nil {
@@ -205,7 +209,11 @@ func (f *footprint) add(there bool, what string) {
 
 // Setup implements store.
 func (s *sqliteStore) Setup(ctx context.Context, n needs) error {
-	return s.db.Setup(ctx, n.link, n.tables, sqliteCaptures[n.capture], n.reads)
+	err := s.db.Setup(ctx, n.link, n.tables, sqliteCaptures[n.capture], n.reads)
+	if err == nil && len(n.drawn) > 0 {
+		err = s.db.SetupKeys(ctx)
+	}
+	return err
 }
 
 // Teardown implements store.
@@ -256,6 +264,9 @@ func (s *sqliteStore) Open(n needs) router.Store {
 
 // Looker implements store.
 func (s *sqliteStore) Looker(link string) sources.Looker { return sqlitesource.NewLooker(s.db, link) }
+
+// Keys implements store.
+func (s *sqliteStore) Keys(link string) sinks.Keys { return sqlitesink.NewKeys(s.db, link) }
 
 // Journal implements store.
 func (s *sqliteStore) Journal(link string) journal { return sqlitesink.NewJournal(s.db, link) }

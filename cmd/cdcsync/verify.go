@@ -177,10 +177,7 @@ func (v *verification) alone(ctx context.Context, cfg *configs.Config) (*admin.C
 	if err != nil {
 		return nil, err
 	}
-	var pairs []*mapping.Pair
-	for _, p := range b.pairs {
-		pairs = append(pairs, p.Pair)
-	}
+	pairs := b.mapped()
 	c, err := v.run(ctx, pairs, nil)
 	if err != nil {
 		return nil, err

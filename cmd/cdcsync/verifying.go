@@ -90,11 +90,13 @@ func (v *verification) run(ctx context.Context, pairs []*mapping.Pair, live veri
 			v.log.Warn("trying again", "op", op, "error", err, "in", wait)
 		},
 	}
+	maps := newKeyMaps(v.link, v.stores, pairs)
+	defer func() { err = errors.Join(err, maps.Close()) }()
 	for s, st := range v.stores {
 		// Rows are read as they are, apart from the link's log: nobody waits for that.
 		rows, log := st.Looker(""), st.Looker(v.link.Name)
 		defer func() { err = errors.Join(err, closeAll(rows, log)) }()
-		cfg.Stores[s] = verify.Store{Looker: rows, Head: log.Head, Count: st.Count}
+		cfg.Stores[s] = verify.Store{Looker: maps.looker(change.Side(s), rows), Head: log.Head, Count: st.Count}
 	}
 	return verify.Run(ctx, cfg)
 }

@@ -30,7 +30,7 @@ func (s *Store) Footprint(ctx context.Context, n Need) (f Footprint, err error) 
 
 func (c *Conn) footprint(ctx context.Context, n Need, f *Footprint) error {
 	var row linkRow
-	for _, table := range []string{LinkTable, ConflictTable} {
+	for _, table := range n.own() {
 		there, err := c.hasTable(ctx, table)
 		if err != nil {
 			return err

@@ -230,7 +230,7 @@ func (p *preflight) counters(context.Context) error {
 	}
 	return p.each(func(t *Table) error {
 		for _, i := range t.Key {
-			if t.Columns[i].AutoIncrement {
+			if t.Columns[i].AutoIncrement && !slices.Contains(p.need.Drawn, t.Name) {
 				p.warn(t.Name, "both sides count up the same values of "+t.Table.Columns[i].Name+" for new rows",
 					"let one side count odd numbers and the other even ones: offset 1 here, and 2 on the other side; sessions that are open keep what they had",
 					p.set("auto_increment_increment", "2")+"; "+p.set("auto_increment_offset", "1"))

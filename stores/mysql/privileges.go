@@ -59,7 +59,7 @@ func (p *preflight) tablePrivileges() string {
 func (p *preflight) keepsake(ctx context.Context) error {
 	const rows = "SELECT, INSERT, UPDATE, DELETE"
 	var statements []string
-	for _, table := range []string{LinkTable, ConflictTable} {
+	for _, table := range p.need.own() {
 		name := p.qualified(table)
 		there, err := p.hasTable(ctx, table)
 		if err != nil {
@@ -88,7 +88,7 @@ func (p *preflight) keepsake(ctx context.Context) error {
 		}
 	}
 	if statements != nil {
-		p.block("", "user "+p.user+" may not make, or not use, the tables "+LinkTable+" and "+ConflictTable+", in which links keep their markers and conflicts",
+		p.block("", "user "+p.user+" may not make, or not use, the tables "+strings.Join(p.need.own(), ", ")+", in which links keep their markers and conflicts",
 			"grant it, as an administrator", strings.Join(statements, "; "))
 	}
 	return nil

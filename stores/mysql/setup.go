@@ -19,6 +19,16 @@ type Need struct {
 	Tables []*change.Table
 	// Reads and Writes tell what the link does with the store.
 	Reads, Writes bool
+	// Drawn are the names of the tables for which the link draws keys.
+	Drawn []string
+}
+
+// own returns the tables of cdcsync's own that the link uses.
+func (n *Need) own() []string {
+	if len(n.Drawn) > 0 {
+		return []string{LinkTable, ConflictTable, KeyTable}
+	}
+	return []string{LinkTable, ConflictTable}
 }
 
 // names returns the names of the tables, each once, in order.
@@ -74,7 +84,7 @@ func (s *Store) alone(ctx context.Context, op string, f func(*Conn) error) (err 
 }
 
 func (c *Conn) setup(ctx context.Context, n Need) error {
-	for _, table := range []string{LinkTable, ConflictTable} {
+	for _, table := range n.own() {
 		if err := c.makeTable(ctx, table); err != nil {
 			return err
 		}
@@ -103,11 +113,6 @@ func (c *Conn) setup(ctx context.Context, n Need) error {
 		return fmt.Errorf("note where the link begins: %w", err)
 	}
 	return nil
-}
-
-// SetupKeys makes what a link needs to draw keys.
-func (s *Store) SetupKeys(ctx context.Context) error {
-	return s.alone(ctx, "set up the table of drawn keys", func(conn *Conn) error { return conn.makeTable(ctx, KeyTable) })
 }
 
 // makeTable makes one of cdcsync's own tables, if it is missing.

@@ -221,6 +221,9 @@ func (p *preflight) deferrable(ctx context.Context) error {
 // sequences looks for keys whose numbers the database hands out, as the other side may, too.
 func (p *preflight) sequences(ctx context.Context) error {
 	return p.each(func(t *Table) error {
+		if slices.Contains(p.need.Drawn, t.Name) {
+			return nil // each side's keys are its own
+		}
 		return p.Query(ctx, sequencesQuery, func(v [][]byte) error {
 			column := t.Column(string(v[0]))
 			if !t.isKey(column) || !slices.Contains(p.mapped(t), string(v[0])) {

@@ -37,6 +37,13 @@ func (c *Conn) footprint(ctx context.Context, n Need, f *Footprint) error {
 		return err
 	}
 	f.add(made, "schema cdcsync with its tables")
+	if len(n.Drawn) > 0 {
+		there, err := c.Bool(ctx, keysThere)
+		if err != nil {
+			return err
+		}
+		f.add(there, "table cdcsync.key of drawn keys")
+	}
 	database, err := c.Text(ctx, "SELECT current_database()")
 	if err != nil {
 		return err

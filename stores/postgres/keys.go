@@ -2,8 +2,8 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 )
 
 // keyLayout has the keys that links drew for rows which were born in other stores.
@@ -14,23 +14,16 @@ const keyLayout = `CREATE TABLE IF NOT EXISTS cdcsync.key (
 // keysThere tells whether the table is there.
 const keysThere = "SELECT EXISTS (SELECT FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE n.nspname = 'cdcsync' AND r.relname = 'key')"
 
-// SetupKeys makes what a link needs to draw keys, behind Setup.
-func (s *Store) SetupKeys(ctx context.Context) (err error) {
-	conn, err := s.Connect(ctx, nil)
-	if err != nil {
-		return err
+// makeKeys makes the table.
+func (c *Conn) makeKeys(ctx context.Context) error {
+	there, err := c.Bool(ctx, keysThere)
+	if err != nil || there {
+		return err // IF NOT EXISTS wants the right to create all the same
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	return classifyLocked("set up the table of drawn keys", conn.Atomic(ctx, func() error {
-		if err := conn.Do(ctx, lockBriefly+"; "+setupLock); err != nil {
-			return err
-		}
-		there, err := conn.Bool(ctx, keysThere)
-		if err != nil || there {
-			return err // IF NOT EXISTS wants the right to create all the same
-		}
-		return conn.Do(ctx, keyLayout)
-	}))
+	if err := c.Do(ctx, keyLayout); err != nil {
+		return fmt.Errorf("create the table of drawn keys: %w", err)
+	}
+	return nil
 }
 
 // removeKeys removes the keys of a link, and with those of the last one the table.
@@ -60,4 +53,28 @@ func (c *Conn) Sequence(ctx context.Context, t *Table, column string) (string, e
 		return "", fmt.Errorf("look for the sequence of table %s: %w", t.Name, err)
 	}
 	return sql, nil
+}
+
+// drawing looks whether the role may draw keys of the tables that it has to.
+func (p *preflight) drawing(ctx context.Context) error {
+	return p.each(func(t *Table) error {
+		if !slices.Contains(p.need.Drawn, t.Name) || len(t.Key) != 1 {
+			return nil
+		}
+		column := t.Table.Columns[t.Key[0]].Name
+		var sequence string
+		may := false
+		err := p.Query(ctx, "SELECT s, has_sequence_privilege(s, 'USAGE') FROM (SELECT pg_get_serial_sequence($1, $2)) AS q (s) WHERE s IS NOT NULL", func(v [][]byte) error {
+			sequence, may = string(v[0]), v[1][0] == 't'
+			return nil
+		}, t.Qualified(), column)
+		if err != nil {
+			return fmt.Errorf("look for the sequence of table %s: %w", t.Name, err)
+		}
+		if sequence != "" && !may {
+			p.block(t.Name, "role "+p.server.role+" may not draw keys for new rows", "grant it, as the owner of the sequence or a superuser",
+				"GRANT USAGE ON SEQUENCE "+sequence+" TO "+Quote(p.server.role))
+		}
+		return nil
+	})
 }

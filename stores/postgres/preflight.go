@@ -63,7 +63,7 @@ func (p *preflight) look(ctx context.Context) error {
 	if p.tables, err = p.Catalogue(ctx); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{p.keepsake, p.known, p.privileges}
+	steps := []func(context.Context) error{p.keepsake, p.known, p.privileges, p.drawing}
 	if p.need.Reads {
 		steps = append(steps, p.identities, p.published, p.slot)
 	}

@@ -39,7 +39,7 @@ func (p *preflight) keepsake(ctx context.Context) error {
 	}
 	var denied []string
 	err = p.Query(ctx, `SELECT format('%I.%I', n.nspname, r.relname) FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
-		WHERE n.nspname = 'cdcsync' AND r.relname IN ('link', 'conflict', 'identity') AND NOT (has_table_privilege(r.oid, 'SELECT')
+		WHERE n.nspname = 'cdcsync' AND r.relname IN ('link', 'conflict', 'identity', 'key') AND NOT (has_table_privilege(r.oid, 'SELECT')
 		AND has_table_privilege(r.oid, 'INSERT') AND has_table_privilege(r.oid, 'UPDATE') AND has_table_privilege(r.oid, 'DELETE')) ORDER BY 1`,
 		func(v [][]byte) error {
 			denied = append(denied, string(v[0]))

@@ -20,6 +20,8 @@ type Need struct {
 	Whole bool
 	// Reads and Writes tell what the link does with the store.
 	Reads, Writes bool
+	// Drawn are the names of the tables for which the link draws keys.
+	Drawn []string
 }
 
 // layout is what all links of a database share. Markers are written with every batch: room
@@ -70,6 +72,11 @@ func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) erro
 		}
 		if err := c.makeLayout(ctx); err != nil {
 			return err
+		}
+		if len(n.Drawn) > 0 {
+			if err := c.makeKeys(ctx); err != nil {
+				return err
+			}
 		}
 		if n.Writes {
 			if err := c.makeOrigin(ctx, n.Link); err != nil {

@@ -36,6 +36,8 @@ type Table struct {
 	Collation []string
 	// Rowid is the column that is an alias of the rowid, or -1.
 	Rowid int
+	// Once: the store gives no key of a new row out twice (AUTOINCREMENT).
+	Once bool
 	// Unique are the unique indexes other than the primary key.
 	Unique []Index
 	// References are the foreign keys of this table.
@@ -120,14 +122,15 @@ func (t *Table) Required() []string {
 func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 	tables := map[string]*Table{}
 	var names []string
-	err := c.Query(ctx, `SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name`,
+	err := c.Query(ctx, `SELECT l.name, wr, strict, s.sql FROM pragma_table_list AS l LEFT JOIN sqlite_schema AS s ON s.type = 'table' AND s.name = l.name
+		WHERE schema = 'main' AND l.type = 'table' ORDER BY l.name`,
 		func(row []change.Value) error {
 			name := row[0].Str()
 			if strings.HasPrefix(name, Prefix) || strings.HasPrefix(name, "sqlite_") {
 				return nil
 			}
 			names = append(names, name)
-			tables[name] = &Table{Table: &change.Table{Name: name}, Rowid: -1}
+			tables[name] = &Table{Table: &change.Table{Name: name}, Rowid: -1, Once: hasWord(row[3].Str(), "AUTOINCREMENT")}
 			return c.readTable(ctx, tables[name], row[1].Int64() != 0, row[2].Int64() != 0)
 		})
 	if err != nil {

@@ -30,6 +30,24 @@ func indexParts(create string) []string {
 	return nil
 }
 
+// hasWord tells whether a statement has a word, outside of quotes and comments.
+func hasWord(statement, word string) bool {
+	for i := 0; i < len(statement); {
+		n := skip(statement[i:])
+		end := i + len(word)
+		if n == 1 && end <= len(statement) && strings.EqualFold(statement[i:end], word) &&
+			(i == 0 || !isWord(statement[i-1])) && (end == len(statement) || !isWord(statement[end])) {
+			return true
+		}
+		i += n
+	}
+	return false
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
 // skip returns the length of the quoted text or comment that s begins with, else 1.
 func skip(s string) int {
 	end := ""

@@ -83,12 +83,9 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourc
 	windows := map[string]*source.Window{}
 	for _, link := range []string{"a", "b"} {
 		windows[link] = &source.Window{}
-		if err := admin.Setup(t.Context(), store.Need{Link: link, Tables: linked, Reads: true, Writes: true}); err != nil {
+		if err := admin.Setup(t.Context(), store.Need{Link: link, Tables: linked, Reads: true, Writes: true, Drawn: []string{"counted"}}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := admin.SetupKeys(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	s, err := store.Open(user(app), true)
 	if err != nil {

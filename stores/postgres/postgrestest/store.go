@@ -50,12 +50,9 @@ func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store
 	windows := map[string]*source.Window{}
 	for _, link := range []string{"a", "b"} {
 		windows[link] = &source.Window{}
-		if err := s.Setup(t.Context(), store.Need{Link: link, Tables: linked, Whole: true, Reads: true, Writes: true}); err != nil {
+		if err := s.Setup(t.Context(), store.Need{Link: link, Tables: linked, Whole: true, Reads: true, Writes: true, Drawn: []string{"counted"}}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := s.SetupKeys(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	t.Cleanup(func() { // origins belong to the server, which has few
 		for link := range windows {
