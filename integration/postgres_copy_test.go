@@ -37,9 +37,9 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 				n.unsubscribe("native")
 				b.ReportMetric(theirs, "native-rows/s")
 				for i, writes := range [][2]bool{{false, true}, {true, true}} {
-					w := newTwin(b, on, writes, benchSchema, "ev")
+					w := unlinkedTwin(b, on, writes, benchSchema)
 					w.sql(change.Left, fill)
-					w.skipLog(change.Left)
+					w.link("ev")
 					w.pairs[0].Initial = router.InitialLeft
 					took, peak := w.drain()
 					w.same()

@@ -66,12 +66,19 @@ type twin struct {
 // newTwin makes databases with the bench schema, and sets the link up there.
 func newTwin(tb testing.TB, on [2]*servers.Server, writes [2]bool, schema string, names ...string) *twin {
 	tb.Helper()
+	w := unlinkedTwin(tb, on, writes, schema)
+	w.link(names...)
+	return w
+}
+
+// unlinkedTwin makes databases with a schema and no link yet.
+func unlinkedTwin(tb testing.TB, on [2]*servers.Server, writes [2]bool, schema string) *twin {
+	tb.Helper()
 	w := &twin{tb: tb, servers: on, writes: writes}
 	for s := range on {
 		w.databases[s] = on[s].Database(tb)
 		w.sql(change.Side(s), schema)
 	}
-	w.link(names...)
 	return w
 }
 

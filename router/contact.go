@@ -41,7 +41,23 @@ type scan struct {
 	first, bare bool
 	// sparse: the other side may have no rows behind after.
 	sparse bool
+	// vacant: what the log says of the other side is enough, nobody looks there.
+	vacant bool
 }
+
+// vacancy is a right table that had no rows when first contact began. What its log did not tell
+// of since is not there: nobody has to look, nor to read the log up to the look, behind the echo
+// of all that was written meanwhile.
+type vacancy struct {
+	// at is where that was true; known: it was.
+	at    change.Position
+	known bool
+	// met are the rows of which something was known since, other than by the walk itself.
+	met map[fingerprint]struct{}
+}
+
+// vacancyMost is how many rows may be met before first contact looks at all of them.
+const vacancyMost = 100_000
 
 // chunksAhead is how many chunks of a table are compared at a time: the next is read while rows
 // of the one before are written.
@@ -72,15 +88,55 @@ func (r *reconciler) nextScan() *scan {
 		}
 		q.first = q.pass == change.Left && q.after == nil
 		q.sparse = q.first || p.bare && q.pass == change.Left
+		if q.first {
+			p.vacancy = r.newVacancy()
+		}
+		q.vacant = r.vacant(p) && q.pass == change.Left
 		return q
 	}
 	return nil
+}
+
+// newVacancy returns one that is not known yet, which has met what waits for its echo.
+func (r *reconciler) newVacancy() *vacancy {
+	v := &vacancy{met: map[fingerprint]struct{}{}}
+	for s := range r.ends {
+		for print := range r.ends[s].quiet {
+			v.met[print] = struct{}{}
+		}
+	}
+	return v
+}
+
+// newWalk says that a walk through the table begins.
+func (p *pair) newWalk() {
+	p.walk++
+	p.vacancy = nil
+}
+
+// vacant tells whether the log of the right store says what is not in the table there.
+func (r *reconciler) vacant(p *pair) bool {
+	v, e := p.vacancy, &r.ends[change.Right]
+	return v != nil && v.known && p.state.Stage == checkpoint.Contact && (!e.reads || e.reached(e.read, v.at))
+}
+
+// meets notes that something is known of a row, which may be forgotten again before the walk
+// comes to it.
+func (r *reconciler) meets(w *row) {
+	v := w.id.pair.vacancy
+	if v == nil || r.broken.noMet {
+		return
+	}
+	if v.met[r.printOf(w)] = struct{}{}; len(v.met) > vacancyMost {
+		w.id.pair.vacancy = nil
+	}
 }
 
 // nextPass goes on to the right table, unless that had no rows when first contact began: what
 // it has now came from the left one, or is in its log.
 func (r *reconciler) nextPass(p *pair) {
 	r.tablesNew = true
+	p.newWalk()
 	if p.state.Pass == change.Left && !(p.bare && p.state.Stage == checkpoint.Contact) {
 		p.state.Pass, p.state.After = change.Right, nil
 		return
@@ -111,32 +167,52 @@ func (r *reconciler) scanned(q *scan, pass, across sources.Look, limit int) {
 	}
 	if q.first {
 		p.bare = q.bare
+		if v := p.vacancy; v != nil && q.bare {
+			v.at, v.known = across.At, true
+		} else {
+			p.vacancy = nil
+		}
 	}
 	c := &chunk{pair: p, pass: q.pass, last: len(pass.Rows) < limit, rows: len(pass.Rows)}
 	p.chunks = append(p.chunks, c)
-	looks := [2]sources.Look{}
-	looks[q.pass], looks[q.pass.Other()] = pass, across
-	at := [2]change.Position{looks[0].At, looks[1].At}
-	read := r.readTo(at)
-	for i := range pass.Rows {
-		c.after = p.Tables[q.pass].KeyOf(pass.Rows[i])
-		r.meet(c, q, [2]change.Row{looks[0].Rows[i], looks[1].Rows[i]}, at, read)
-	}
-}
-
-// readTo tells whether both logs were read up to where looks are true.
-func (r *reconciler) readTo(at [2]change.Position) bool {
-	for s := range at {
-		if e := &r.ends[s]; e.reads && !e.reached(e.read, at[s]) {
-			return false
+	m := meeting{chunk: c, scan: q, read: true}
+	m.at[q.pass], m.at[q.pass.Other()] = pass.At, across.At
+	for s, at := range m.at {
+		side := change.Side(s)
+		if e := &r.ends[s]; e.reads && !(q.vacant && side != q.pass) && !e.reached(e.read, at) {
+			m.read = false
 		}
 	}
-	return true
+	table := p.Tables[q.pass]
+	keys := make(change.Row, 0, len(pass.Rows)*len(table.Key)) // one allocation for all
+	for i, row := range pass.Rows {
+		n := len(keys)
+		for _, column := range table.Key {
+			keys = append(keys, row[column])
+		}
+		c.after = keys[n:len(keys):len(keys)]
+		m.native[q.pass] = pass.Rows[i]
+		if !q.vacant {
+			m.native[q.pass.Other()] = across.Rows[i]
+		}
+		r.meet(&m)
+	}
 }
 
-// meet takes one row of a chunk, the one at its end, as a look at both sides showed it. Read tells
-// whether both logs were read up to these.
-func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.Position, read bool) {
+// meeting is one row of a chunk, the one at its end, as a look at both sides showed it, or at
+// one of them if the other is vacant.
+type meeting struct {
+	*chunk
+	scan   *scan
+	native [2]change.Row
+	at     [2]change.Position
+	// read: both logs were read up to the looks.
+	read bool
+}
+
+// meet takes one row of a chunk.
+func (r *reconciler) meet(m *meeting) {
+	c, q, native := m.chunk, m.scan, m.native
 	p, key := c.pair, c.after
 	canonKey, err := p.CanonKey(c.pass, key)
 	if err != nil {
@@ -144,16 +220,19 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 			After: change.Is(native[c.pass])}, err)
 		return
 	}
-	idle := r.find(p, canonKey) == nil
+	w := r.find(p, canonKey)
+	idle := w == nil
 	if idle && q.settled[string(r.key)] {
 		return // it was decided meanwhile
 	}
-	if r.compared(p, canonKey) {
+	plain := q.vacant && idle && r.vacantOf(p)
+	if !plain && r.compared(p) {
 		r.goneWith(p, canonKey, native)
 		return
 	}
 	var now [2]version
-	if idle && read {
+	strange := q.vacant && idle && !plain // it has to be looked at
+	if idle && m.read && !strange {
 		for s := range now {
 			now[s] = p.version(change.Side(s), native[s], time.Time{})
 		}
@@ -164,18 +243,29 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 	if idle && r.metBefore(c, native) {
 		return
 	}
-	w, fresh := r.row(p, canonKey)
+	if idle {
+		w = r.add(p, canonKey) // compared tells that it waits for no echo
+	}
+	w.walk = p.walk
 	switch {
-	case !fresh:
+	case !idle:
 		w.verify = true
-	case read:
+	case strange:
+		w.contact, w.met = true, true
+		r.looked(r.openLook(w, q.pass), native[q.pass], m.at[q.pass])
+		r.look(w, q.pass.Other())
+	case m.read:
 		w.contact, w.met, w.now = true, true, now
 		r.weigh(w)
 		r.touch(w)
 	default:
 		w.contact, w.met = true, true
 		for s := range native {
-			r.looked(r.openLook(w, change.Side(s)), native[s], at[s])
+			if side := change.Side(s); q.vacant && side != q.pass {
+				w.now[s] = p.version(side, nil, time.Time{})
+			} else {
+				r.looked(r.openLook(w, side), native[s], m.at[s])
+			}
 		}
 	}
 	if w.chunk == nil && w.parked == nil { // a parked row holds up nobody
@@ -184,16 +274,27 @@ func (r *reconciler) meet(c *chunk, q *scan, native [2]change.Row, at [2]change.
 	}
 }
 
-// compared tells whether the row was written and waits for its echo: the write compared it.
-func (r *reconciler) compared(p *pair, key change.Row) bool {
+// compared tells whether the row whose encoded key is in r.key was written and waits for its
+// echo: the write compared it.
+func (r *reconciler) compared(p *pair) bool {
 	if len(r.ends[change.Left].quiet) == 0 && len(r.ends[change.Right].quiet) == 0 {
 		return false
 	}
-	r.key = change.AppendRow(r.key[:0], key)
 	print := r.print(p, r.key)
 	_, left := r.ends[change.Left].quiet[print]
 	_, right := r.ends[change.Right].quiet[print]
 	return left || right
+}
+
+// vacantOf tells whether the row whose encoded key is in r.key is not in the right table of p,
+// which is vacant: nothing was known of it since.
+func (r *reconciler) vacantOf(p *pair) bool {
+	v := p.vacancy
+	if v == nil || len(v.met) == 0 {
+		return v != nil
+	}
+	_, met := v.met[r.print(p, r.key)]
+	return !met
 }
 
 // metBefore tells whether a row about which nothing is going on was compared by the first pass: what

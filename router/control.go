@@ -37,6 +37,7 @@ func (r *reconciler) hold(p *pair, reason string) {
 // stopComparing forgets the chunks of a table that are under way.
 func (r *reconciler) stopComparing(p *pair) {
 	p.chunks = nil
+	p.newWalk()
 	if r.scan != nil && r.scan.pair == p {
 		r.scan.void = true
 	}

@@ -90,9 +90,8 @@ func (r *reconciler) echoed(s change.Side, apply uint64, c *change.Change) {
 	case w != nil && w.sent != nil && w.sent.side == s && w.sent.apply == apply:
 		e.arrived(apply)
 		r.settleEcho(s, w)
-	case w == nil && e.quiet.has(r.print(p, r.key), apply):
+	case w == nil && e.quiet.settle(r.print(p, r.key), apply):
 		e.arrived(apply)
-		e.quiet.take(r.print(p, r.key))
 		e.waiting--
 	default:
 		e.count.Effects++
@@ -148,6 +147,9 @@ func (r *reconciler) rouse(w *row) {
 	}
 	print := r.printOf(w)
 	for s := range r.ends {
+		if len(r.ends[s].quiet) == 0 {
+			continue
+		}
 		if apply, ok := r.ends[s].quiet.take(print); ok {
 			w.sent = &sent{side: change.Side(s), apply: apply}
 		}
@@ -173,10 +175,13 @@ func (r *reconciler) printOf(w *row) fingerprint {
 	return fingerprint{maphash.String(r.seeds[0], w.id.key) ^ p.number, maphash.String(r.seeds[1], w.id.key) + p.number}
 }
 
-// has tells whether the row was written in that batch.
-func (q quietRows) has(f fingerprint, apply uint64) bool {
+// settle forgets a row if it was written in that batch, and tells whether it was.
+func (q quietRows) settle(f fingerprint, apply uint64) bool {
 	a, ok := q[f]
-	return ok && a == apply
+	if ok = ok && a == apply; ok {
+		delete(q, f)
+	}
+	return ok
 }
 
 // take forgets a row, and returns the batch that it was written in.

@@ -60,7 +60,7 @@ type Config struct {
 // How often things are done that nothing else drives.
 const (
 	markEvery  = time.Second     // a marker alone, if anything was read
-	markRows   = 4096            // or at once after so many rows
+	markRows   = 20_000          // or at once after so many rows: what a start reads again
 	checkEvery = 2 * time.Second // whether a later instance has taken over
 	stopWithin = 10 * time.Second
 	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes

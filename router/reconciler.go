@@ -51,6 +51,8 @@ type pair struct {
 	emptied  time.Time // when it was emptied; zero if that was before the start
 	chunks   []*chunk  // of first contact, in their order
 	bare     bool      // the right side had no rows when first contact began
+	walk     uint64    // the number of the walk of first contact; none comes to a row twice
+	vacancy  *vacancy  // nil: that is not known, or not of use any more
 	reshaped bool      // its columns are not those that the debts of the markers have
 	parked   int
 	waiting  int     // rows that wait because the table is held
@@ -116,6 +118,7 @@ type reconciler struct {
 	byName  map[string]*pair
 	ends    [2]end
 	rows    map[rowID]*row
+	spare   []*row // nobody holds these any more
 	born    uint64 // rows ever met
 	bytes   int    // memory held by rows, roughly
 	ready   []*row
@@ -146,8 +149,8 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                       bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift, noMet bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -183,6 +186,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 
 // enter begins a stage of the table.
 func (p *pair) enter(stage checkpoint.Stage, reason string) {
+	p.newWalk()
 	was := &p.state
 	p.state = checkpoint.Table{Pair: p.Name, Stage: stage, Reason: reason, Rows: was.Rows, Shape: p.shape(), Hold: was.Hold, Aside: was.Aside, Known: was.Known}
 	if p.held() && reason == "" {
@@ -269,12 +273,28 @@ func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
 	if w := r.find(p, key); w != nil {
 		return w, false
 	}
-	r.born++
-	w := &row{id: rowID{p, string(r.key)}, key: key, n: r.born}
-	r.rows[w.id] = w
+	w := r.add(p, key)
 	r.rouse(w)
 	return w, true
 }
+
+// add makes a row of pair p with this key, whose encoding is in r.key. Nothing is known of it, not
+// even that it waits for its echo.
+func (r *reconciler) add(p *pair, key change.Row) *row {
+	r.born++
+	var w *row
+	if n := len(r.spare); n > 0 {
+		w, r.spare = r.spare[n-1], r.spare[:n-1]
+	} else {
+		w = &row{}
+	}
+	*w = row{id: rowID{p, string(r.key)}, key: key, n: r.born}
+	r.rows[w.id] = w
+	return w
+}
+
+// spareMost is how many rows that were forgotten are kept to be used again.
+const spareMost = 10_000
 
 // localChange takes a change that an application made.
 func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Change) {
@@ -396,8 +416,11 @@ func (r *reconciler) touch(w *row) {
 
 // forget drops a row on which both sides agree.
 func (r *reconciler) forget(w *row) {
-	if q := r.scan; q != nil && q.pair == w.id.pair && !r.broken.noSettled {
-		q.settled[w.id.key] = true
+	if p := w.id.pair; w.walk != p.walk { // or else no walk comes to it again
+		if q := r.scan; q != nil && q.pair == p && !r.broken.noSettled {
+			q.settled[w.id.key] = true
+		}
+		r.meets(w)
 	}
 	w.stage = held
 	delete(r.rows, w.id)
@@ -412,6 +435,9 @@ func (r *reconciler) forget(w *row) {
 	if w.chunk != nil {
 		w.chunk.open--
 		w.chunk = nil
+	}
+	if w.looks == 0 && len(r.spare) < spareMost {
+		r.spare = append(r.spare, w)
 	}
 }
 

@@ -30,7 +30,7 @@ type resolution struct {
 
 // resolve has w become what a person decided. A row of which nothing is going on is looked at.
 func (r *reconciler) resolve(p *pair, key change.Row, q Resolution) (<-chan error, error) {
-	if r.compared(p, key) {
+	if r.find(p, key) == nil && r.compared(p) {
 		return nil, fmt.Errorf("%w: the row is being written, try again", ErrRefused)
 	}
 	w, fresh := r.row(p, key)

@@ -93,6 +93,7 @@ type row struct {
 	// which an earlier instance may have read and settled with a change of this side.
 	guess  bool
 	chunk  *chunk
+	walk   uint64 // the last walk of first contact that came to it
 	parked *parked
 	// by is the rule of the repair that somebody asked for.
 	by    checkpoint.By

@@ -202,6 +202,13 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 		lp.fail(ctx, err)
 		return
 	}
+	if q.vacant {
+		lp.post(ctx, func() {
+			lp.scanned(q, rows, sources.Look{}, limit)
+			lp.finishLooks(q.pass)
+		})
+		return
+	}
 	keys := make([]change.Row, len(rows.Rows))
 	for i, row := range rows.Rows {
 		keys[i] = lp.keyAcross(q, table.KeyOf(row))

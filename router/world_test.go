@@ -31,6 +31,7 @@ type plan struct {
 	deletes bool
 	split   int // changes in one Tx at the most
 	filled  bool
+	bare    bool // but the right store has no rows
 	initial Initial
 	empty   int  // per mille: truncations
 	late    int  // per cent of the transactions that looks show later
@@ -159,7 +160,7 @@ func newWorld(t failer, p plan) *world {
 func (w *world) fill() {
 	for key := range w.plan.keys {
 		for s := range w.stores {
-			if w.rng.IntN(2) == 0 {
+			if w.rng.IntN(2) == 0 && !(w.plan.bare && s == 1) {
 				row := change.Row{change.Int(int64(key)), change.Int(1 + w.rng.Int64N(3)), change.Int(0)}
 				w.stores[s].Drift(w.pair.Tables[s].Name, row[:1], row)
 			}
@@ -409,6 +410,8 @@ func (w *world) walkOn() {
 		w.must(err)
 		k.pass = &pass
 		w.logf("scan %s behind %v: %v at %s", k.q.pass, k.q.after, pass.Rows, pass.At)
+	case k.across == nil && k.q.vacant:
+		k.across = &sources.Look{}
 	case k.across == nil:
 		keys := make([]change.Row, len(k.pass.Rows))
 		for i, row := range k.pass.Rows {

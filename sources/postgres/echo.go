@@ -22,7 +22,7 @@ func (t *transaction) echo(r *relation, m *message) error {
 }
 
 func (t *transaction) addKey(r *relation, tuple []field) error {
-	key := t.alloc(len(r.key))
+	key := t.slab.row(len(r.key))
 	for i, at := range r.key {
 		if at < 0 || at >= len(tuple) || tuple[at].kind != 't' {
 			return fmt.Errorf("%w: a row without its key", errMalformed)

@@ -264,13 +264,14 @@ func (l *Looker) read(ctx context.Context, table *change.Table, q *query, keys, 
 		", n) JOIN " + q.from + " t ON " + strings.Join(conditions, " AND ")
 	result := l.conn.ExecParams(ctx, sql, args, nil, formats, nil)
 	var failed error
+	var values slab
 	for result.NextRow() {
-		values := result.Values()
-		n, ok := parseInt(values[0])
+		fields := result.Values()
+		n, ok := parseInt(fields[0])
 		if failed != nil || !ok || n < 1 || n > int64(len(rows)) {
 			continue
 		}
-		row, err := rowOf(table, values[1:])
+		row, err := rowOf(table, fields[1:], &values)
 		if err != nil {
 			failed = err
 			continue
@@ -303,8 +304,9 @@ func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after 
 	}
 	sql += fmt.Sprintf(" ORDER BY %s LIMIT %d", order, limit)
 	*rows = slices.Grow(*rows, min(limit, 1024))
-	return l.conn.Query(ctx, sql, func(values [][]byte) error {
-		row, err := rowOf(table, values)
+	var values slab
+	return l.conn.Query(ctx, sql, func(fields [][]byte) error {
+		row, err := rowOf(table, fields, &values)
 		*rows = append(*rows, row)
 		return err
 	}, args...)

@@ -36,7 +36,7 @@ type transaction struct {
 	given  bool // some part of it was given out
 	tx     *change.Tx
 	bytes  int
-	slab   []change.Value // rows are cut from it
+	slab   slab
 	behind int64
 	// likely is how many changes the next part may have: as many as the last.
 	likely int
@@ -71,19 +71,9 @@ func (t *transaction) cut(at position, partial bool) *change.Tx {
 	return tx
 }
 
-// alloc returns a row of n values.
-func (t *transaction) alloc(n int) change.Row {
-	if n > len(t.slab) {
-		t.slab = make([]change.Value, max(n, 256))
-	}
-	row := t.slab[:n:n]
-	t.slab = t.slab[n:]
-	return change.Row(row)
-}
-
 // row makes a row of a tuple. Columns that the tuple does not have are Unset.
 func (t *transaction) row(r *relation, tuple []field) (change.Row, error) {
-	row := t.alloc(len(r.table.Columns))
+	row := t.slab.row(len(r.table.Columns))
 	text := r.joined(tuple)
 	t.bytes += 32 * len(row)
 	for i := range min(len(tuple), len(r.to)) {
@@ -133,7 +123,7 @@ func (r *relation) joined(tuple []field) string {
 
 // keyOf is change.Table.KeyOf without an allocation of its own.
 func (t *transaction) keyOf(table *change.Table, row change.Row) change.Row {
-	key := t.alloc(len(table.Key))
+	key := t.slab.row(len(table.Key))
 	for i, c := range table.Key {
 		key[i] = row[c]
 	}

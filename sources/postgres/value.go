@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
 	store "github.com/cdcsync/cdcsync/stores/postgres"
@@ -51,16 +52,42 @@ func parseInt(data []byte) (int64, bool) {
 	return n, true
 }
 
+// slab is values that rows are cut from: one allocation for many of them.
+type slab []change.Value
+
+// row returns a row of n values.
+func (s *slab) row(n int) change.Row {
+	if n > len(*s) {
+		*s = make([]change.Value, max(n, 256))
+	}
+	row := (*s)[:n:n]
+	*s = (*s)[n:]
+	return change.Row(row)
+}
+
 // rowOf makes a row of the text of its columns, as a query returns them.
-func rowOf(table *change.Table, values [][]byte) (change.Row, error) {
-	row := make(change.Row, len(table.Columns))
+func rowOf(table *change.Table, values [][]byte, from *slab) (change.Row, error) {
+	row := from.row(len(table.Columns))
+	size := 0
+	for i := range row {
+		if keepsText(table.Columns[i].Kind) {
+			size += len(values[i])
+		}
+	}
+	var kept strings.Builder // one copy for the row
+	kept.Grow(size)
 	for i := range row {
 		if values[i] == nil {
 			row[i] = change.NullValue()
 			continue
 		}
+		text := ""
+		if keepsText(table.Columns[i].Kind) {
+			kept.Write(values[i])
+			text = kept.String()[kept.Len()-len(values[i]):]
+		}
 		var err error
-		if row[i], err = store.Decode(table.Columns[i].Kind, string(values[i])); err != nil {
+		if row[i], err = decodeField(table.Columns[i].Kind, values[i], text); err != nil {
 			return nil, fmt.Errorf("column %s: %w", table.Columns[i].Name, err)
 		}
 	}
