@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,8 +32,11 @@ link "goods" {
 admin { listen = %q }
 `
 
-// goodsRows is how many rows the left table begins with. Those below goodsQuiet nobody changes.
-const goodsRows, goodsQuiet = 12_000, 1000
+// goodsRows is how many rows the left table begins with, in thousands.
+func goodsRows(t *testing.T) int { return max(verifyRows(t, 12_000)/1000*1000, 12_000) }
+
+// goodsQuiet is the first row that somebody changes.
+const goodsQuiet = 1000
 
 // goodsTables are the table by the engine of a site.
 var goodsTables = map[string]string{
@@ -55,7 +59,7 @@ func newGoods(t *testing.T, left, right site) *shop {
 			s.exec(i, "PRAGMA journal_mode = WAL")
 		}
 	}
-	for first := 1; first <= goodsRows; first += 1000 {
+	for first, rows := 1, goodsRows(t); first <= rows; first += 1000 {
 		var values []string
 		for id := first; id < first+1000; id++ {
 			values = append(values, fmt.Sprintf("(%d, 'näme %d', %d.50, 'c%d', 0, '2024-01-02 03:04:05.25')", id, id, id, id%100))
@@ -103,7 +107,7 @@ func (s *shop) busy(ctx context.Context, side int) {
 	defer func() { _ = db.Close() }()
 	rng := rand.New(rand.NewPCG(uint64(side), 3))
 	for i := 0; ctx.Err() == nil; i++ {
-		id := goodsQuiet + rng.IntN(goodsRows)
+		id := goodsQuiet + rng.IntN(goodsRows(s.t))
 		q := fmt.Sprintf("UPDATE goods SET n = n + 1, name = 'of %d, %d' WHERE id = %d", side, i, id)
 		switch rng.IntN(10) {
 		case 0:
@@ -187,15 +191,17 @@ func (s *shop) verifyInUse(method string) {
 	for side := range s.sites {
 		writers.Go(func() { s.busy(ctx, side) })
 	}
-	s.secretly(0, "UPDATE goods SET name = 'changed' WHERE id = 77")
+	s.secretly(0, "UPDATE goods SET name = 'nämE 77' WHERE id = 77")
 	s.secretly(0, "DELETE FROM goods WHERE id = 78")
 	want := []string{"id=77 differs name", "id=78 right only"}
 	for range 2 {
+		began := time.Now()
 		c := s.verify()
+		took := time.Since(began)
 		if got := differences(c); !slices.Equal(got, want) || c.Tables[0].Method != method || !c.Running || c.Left.Start == "" || c.Right.End == "" {
 			s.t.Fatalf("found %q, want %q: %+v\n%s", got, want, c, p.output)
 		}
-		s.t.Logf("%d and %d rows, %d digests, %d rows read, %d on their way", c.Tables[0].LeftRows, c.Tables[0].RightRows, c.Tables[0].Chunks, c.Tables[0].RowsRead, c.Tables[0].Moving)
+		s.t.Logf("in %s: %d and %d rows, %d digests, %d rows read, %d on their way", took, c.Tables[0].LeftRows, c.Tables[0].RightRows, c.Tables[0].Chunks, c.Tables[0].RowsRead, c.Tables[0].Moving)
 	}
 	if c := s.verify("--repair", "--by", "left"); !c.Equal || c.Tables[0].Repaired != 2 {
 		s.t.Fatalf("after the repair: %+v\n%s", c, p.output)
@@ -209,7 +215,10 @@ func (s *shop) verifyInUse(method string) {
 	if err := p.stop(); err != nil {
 		s.t.Fatalf("stop: %v\n%s", err, p.output)
 	}
+	began := time.Now()
 	c := s.verify()
+	took := time.Since(began)
+	s.t.Logf("at rest in %s; a plain read of both tables takes %s", took, s.readGoods())
 	if !c.Equal || c.Running || c.Tables[0].Moving != 0 {
 		s.t.Errorf("at rest: %+v", c)
 	}
@@ -219,11 +228,39 @@ func (s *shop) verifyInUse(method string) {
 	for side, query := range []string{"SELECT name FROM goods WHERE id = 77", "SELECT count(*) FROM goods WHERE id IN (77, 78)"} {
 		db := s.open(1)
 		var got string
-		if err := db.QueryRow(query).Scan(&got); err != nil || got != []string{"changed", "1"}[side] {
+		if err := db.QueryRow(query).Scan(&got); err != nil || got != []string{"nämE 77", "1"}[side] {
 			s.t.Errorf("%s: %q (%v)", query, got, err)
 		}
 		_ = db.Close()
 	}
+}
+
+// readGoods reads both tables at a time, as an application would, and returns how long that takes.
+func (s *shop) readGoods() time.Duration {
+	s.t.Helper()
+	began := time.Now()
+	var readers sync.WaitGroup
+	for side := range s.sites {
+		readers.Go(func() {
+			db := s.open(side)
+			defer func() { _ = db.Close() }()
+			rows, err := db.Query("SELECT id, name, price, code, n, at FROM goods ORDER BY id")
+			if err != nil {
+				s.t.Error(err)
+				return
+			}
+			defer func() { _ = rows.Close() }()
+			var columns [6]sql.RawBytes
+			for rows.Next() && err == nil {
+				err = rows.Scan(&columns[0], &columns[1], &columns[2], &columns[3], &columns[4], &columns[5])
+			}
+			if err = errors.Join(err, rows.Err()); err != nil {
+				s.t.Error(err)
+			}
+		})
+	}
+	readers.Wait()
+	return time.Since(began)
 }
 
 // TestVerifyKilled kills a verification in its middle and runs it again: it goes on where it

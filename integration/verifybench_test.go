@@ -18,14 +18,15 @@ import (
 )
 
 // verifyRows is how many rows are verified: few, unless CDCSYNC_VERIFY_ROWS says otherwise.
-func verifyRows(b *testing.B) int {
+func verifyRows(tb testing.TB, few int) int {
+	tb.Helper()
 	v := os.Getenv("CDCSYNC_VERIFY_ROWS")
 	if v == "" {
-		return 100_000
+		return few
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil {
-		b.Fatalf("CDCSYNC_VERIFY_ROWS: %v", err)
+		tb.Fatalf("CDCSYNC_VERIFY_ROWS: %v", err)
 	}
 	return n
 }
@@ -41,7 +42,7 @@ var fillEvents = map[bool]string{
 // BenchmarkVerify measures how fast a MySQL and a PostgreSQL are compared that hold the same,
 // by digests and by rows, beside a plain read of both tables at a time.
 func BenchmarkVerify(b *testing.B) {
-	rows := verifyRows(b)
+	rows := verifyRows(b, 100_000)
 	m := pool.PrivateMySQL(b, servers.MySQLVersions()[0], servers.Options{NoSync: true, Settings: map[string]string{"innodb_buffer_pool_size": "1G", "innodb_redo_log_capacity": "2G"}})
 	p := pool.Private(b, servers.Versions()[0], servers.Options{NoSync: true, Settings: map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h", "shared_buffers": "1GB"}})
 	sites := [2]site{benchDatabase(b, m, "mysql", mysqlBenchSchema), benchDatabase(b, p, "postgres", []string{crossSchema})}
