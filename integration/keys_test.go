@@ -195,10 +195,14 @@ func TestTranslatedKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newCountedShop(t, sites(t))
 			out, err := command("plan", s.config)
-			if err != nil || strings.Contains(out, "count up the same") || strings.Contains(out, "takes numbers from sequence") {
+			if err != nil || strings.Contains(out, "count up the same") || strings.Contains(out, "takes numbers from sequence") || strings.Contains(out, "both sides have rows") {
 				t.Fatalf("plan: %v\n%s", err, out)
 			}
 			s.work(1, 0, 5)
+			out, err = command("plan", s.config)
+			if err != nil || !strings.Contains(out, "both sides have rows, 40 and 5") || !strings.Contains(out, "translated, key of clients") {
+				t.Errorf("plan: %v\n%s", err, out)
+			}
 			s.share()
 			p := start(t, "run", s.config)
 			p.await(s.address, "/readyz")

@@ -84,3 +84,24 @@ func (l *linkPlan) planReferences(b *binding) {
 		}
 	}
 }
+
+// planStrangers warns, before the link is set up, of tables of which both sides have rows with keys
+// of their own: nothing says which of these are the same.
+func (l *linkPlan) planStrangers(b *binding) {
+	for i, p := range b.pairs {
+		left, right := l.Tables[i].side(change.Left), l.Tables[i].side(change.Right)
+		if !p.Pair.Rekeyed() || left.Rows == 0 || right.Rows == 0 {
+			continue
+		}
+		for s := change.Left; s <= change.Right; s++ {
+			side := l.side(s)
+			if !side.Writes || len(side.Create) == 0 {
+				continue
+			}
+			side.Problems = append(side.Problems, problem{Table: p.Pair.Tables[s].Name,
+				Summary: fmt.Sprintf("both sides have rows, %d and %d, with keys of their own: none is taken for one of the other side, and each side gets those of the other", left.Rows, right.Rows),
+				Remedy:  "run setup, and record which are the same before the first run: docs/mapping.md has the statement"})
+			break
+		}
+	}
+}

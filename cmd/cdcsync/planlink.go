@@ -48,6 +48,7 @@ func planLink(ctx context.Context, cfg *configs.Config, l *configs.Link, opened 
 	for s := range opened {
 		lp.planRows(ctx, b, change.Side(s), sample)
 	}
+	lp.planStrangers(b)
 	lp.FirstContact = lp.estimate()
 	return lp
 }
@@ -115,6 +116,8 @@ func planTable(b *binding, p *configs.BoundPair) tablePlan {
 		column.Right, column.RightType = placed(p, block, change.Right, c.Name)
 		switch {
 		case block == nil:
+		case block.KeyOf != "":
+			column.How = "translated, key of " + block.KeyOf
 		case block.Mask != "":
 			column.How = "masked, " + block.Mask
 		case block.Values != nil:
