@@ -117,6 +117,8 @@ func (l *Link) paused() []string {
 type Side struct {
 	Store  string `json:"store"`
 	Engine string `json:"engine"`
+	// Shadow: what would be written to the store is decided and not written; missing where it is.
+	Shadow bool `json:"shadow,omitempty"`
 	// Position is how far the log of the store was read.
 	Position string `json:"position"`
 	Epoch    uint64 `json:"epoch"`

@@ -28,21 +28,11 @@ admin { listen = %q }
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
-	s.exec(0, "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO orders SELECT i, 0 FROM n")
-	s.settled()
-	if err := s.p.stop(); err != nil {
-		t.Fatal(err)
-	}
-	s.writeConfig(breakerLink)
-	s.p = start(t, "run", s.config)
-	s.settled()
-	round := 0 // the breaker looks once a second, and what was before its first look does not count
-	for deadline := time.Now().Add(time.Minute); s.link("known", func(admin.Link) bool { return true }).Breaker == ""; round++ {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d conflicts did not trip the breaker:\n%s", round*100, s.p.output)
-		}
-		s.dispute100(round)
-		time.Sleep(300 * time.Millisecond)
+	round := s.tripBreaker()
+	for _, table := range []string{"orders", "items"} {
+		s.table(table, "paused by the breaker", func(t admin.Table) bool {
+			return t.Stage == "paused" && strings.Contains(t.Reason, "the breaker tripped")
+		})
 	}
 	s.isTripped("conflicts_per_minute = 10")
 	s.exec(0, "INSERT INTO items VALUES (2, 'screw')")
@@ -58,6 +48,28 @@ func TestBreaker(t *testing.T) {
 	if got := s.both("id, qty"); strings.Count(got, fmt.Sprintf(":%d", 2*round)) != 100 {
 		t.Errorf("after %d rounds both sides have %q", round, got)
 	}
+}
+
+// tripBreaker has both sides change the same rows until the breaker trips, and returns in how many
+// rounds that was.
+func (s *schemaShop) tripBreaker() (rounds int) {
+	s.t.Helper()
+	s.exec(0, "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO orders SELECT i, 0 FROM n")
+	s.settled()
+	if err := s.p.stop(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.writeConfig(breakerLink)
+	s.p = start(s.t, "run", s.config)
+	s.settled()
+	for deadline := time.Now().Add(time.Minute); s.link("known", func(admin.Link) bool { return true }).Breaker == ""; rounds++ {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%d conflicts did not trip the breaker:\n%s", rounds*100, s.p.output)
+		}
+		s.dispute100(rounds)
+		time.Sleep(1500 * time.Millisecond) // it looks once a second, and what was before its first look does not count
+	}
+	return rounds
 }
 
 // dispute100 has both sides change all orders, neither having seen what the other does.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/cdcsync/cdcsync/integration/servers"
 )
@@ -24,10 +27,12 @@ type visitor struct {
 	// complaints are what the browser says is wrong with the page.
 	mu         sync.Mutex
 	complaints []string
+	// expected are parts of complaints that belong to what is tried.
+	expected []string
 }
 
-// visit opens a page.
-func visit(t *testing.T, url string) *visitor {
+// visit opens a page. Complaints of the browser fail the test, but those that have an expected part.
+func visit(t *testing.T, url string, expected ...string) *visitor {
 	t.Helper()
 	browser, err := servers.Chromium(t.Context())
 	if err != nil {
@@ -40,14 +45,16 @@ func visit(t *testing.T, url string) *visitor {
 	t.Cleanup(stop)
 	// It knows no events that are newer than itself, and says so.
 	ctx, closePage := chromedp.NewContext(running, chromedp.WithErrorf(func(string, ...any) {}))
-	v := &visitor{t: t, ctx: ctx}
+	v := &visitor{t: t, ctx: ctx, expected: expected}
 	chromedp.ListenTarget(ctx, v.listen)
 	t.Cleanup(func() {
 		closePage()
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		for _, c := range v.complaints {
-			t.Errorf("the browser says: %s", c)
+			if !slices.ContainsFunc(v.expected, func(part string) bool { return strings.Contains(c, part) }) {
+				t.Errorf("the browser says: %s", c)
+			}
 		}
 	})
 	// The first call opens the browser, which lives as long as its context.
@@ -93,6 +100,33 @@ func (v *visitor) click(below, name string) {
 func (v *visitor) sees(below, text string) {
 	v.t.Helper()
 	v.do("see "+text, chromedp.WaitVisible(fmt.Sprintf("%s/descendant-or-self::*[contains(normalize-space(), %q)]", below, text)))
+}
+
+// press presses a key, with what a person types before it.
+func (v *visitor) press(typed, key string) {
+	v.t.Helper()
+	var actions []chromedp.Action
+	if typed != "" {
+		actions = append(actions, chromedp.KeyEvent(typed))
+	}
+	v.do("press a key", append(actions, chromedp.KeyEvent(key))...)
+}
+
+// tabTo goes on with the Tab key until a button with that name has the focus.
+func (v *visitor) tabTo(name string) {
+	v.t.Helper()
+	for range 100 {
+		v.press("", kb.Tab)
+		if v.focused() == name {
+			return
+		}
+	}
+	v.t.Fatalf("no Tab leads to %q; it ended at %q", name, v.focused())
+}
+
+// focused is the name of what has the focus.
+func (v *visitor) focused() string {
+	return says[string](v, `document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent.trim()`)
 }
 
 // says returns what a script comes to.

@@ -22,12 +22,18 @@ const (
 	consoleDialog    = `//dialog[@open]`
 )
 
-// TestConsole does in a browser what a person does who looks after a link: settles rows that both
-// sides changed, lets a table wait and go on, compares both stores, and takes a decision back.
-func TestConsole(t *testing.T) {
+// needBrowser skips a test that drives one, unless they are asked for.
+func needBrowser(t *testing.T) {
+	t.Helper()
 	if os.Getenv("CDCSYNC_CONSOLE_TEST") == "" {
 		t.Skip("it fetches a browser: make console-test runs it")
 	}
+}
+
+// TestConsole does in a browser what a person does who looks after a link: settles rows that both
+// sides changed, lets a table wait and go on, compares both stores, and takes a decision back.
+func TestConsole(t *testing.T) {
+	needBrowser(t)
 	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
 	if err := s.p.stop(); err != nil {
 		t.Fatal(err)
@@ -100,7 +106,7 @@ func (s *schemaShop) editByKeyboard(v *visitor) {
 // revert takes the first decision back, in which the left side had won.
 func (s *schemaShop) revert(v *visitor) {
 	const decision = consoleConflicts + `//details[contains(summary, "orders id=1")]`
-	v.sees(decision, "left won, by resolved")
+	v.sees(decision, "left won, by a person")
 	v.sees(decision, "200")
 	if marked := says[string](v, `[...document.querySelectorAll("#conflicts details[open] td.changed")].map((td) => td.textContent).join()`); !strings.Contains(marked, "100,200") {
 		s.t.Errorf("marked as changed: %s", marked)
@@ -117,12 +123,11 @@ func (s *schemaShop) revert(v *visitor) {
 // TestConsoleTutorial does what docs/tutorial.md says, with a browser where it sends the reader to
 // the console.
 func TestConsoleTutorial(t *testing.T) {
-	if os.Getenv("CDCSYNC_CONSOLE_TEST") == "" {
-		t.Skip("it fetches a browser: make console-test runs it")
-	}
+	needBrowser(t)
 	followTutorial(t, func(address, table, key, button string) {
 		v := visit(t, "http://"+address+"/")
 		card := fmt.Sprintf(`%s//article[h4=%q]`, consoleParked, table+" "+key)
+		v.sees(card, "policy manual")
 		v.picture("tutorial", "light", 1100)
 		v.click(card, button+"…")
 		v.click(consoleDialog, button)

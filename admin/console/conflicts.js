@@ -2,13 +2,15 @@
 import { ask } from "./ask.js";
 import { get, pathOf, post } from "./api.js";
 import { button, el, keep, say, time } from "./dom.js";
+import { replayForm } from "./replay.js";
 import { beside, keyText } from "./rows.js";
 
 const shown = 50;
 const error = el("p", { class: "error" });
 const none = el("p", { class: "note", text: "No conflict has been recorded." });
 const list = el("div", { class: "cards" });
-document.getElementById("conflicts").append(error, none, list);
+const replay = replayForm();
+document.getElementById("conflicts").append(error, none, replay.node, list);
 
 let of = "";
 
@@ -25,6 +27,7 @@ export async function showConflicts(link, changed) {
   }
   if (of !== link.name) return;
   none.hidden = found.length > 0;
+  replay.show(link.name, found.length > 0);
   const newest = found[0];
   keep(list, found, (c) => `${link.name}\n${c.side}\n${c.id}`, (c) => make(link.name, c, c === newest, changed));
 }
@@ -44,9 +47,10 @@ function make(link, c, open, changed) {
     },
   }));
   const lost = { left: ["right"], right: ["left"] }[c.winner] ?? ["left", "right"];
-  const outcome = c.winner === "merged" ? "merged" : `${c.winner} won`;
+  const outcome = { merged: "merged", given: "another row was given" }[c.winner] ?? `${c.winner} won`;
+  const by = { resolved: "by a person", reverted: "by a person who took a decision back" }[c.policy] ?? `by ${c.policy}`;
   const node = el("details", { class: "card", open },
-    el("summary", {}, el("strong", { text: name }), ` ${outcome}, by ${c.policy} `, el("span", { class: "note", text: time(c.decided) })),
+    el("summary", {}, el("strong", { text: name }), ` ${outcome}, ${by} `, el("span", { class: "note", text: time(c.decided) })),
     ...(times ? [el("p", { class: "note", text: `changed: ${times}` })] : []),
     beside(`The conflict of ${name}`, rows), el("div", { class: "buttons" }, ...lost.map(back)));
   return [node, () => {}];

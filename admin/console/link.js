@@ -6,6 +6,7 @@ import { announce, button, count, duration, el, keep, plural, say } from "./dom.
 
 const links = document.getElementById("links");
 const sides = document.getElementById("sides");
+const alarms = document.getElementById("alarms");
 const charts = document.getElementById("charts");
 const rate = (n) => `${n < 10 ? n.toFixed(1) : count(Math.round(n))} rows/s`;
 
@@ -47,7 +48,7 @@ export function showLinks(all, chosen) {
       say(state, l.state);
       state.className = `badge is-${l.state}`;
       const paused = l.tables.filter((t) => t.stage === "paused").length;
-      say(numbers, [plural(l.tables.length, "table"), l.parked && `${count(l.parked)} parked`, paused && `${count(paused)} paused`].filter(Boolean).join(", "));
+      say(numbers, [plural(l.tables.length, "table"), ...alarmsOf(l).map(([title]) => title.toLowerCase()).filter((t) => t !== l.state), l.parked && `${count(l.parked)} parked`, paused && `${count(paused)} paused`].filter(Boolean).join(", "));
       if (l.name === chosen) node.setAttribute("aria-current", "page"); else node.removeAttribute("aria-current");
     }];
   });
@@ -56,13 +57,27 @@ export function showLinks(all, chosen) {
 // showLink shows one link.
 export function showLink(link, changed) {
   say(document.getElementById("name"), link.name);
-  say(document.getElementById("link-error"), link.error ?? (link.paused ? `paused: ${link.paused}` : ""));
+  keep(alarms, alarmsOf(link), ([title]) => `${link.name}\n${title}`, makeAlarm);
   keep(document.getElementById("link-buttons"), [link], (l) => l.name, makeButtons(changed));
   keep(sides, ["left", "right"].map((name) => ({ name, side: link[name] })), (s) => `${link.name}\n${s.name}`, makeSide);
   keep(charts, ["lag", "rate"], (what) => `${link.name}\n${what}`, (what) => {
     const [node, show] = what === "lag" ? chart("Lag", ["left", "right"], duration) : chart("Throughput", ["left → right", "right → left"], rate);
     return [node, () => show(seen.get(link.name)[what])];
   });
+}
+
+// alarmsOf lists what is wrong with a link: a title, and the reason.
+const alarmsOf = (link) => [
+  ["Stopped", link.state === "stopped" && (link.error || "somebody asked for it")],
+  ["Not open yet", link.state !== "stopped" && link.error],
+  ["Paused", link.paused],
+  ["Stalled", link.stalled],
+  ["Breaker", link.breaker],
+].filter(([, reason]) => reason);
+
+function makeAlarm([title]) {
+  const reason = el("span");
+  return [el("li", {}, el("strong", { text: title }), " ", reason), ([, text]) => say(reason, text)];
 }
 
 // makeButtons makes what pauses a link and has it go on.
@@ -99,7 +114,11 @@ const numbers = [
 
 function makeSide({ name, side }) {
   const cells = numbers.map(() => el("dd"));
-  const node = el("div", { class: "card" }, el("h3", {}, `${name}: ${side.store} `, el("span", { class: "note", text: side.engine })),
+  const shadow = el("span", { class: "badge", text: "in shadow" });
+  const node = el("div", { class: "card" }, el("h3", {}, `${name}: ${side.store} `, el("span", { class: "note", text: side.engine }), " ", shadow),
     el("dl", {}, ...numbers.flatMap(([label], i) => [el("dt", { text: label }), cells[i]])));
-  return [node, ({ side }) => numbers.forEach(([, text], i) => say(cells[i], text(side)))];
+  return [node, ({ side }) => {
+    shadow.hidden = !side.shadow;
+    numbers.forEach(([, text], i) => say(cells[i], text(side)));
+  }];
 }

@@ -8,7 +8,8 @@ const error = el("p", { class: "error" });
 const none = el("p", { class: "note", text: "No row is parked." });
 const all = button("Retry all", () => {}, "");
 const list = el("div", { class: "cards" });
-document.getElementById("parked").append(error, none, el("p", { class: "buttons" }, all), list);
+const buttons = el("p", { class: "buttons" }, all);
+document.getElementById("parked").append(error, none, buttons, list);
 
 let of = "";
 let changed = () => {};
@@ -32,7 +33,7 @@ export async function showParked(link, onChange) {
   }
   if (of !== link.name) return;
   none.hidden = rows.length > 0;
-  all.hidden = rows.length < 2;
+  buttons.hidden = rows.length < 2;
   // What a side holds may change while the row waits: then it is another card.
   keep(list, rows, (p) => JSON.stringify([link.name, p.id, p.left, p.right, p.reason]), (p) => make(link.name, p));
 }

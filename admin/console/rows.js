@@ -23,16 +23,17 @@ function cell(row, column, properties) {
 }
 
 // beside returns a table of rows, [title, row], beside each other. In a column in which left and
-// right differ, what is not as in the base is marked.
+// right differ, what is not as in the base is marked. If there is no left, the first two are compared.
 export function beside(title, rows) {
   const of = Object.fromEntries(rows);
   const head = el("tr", {}, el("th", { scope: "col", text: "column" }), ...rows.map(([name]) => el("th", { scope: "col", text: name })));
   const body = el("tbody");
   for (const column of columnsOf(...rows.map(([, row]) => row))) {
     const value = (row) => (row === null ? "absent" : [row?.[column]]);
-    const differs = !same(value(of.left), value(of.right));
-    const changed = (name) => differs && ["left", "right"].includes(name) && !(of.base !== undefined && same(value(of[name]), value(of.base)));
-    const mark = differs ? [el("span", { class: "mark", title: "left and right differ", text: " ≠" })] : [];
+    const [one, other] = "left" in of ? ["left", "right"] : rows.map(([name]) => name);
+    const differs = !same(value(of[one]), value(of[other]));
+    const changed = (name) => differs && [one, other].includes(name) && !(of.base !== undefined && same(value(of[name]), value(of.base)));
+    const mark = differs ? [el("span", { class: "mark", title: `${one} and ${other} differ`, text: " ≠" })] : [];
     body.append(el("tr", { class: differs ? "differs" : undefined }, el("th", { scope: "row" }, column, ...mark),
       ...rows.map(([name, row]) => cell(row, column, { "data-label": name, class: changed(name) ? "changed" : undefined }))));
   }

@@ -5,6 +5,7 @@ import { say } from "./dom.js";
 import { showLink, showLinks, watch } from "./link.js";
 import { showLog } from "./log.js";
 import { showParked } from "./parked.js";
+import { showShadow } from "./shadow.js";
 import { showTables } from "./tables.js";
 import { showVerify } from "./verify.js";
 
@@ -48,7 +49,7 @@ async function show() {
   if (!link) return;
   showLink(link, round);
   showTables(link, round);
-  const parts = [showParked(link, round), showVerify(link, round), showLog()];
+  const parts = [showShadow(link), showParked(link, round), showVerify(link, round), showLog()];
   // They are read from the stores, so not in every round.
   const known = JSON.stringify([link.name, link.conflicts, link.state, Math.floor(Date.now() / 20_000)]);
   if (known !== conflictsOf) {
@@ -59,12 +60,13 @@ async function show() {
 }
 
 function askToken(e) {
+  const given = token.get() !== null; // whoever comes for the first time did nothing wrong
   token.forget();
   at("forget").hidden = true;
   at("main").hidden = true;
   at("login").hidden = false;
   say(at("updated"), "");
-  say(at("login-error"), e.message);
+  say(at("login-error"), given ? e.message : "");
   at("token").focus();
 }
 

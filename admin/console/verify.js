@@ -94,8 +94,8 @@ function certified(c) {
     el("table", { class: "list" }, el("caption", { class: "unseen", text: "The certificate" }),
       el("thead", {}, el("tr", {}, ...pairColumns.map(([text]) => el("th", { scope: "col", text })))), el("tbody", {}, ...rows)),
     ...notes.map((text) => el("p", { class: "note", text })),
-    ...["left", "right"].map((side) => el("p", { class: "note position", text: `${side}: ${c[side].start} to ${c[side].end}` })),
-    ...c.tables.flatMap((t) => t.differences.map((d) => difference(t.name, d))),
+    ...["left", "right"].map((side) => el("p", { class: "note position", text: `${side}: ${c[side].start || "not known"} to ${c[side].end || "not known"}` })),
+    el("div", { class: "cards" }, ...c.tables.flatMap((t) => t.differences.map((d) => difference(t.name, d)))),
   ];
 }
 

@@ -181,7 +181,7 @@ func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
 	side, store := &st.Sides[s], link.Stores[s]
 	c := &side.SideCounters
 	return admin.Side{
-		Store: store.Name, Engine: store.Engine, Position: string(side.Read), Epoch: side.Epoch,
+		Store: store.Name, Engine: store.Engine, Shadow: link.Shadow[s], Position: string(side.Read), Epoch: side.Epoch,
 		Behind: side.Behind, LagSeconds: side.Lag.Seconds(), Pending: side.Pending,
 		Counters: admin.Counters{
 			Changes: c.Changes, Echoed: c.Echoed, Effects: c.Effects,
