@@ -3,10 +3,13 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -151,21 +154,9 @@ func trial(loud string, series map[string]string, names []string, minutes ...int
 // TestDashboard has Prometheus' own tool read the expressions of the dashboard.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
-	var dashboard struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
-	if err := json.Unmarshal(content(t, "../configs/grafana/cdcsync.json"), &dashboard); err != nil {
-		t.Fatal(err)
-	}
 	var rules []any
-	for _, p := range dashboard.Panels {
-		for _, target := range p.Targets {
-			expr := strings.NewReplacer("$__rate_interval", "5m", "$link", "shop", "$job", "cdcsync").Replace(target.Expr)
-			rules = append(rules, map[string]string{"record": fmt.Sprintf("panel:%d", len(rules)), "expr": expr})
-		}
+	for _, expr := range dashboardExpressions(t) {
+		rules = append(rules, map[string]string{"record": fmt.Sprintf("panel:%d", len(rules)), "expr": expr})
 	}
 	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "panels", "rules": rules}}})
 	if err != nil {
@@ -182,5 +173,98 @@ func TestDashboard(t *testing.T) {
 	out, err := promtool.Command(t.Context(), "check", "rules", file).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), fmt.Sprintf("%d rules found", len(rules))) || len(rules) < 10 {
 		t.Errorf("promtool: %v\n%s", err, out)
+	}
+}
+
+// dashboardExpressions are what the panels of the dashboard ask for, of link shop.
+func dashboardExpressions(t *testing.T) (list []string) {
+	t.Helper()
+	var dashboard struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal(content(t, "../configs/grafana/cdcsync.json"), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			list = append(list, strings.NewReplacer("$__rate_interval", "5m", "$link", "shop", "$job", "cdcsync").Replace(target.Expr))
+		}
+	}
+	return list
+}
+
+// TestPrometheus runs a Prometheus with the settings of the composition beside cdcsync: it finds it,
+// the alert for a parked row is on its way, and every panel of the dashboard has something to show.
+func TestPrometheus(t *testing.T) {
+	t.Parallel()
+	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
+	s.exec(1, "CREATE TRIGGER picky BEFORE INSERT ON orders WHEN NEW.qty = 13 BEGIN SELECT RAISE(ABORT, 'thirteen is bad luck'); END")
+	s.exec(0, "INSERT INTO orders VALUES (5, 13), (6, 6)")
+	awaitParked(t, s.address, "shop", 1)
+	p := startPrometheus(t, s.address)
+
+	var alerts struct {
+		Data struct {
+			Alerts []struct{ Labels map[string]string }
+		}
+	}
+	p.await("/api/v1/alerts", &alerts, func() bool {
+		a := alerts.Data.Alerts // until it has looked once, there is another one
+		return len(a) == 1 && a[0].Labels["alertname"] == "CdcsyncParkedRows" && a[0].Labels["link"] == "shop"
+	})
+	for _, expr := range dashboardExpressions(t) {
+		if strings.Contains(expr, "contact") { // there is none under way
+			continue
+		}
+		var found struct {
+			Data struct{ Result []any }
+		}
+		p.await("/api/v1/query?query="+url.QueryEscape(expr), &found, func() bool { return len(found.Data.Result) > 0 })
+	}
+}
+
+// prometheus is a Prometheus that runs.
+type prometheus struct {
+	t       *testing.T
+	address string
+	output  *lockedBuffer
+}
+
+// startPrometheus runs a Prometheus that looks at cdcsync every second.
+func startPrometheus(t *testing.T, cdcsync string) *prometheus {
+	t.Helper()
+	rules, err := filepath.Abs("../configs/grafana/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := strings.NewReplacer("127.0.0.1:8480", cdcsync, "interval: 5s", "interval: 1s").Replace(prometheusConfig(t, rules))
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tool, err := servers.Prometheus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &prometheus{t: t, address: freeAddress(t), output: &lockedBuffer{}}
+	cmd := tool.Command(t.Context(), "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+dir, "--web.listen-address="+p.address)
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	return p
+}
+
+// await asks until ok says that the answer is there.
+func (p *prometheus) await(path string, into any, ok func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		if status, err := get(p.address, path, into); err == nil && status == http.StatusOK && ok() {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("%s: %+v\n%s", path, into, p.output)
+		}
 	}
 }

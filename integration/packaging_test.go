@@ -300,6 +300,12 @@ func (c *composition) checkMonitoring(t *testing.T) {
 	checkPrometheus(t, mounted)
 }
 
+// prometheusConfig is what the composition has for Prometheus, with the rules at another path.
+func prometheusConfig(t *testing.T, rules string) string {
+	t.Helper()
+	return strings.Replace(string(content(t, "../packaging/compose/prometheus.yml")), "/etc/prometheus/alerts.yml", rules, 1)
+}
+
 // checkPrometheus has promtool read the settings of Prometheus.
 func checkPrometheus(t *testing.T, mounted map[string]string) {
 	t.Helper()
@@ -308,8 +314,7 @@ func checkPrometheus(t *testing.T, mounted map[string]string) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "prometheus.yml")
-	text := strings.Replace(string(content(t, mounted["/etc/prometheus/prometheus.yml"])), "/etc/prometheus/alerts.yml", rules, 1)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(prometheusConfig(t, rules)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	promtool, err := servers.Promtool(t.Context())

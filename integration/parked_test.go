@@ -195,6 +195,9 @@ func TestShadowDirection(t *testing.T) {
 	if n := s.count(1, "orders"); n != 4 {
 		t.Errorf("the side in shadow has %d rows, want 4", n)
 	}
+	if out, err := command("status", s.config); err != nil || strings.Count(out, "in shadow") != 1 || !strings.Contains(out, `store "new" is in shadow`) {
+		t.Errorf("status: %v\n%s", err, out)
+	}
 	out, err := command("shadow", s.config)
 	for _, want := range []string{"id=1 qty=100", "id=5 qty=5", "absent"} {
 		if err != nil || !strings.Contains(out, want) {

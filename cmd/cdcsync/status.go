@@ -69,6 +69,11 @@ func printLink(w io.Writer, l *admin.Link) {
 	if l.Breaker != "" {
 		fmt.Fprintf(w, "  %s\n", l.Breaker)
 	}
+	for _, s := range []*admin.Side{&l.Left, &l.Right} {
+		if s.Shadow {
+			fmt.Fprintf(w, "  store %q is in shadow: what would be written there is decided and not written\n", s.Store)
+		}
+	}
 	sides := newTable(w, "side", "store", "engine", "lag", "behind", "pending", "changes", "applied", "epoch", "position")
 	for _, s := range []struct {
 		name string

@@ -86,3 +86,12 @@ func Promtool(ctx context.Context) (*Tool, error) {
 	b.without = []string{"libjs-*", "fonts-*"} // its pages
 	return b.tool(ctx)
 }
+
+// Prometheus is the server that Promtool came with.
+func Prometheus(ctx context.Context) (*Tool, error) {
+	t, err := Promtool(ctx)
+	if err == nil {
+		t.path = filepath.Join(filepath.Dir(t.path), "prometheus")
+	}
+	return t, err
+}
