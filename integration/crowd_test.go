@@ -1,14 +1,18 @@
 package integration
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 )
 
 // A thousand requests at a time are answered, or told to come again, and the link goes on: what is
-// written meanwhile arrives on the other side.
+// written meanwhile arrives on the other side, although as many streams of changes are open as there may
+// be, of which nobody reads any.
 func TestCrowdAtTheAdminAPI(t *testing.T) {
 	s := newShop(t)
 	p := start(t, "run", s.config)
@@ -19,6 +23,7 @@ func TestCrowdAtTheAdminAPI(t *testing.T) {
 	writers.Go(func() { s.writeGo(ctx, l) })
 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	streams := openStreams(t, client, "http://"+s.address+"/v1/links/shop/changes")
 	paths := []string{"/v1/links", "/v1/links/shop", "/v1/links/shop/conflicts", "/v1/links/shop/parked", "/v1/links/shop/barrier?wait=1m", "/v1/jobs", "/healthz"}
 	begin := make(chan struct{})
 	var mu sync.Mutex
@@ -49,11 +54,45 @@ func TestCrowdAtTheAdminAPI(t *testing.T) {
 	}
 	stop()
 	writers.Wait()
+	hears(t, streams[0])
 	p.await(s.address, "/v1/links/shop/barrier?wait=1m")
 	if writes, _ := s.account(l, p); writes == 0 {
 		t.Error("nothing was written meanwhile")
 	}
 	if err := p.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// openStreams opens streams until one more is told to come again.
+func openStreams(t *testing.T, client *http.Client, url string) (streams []io.Reader) {
+	t.Helper()
+	for {
+		r, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Body.Close() })
+		if r.StatusCode == http.StatusOK {
+			streams = append(streams, r.Body)
+			continue
+		}
+		if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || len(streams) != 16 {
+			t.Errorf("after %d streams: %s", len(streams), r.Status)
+		}
+		return streams
+	}
+}
+
+// hears checks that a stream that was not read until now has changes that were made, and those that were carried over.
+func hears(t *testing.T, stream io.Reader) {
+	t.Helper()
+	local, echo := 0, 0
+	for lines := bufio.NewScanner(stream); local == 0 || echo == 0; {
+		if !lines.Scan() {
+			t.Fatalf("the stream ended after %d changes and %d echoes: %v", local, echo, lines.Err())
+		}
+		local += strings.Count(lines.Text(), `"origin":"local"`)
+		echo += strings.Count(lines.Text(), `"origin":"echo"`)
 	}
 }
