@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A thousand requests at a time are answered, or told to come again, and the link goes on: what is
@@ -52,9 +53,9 @@ func TestCrowdAtTheAdminAPI(t *testing.T) {
 	if answers[http.StatusOK] == 0 {
 		t.Errorf("nobody got an answer: %v", answers)
 	}
+	hears(t, streams[0])
 	stop()
 	writers.Wait()
-	hears(t, streams[0])
 	p.await(s.address, "/v1/links/shop/barrier?wait=1m")
 	if writes, _ := s.account(l, p); writes == 0 {
 		t.Error("nothing was written meanwhile")
@@ -67,8 +68,14 @@ func TestCrowdAtTheAdminAPI(t *testing.T) {
 // openStreams opens streams until one more is told to come again.
 func openStreams(t *testing.T, client *http.Client, url string) (streams []io.Reader) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
 	for {
-		r, err := client.Get(url)
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := client.Do(q)
 		if err != nil {
 			t.Fatal(err)
 		}
