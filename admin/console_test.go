@@ -3,9 +3,11 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -76,4 +78,58 @@ func TestConsoleNeedsNoToken(t *testing.T) {
 			t.Errorf("%s: %d, want %d", target, w.Code, want)
 		}
 	}
+}
+
+var (
+	scheme = regexp.MustCompile(`(?s):root \{(.*?)\}`)
+	colour = regexp.MustCompile(`--([\w-]+): #([0-9a-f]{6})`)
+)
+
+// Text can be read on its ground, in both schemes: by the level AA of the guidelines for
+// accessibility, the contrast is 4.5 at the least.
+func TestConsoleContrast(t *testing.T) {
+	css, err := consoleFiles.ReadFile("console/style.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemes := scheme.FindAllSubmatch(css, -1)
+	if len(schemes) != 2 {
+		t.Fatalf("%d schemes", len(schemes))
+	}
+	for i, s := range schemes {
+		light := map[string]float64{}
+		for _, m := range colour.FindAllSubmatch(s[1], -1) {
+			light[string(m[1])] = luminance(t, string(m[2]))
+		}
+		for _, pair := range []string{
+			"ink ground", "ink paper", "soft ground", "soft paper", "accent-ink accent", "good good-ground", "warn warn-ground", "bad bad-ground",
+			"bad ground", "bad paper", "warn paper", "good ground", "paper ink", "paper bad", "ink warn-ground",
+		} {
+			text, ground, _ := strings.Cut(pair, " ")
+			a, ok := light[text]
+			b, there := light[ground]
+			if contrast := (max(a, b) + 0.05) / (min(a, b) + 0.05); contrast < 4.5 || !ok || !there {
+				t.Errorf("scheme %d: %s on %s has a contrast of %.1f", i, text, ground, contrast)
+			}
+		}
+	}
+}
+
+// luminance is that of a colour, as the guidelines define it.
+func luminance(t *testing.T, hex string) (sum float64) {
+	t.Helper()
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		n, err := strconv.ParseUint(hex[2*i:2*i+2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := float64(n) / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
 }

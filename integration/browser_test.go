@@ -137,7 +137,7 @@ func says[T any](v *visitor, script string) (value T) {
 }
 
 // picture keeps a picture of the whole page as it looks in a scheme of colours at a width, and
-// checks that nothing is cut off at the side.
+// checks that nothing is cut off at the side, and that all that is used has a name.
 func (v *visitor) picture(name, scheme string, width int64) {
 	v.t.Helper()
 	var image []byte
@@ -146,6 +146,11 @@ func (v *visitor) picture(name, scheme string, width int64) {
 		chromedp.FullScreenshot(&image, 100))
 	if err := os.WriteFile(filepath.Join(v.t.ArtifactDir(), name+".png"), image, 0o600); err != nil {
 		v.t.Fatal(err)
+	}
+	const nameless = `[...document.querySelectorAll("button, input, select, a, progress")].filter((e) => !e.closest("[hidden]") &&
+		!e.textContent.trim() && !e.getAttribute("aria-label") && !e.labels?.length).map((e) => e.outerHTML).join()`
+	if without := says[string](v, nameless); without != "" {
+		v.t.Errorf("%s: nobody can hear what these are: %s", name, without)
 	}
 	if wide := says[int64](v, "document.documentElement.scrollWidth"); wide > width {
 		v.t.Errorf("%s: the page is %d wide in a window of %d", name, wide, width)

@@ -31,6 +31,7 @@
 //	CDCSYNC_TEST_MYSQL              as with MariaDB
 //	CDCSYNC_TEST_MYSQL_VERSIONS     what MySQLVersions says, such as 9
 //	CDCSYNC_TEST_CHROMIUM           the program of a Chromium to use instead of Debian's
+//	CDCSYNC_TEST_PROMETHEUS         the folder of prometheus and promtool to use instead of Debian's
 //	CDCSYNC_TEST_DIR                where everything is kept, instead of /var/tmp/cdcsync-test-UID;
 //	                                it may be removed whenever no test runs
 package servers

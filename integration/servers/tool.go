@@ -79,19 +79,25 @@ func (t *Tool) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+const prometheusVariable = "CDCSYNC_TEST_PROMETHEUS"
+
 // Promtool checks rules of Prometheus, and tries them on series.
-func Promtool(ctx context.Context) (*Tool, error) {
+func Promtool(ctx context.Context) (*Tool, error) { return prometheus(ctx, "promtool") }
+
+// Prometheus is the server that Promtool comes with.
+func Prometheus(ctx context.Context) (*Tool, error) { return prometheus(ctx, "prometheus") }
+
+func prometheus(ctx context.Context, program string) (*Tool, error) {
+	if dir := os.Getenv(prometheusVariable); dir != "" {
+		return &Tool{path: filepath.Join(dir, program)}, nil
+	}
 	b := debian("promtool")
 	b.packages = []string{"prometheus"}
 	b.without = []string{"libjs-*", "fonts-*"} // its pages
-	return b.tool(ctx)
-}
-
-// Prometheus is the server that Promtool came with.
-func Prometheus(ctx context.Context) (*Tool, error) {
-	t, err := Promtool(ctx)
-	if err == nil {
-		t.path = filepath.Join(filepath.Dir(t.path), "prometheus")
+	t, err := b.tool(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w\ninstall Prometheus, and set %s to the folder of its programs", err, prometheusVariable)
 	}
-	return t, err
+	t.path = filepath.Join(filepath.Dir(t.path), program)
+	return t, nil
 }
