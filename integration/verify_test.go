@@ -113,7 +113,7 @@ func (s *shop) busy(ctx context.Context, side int) {
 		case 0:
 			q = fmt.Sprintf("DELETE FROM goods WHERE id = %d", id)
 		case 1:
-			q = fmt.Sprintf("INSERT INTO goods VALUES (%d, 'new', 1.00, '', 0, NULL)", 1_000_000+10_000_000*side+i)
+			q = fmt.Sprintf("INSERT INTO goods VALUES (%d, 'new', 1.00, '', 0, NULL)", 100_000_000+100_000_000*side+i)
 		}
 		if _, err := db.ExecContext(ctx, q); err != nil && ctx.Err() == nil && !s.sites[side].passes(err) {
 			s.t.Errorf("%s: %v", q, err)
