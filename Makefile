@@ -77,6 +77,10 @@ lint: ## go vet, gofmt and staticcheck
 bench: ## every benchmark
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-peers
+bench-peers: ## whole links beside native replication and loaders, on servers of their own
+	$(GO) run ./integration/bench
+
 .PHONY: torture
 torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router

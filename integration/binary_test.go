@@ -116,7 +116,7 @@ func (p *process) wait(most time.Duration) error {
 }
 
 // freeAddress returns a loopback address that nobody listens on now.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

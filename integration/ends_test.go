@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -172,8 +173,8 @@ func (d *duo) exec(side int, statements ...string) {
 	d.must(db.Close())
 }
 
-// drain is the function of that name, for the duo.
-func (d *duo) drain() (time.Duration, int64) {
+// open returns an instance of the link, and what closes it.
+func (d *duo) open() (*router.Link, func()) {
 	d.tb.Helper()
 	cfg := router.Config{Name: endsLink, Pairs: d.pairs, Log: hclog.NewNullLogger()}
 	var closers []func() error
@@ -188,9 +189,42 @@ func (d *duo) drain() (time.Duration, int64) {
 			closers = append(closers, st.Sink.Close)
 		}
 	}
-	return drain(d.tb, router.NewLink(cfg), func() {
+	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {
+		cfg.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Debug})
+	}
+	return router.NewLink(cfg), func() {
 		for _, c := range closers {
 			d.must(c())
 		}
-	})
+	}
+}
+
+// drain is the function of that name, for the duo.
+func (d *duo) drain() (time.Duration, int64) {
+	d.tb.Helper()
+	link, closeAll := d.open()
+	return drain(d.tb, link, closeAll)
+}
+
+// run runs the link until stop.
+func (d *duo) run() (link *router.Link, stop func()) {
+	d.tb.Helper()
+	link, closeAll := d.open()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- link.Run(ctx) }()
+	return link, func() {
+		cancel()
+		d.must(<-done)
+		closeAll()
+	}
+}
+
+// sql runs statements on a side with the engine's own client, and returns what it prints.
+func (d *duo) sql(side change.Side, statements string) string {
+	d.tb.Helper()
+	at := d.sites[side]
+	out, err := at.server.SQL(context.Background(), at.database, statements)
+	d.must(err)
+	return out
 }

@@ -40,7 +40,8 @@ var mysqlLoads = []struct{ name, procedure string }{{"1-row", "one_row"}, {"4-ch
 // benchDatabase makes a database called bench on a server, with the schema.
 func benchDatabase(tb testing.TB, server *servers.Server, engine string, schema []string) site {
 	tb.Helper()
-	at := site{engine: engine, dsn: server.Database(tb).DSN, server: server}
+	database := server.Database(tb)
+	at := site{engine: engine, dsn: database.DSN, server: server, database: database.Name}
 	db, err := at.open()
 	if err != nil {
 		tb.Fatal(err)
@@ -72,9 +73,14 @@ func (d *duo) number(side int, query string) (n int64) {
 	return n
 }
 
-// same checks that both sides hold as many rows, with the same sums.
+// same checks that both sides hold the same: between two PostgreSQL, to the byte, and otherwise as
+// many rows with the same sums.
 func (d *duo) same() {
 	d.tb.Helper()
+	if d.sites[0].engine == "postgres" && d.sites[1].engine == "postgres" {
+		d.identical()
+		return
+	}
 	for _, query := range []string{"SELECT count(*) FROM acc", "SELECT sum(bal) FROM acc", "SELECT count(*) FROM ev", "SELECT coalesce(sum(id), 0) FROM ev"} {
 		if left, right := d.number(0, query), d.number(1, query); left != right {
 			d.tb.Errorf("%s is %d and %d", query, left, right)
@@ -83,21 +89,21 @@ func (d *duo) same() {
 }
 
 // BenchmarkMariaDBDrain measures a backlog carried from one MariaDB to another, both durable,
-// beside MariaDB's own replication with four threads, of the same backlog between the same
-// servers.
+// beside MariaDB's own replication, with four threads and with one, of the same backlog between
+// the same servers.
 func BenchmarkMariaDBDrain(b *testing.B) {
 	rows := drainRows(b)
 	versions := servers.MariaDBVersions()
 	var on [2]*servers.Server
 	for s := range on {
 		on[s] = pool.PrivateMariaDB(b, versions[len(versions)-1], servers.Options{Settings: map[string]string{
-			"innodb_buffer_pool_size": "512M", "innodb_log_file_size": "1G", "slave_parallel_threads": "4", "log_slave_updates": "ON", "gtid_strict_mode": "OFF",
+			"innodb_buffer_pool_size": "512M", "innodb_log_file_size": "1G", "log_slave_updates": "ON", "gtid_strict_mode": "OFF",
 		}})
 	}
 	for _, load := range mysqlLoads {
 		b.Run(load.name, func(b *testing.B) {
 			for b.Loop() {
-				var speeds [3]float64
+				speeds := map[string]float64{}
 				for i, writes := range [][2]bool{{false, true}, {true, true}} {
 					var sites [2]site
 					for s := range on {
@@ -107,62 +113,88 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 					d.loadMySQL(load.procedure, rows)
 					took, peak := d.drain()
 					d.same()
-					speeds[i] = float64(rows) / took.Seconds()
-					b.ReportMetric(speeds[i], []string{"one-way-rows/s", "two-way-rows/s"}[i])
-					b.ReportMetric(float64(peak)/(1<<20), []string{"one-way-MiB", "two-way-MiB"}[i])
+					name := []string{"one-way", "two-way"}[i]
+					speeds[name] = float64(rows) / took.Seconds()
+					b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
 				}
-				speeds[2] = float64(rows) / nativeMariaDB(b, on, load.procedure, rows).Seconds()
-				b.ReportMetric(speeds[2], "native-rows/s")
-				b.ReportMetric(speeds[0]/speeds[2], "one-way/native")
-				b.ReportMetric(speeds[1]/speeds[0], "two-way/one-way")
+				for name, threads := range map[string]int{"serial": 0, "parallel": 4} {
+					some := rows
+					if name == "serial" {
+						some = fewer(rows)
+					}
+					r := newReplica(b, on, threads)
+					speeds[name] = float64(some) / r.drain(load.procedure, some).Seconds()
+					r.end()
+				}
+				for name, speed := range speeds {
+					b.ReportMetric(speed, name+"-rows/s")
+				}
+				b.ReportMetric(speeds["one-way"]/speeds["parallel"], "one-way/parallel")
+				b.ReportMetric(speeds["one-way"]/speeds["serial"], "one-way/serial")
+				b.ReportMetric(speeds["two-way"]/speeds["one-way"], "two-way/one-way")
 			}
 		})
 	}
 }
 
-// nativeMariaDB is how long MariaDB's own replication takes for a load.
-func nativeMariaDB(b *testing.B, on [2]*servers.Server, procedure string, rows int) time.Duration {
+// replica is MariaDB's own replication of a database on the left server to one of the same name on
+// the right, with so many threads beside the one that commits, 0 for none.
+type replica struct{ *duo }
+
+// newReplica makes the databases and has the right server begin where the log of the left one now
+// ends, once it is started.
+func newReplica(b *testing.B, on [2]*servers.Server, threads int) replica {
 	b.Helper()
-	// A replica writes to the database of the same name.
 	left := benchDatabase(b, on[0], "mariadb", mysqlBenchSchema)
 	c, err := mysql.ParseDSN(left.dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
-	right := site{engine: "mariadb", dsn: on[1].DSN(""), server: on[1]}
-	d := &duo{tb: b, sites: [2]site{left, right}}
-	d.exec(1, "CREATE DATABASE "+c.DBName)
-	defer d.exec(1, "DROP DATABASE "+c.DBName)
-	right.dsn = on[1].DSN(c.DBName)
-	d.sites[1] = right
-	d.exec(1, mysqlBenchSchema...)
+	r := replica{&duo{tb: b, sites: [2]site{left, {engine: "mariadb", dsn: on[1].DSN(""), server: on[1]}}}}
+	r.exec(1, "CREATE DATABASE "+c.DBName)
+	r.sites[1].dsn, r.sites[1].database = on[1].DSN(c.DBName), c.DBName
+	r.exec(1, mysqlBenchSchema...)
 	host, port, err := net.SplitHostPort(c.Addr)
-	if err != nil {
-		b.Fatal(err)
-	}
+	r.must(err)
 	db, err := left.open()
-	d.must(err)
+	r.must(err)
 	var position string
-	d.must(db.QueryRow("SELECT @@gtid_binlog_pos").Scan(&position))
-	d.must(db.Close())
-	d.exec(1, "SET GLOBAL gtid_slave_pos = '"+position+"'")
-	d.exec(1, fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '%s', MASTER_PORT = %s, MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", host, port))
-	defer d.exec(1, "RESET SLAVE ALL")
-	d.loadMySQL(procedure, rows)
-	last := d.number(0, "SELECT max(id) FROM ev")
-	begin := time.Now()
-	d.exec(1, "START SLAVE")
-	defer d.exec(1, "STOP SLAVE")
-	probe, err := right.open()
-	d.must(err)
+	r.must(db.QueryRow("SELECT @@gtid_binlog_pos").Scan(&position))
+	r.must(db.Close())
+	r.exec(1, "SET GLOBAL gtid_slave_pos = '"+position+"'", fmt.Sprintf("SET GLOBAL slave_parallel_threads = %d", threads),
+		fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '%s', MASTER_PORT = %s, MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", host, port))
+	return r
+}
+
+// end stops the replica and removes its database.
+func (r replica) end() {
+	r.exec(1, "STOP SLAVE", "RESET SLAVE ALL", "DROP DATABASE "+r.sites[1].database)
+}
+
+// wait waits until a row of ev is on the right.
+func (r replica) wait(id int64) {
+	r.tb.Helper()
+	probe, err := r.sites[1].open()
+	r.must(err)
 	defer func() { _ = probe.Close() }()
+	begin := time.Now()
 	for found := 0; found == 0; time.Sleep(time.Millisecond) {
-		d.must(probe.QueryRow("SELECT count(*) FROM ev WHERE id = " + strconv.FormatInt(last, 10)).Scan(&found))
+		r.must(probe.QueryRow("SELECT count(*) FROM ev WHERE id = " + strconv.FormatInt(id, 10)).Scan(&found))
 		if time.Since(begin) > 10*time.Minute {
-			b.Fatal("the replica does not get on: " + on[1].Log())
+			r.tb.Fatal("the replica does not get on: " + r.sites[1].server.Log())
 		}
 	}
+}
+
+// drain is how long the replica takes for a load.
+func (r replica) drain(procedure string, rows int) time.Duration {
+	r.tb.Helper()
+	r.loadMySQL(procedure, rows)
+	last := r.number(0, "SELECT max(id) FROM ev")
+	begin := time.Now()
+	r.exec(1, "START SLAVE")
+	r.wait(last)
 	took := time.Since(begin)
-	d.same()
+	r.same()
 	return took
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
-	"github.com/cdcsync/cdcsync/integration/servers"
 	"github.com/cdcsync/cdcsync/router"
 )
 
@@ -17,32 +16,25 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 	rows := drainRows(b)
 	fill := fmt.Sprintf("INSERT INTO ev SELECT g, g %% 7, 'event ' || g, g / 100.0, now() FROM generate_series(1, %d) g", rows)
 	for _, version := range benchVersions() {
-		on := [2]*servers.Server{}
-		for s := range on {
-			on[s] = pool.Private(b, version, servers.Options{Settings: map[string]string{
-				"max_wal_size": "8GB", "checkpoint_timeout": "1h", "wal_retrieve_retry_interval": "100ms", "shared_buffers": "512MB",
-			}})
-		}
+		on := fastServers(b, version)
 		b.Run(version, func(b *testing.B) {
 			for b.Loop() {
-				n := native{newTwin(b, on, [2]bool{false, true}, benchSchema, "acc", "ev")}
+				n := native{postgresDuo(b, on, [2]bool{false, true}, router.InitialNone, "acc", "ev")}
 				n.sql(change.Left, fill)
 				n.sql(change.Left, "CREATE PUBLICATION native FOR TABLE ev; SELECT pg_create_logical_replication_slot('native', 'pgoutput')")
 				begin := time.Now()
-				n.sql(change.Right, fmt.Sprintf("CREATE SUBSCRIPTION native CONNECTION '%s' PUBLICATION native WITH (create_slot = false, slot_name = 'native')", n.databases[0].DSN))
-				for n.sql(change.Right, "SELECT count(*) FROM ev") != fmt.Sprint(rows) {
-					time.Sleep(10 * time.Millisecond)
-				}
+				n.sql(change.Right, fmt.Sprintf("CREATE SUBSCRIPTION native CONNECTION '%s' PUBLICATION native WITH (create_slot = false, slot_name = 'native')", n.sites[0].dsn))
+				n.copied()
 				theirs := float64(rows) / time.Since(begin).Seconds()
 				n.unsubscribe("native")
 				b.ReportMetric(theirs, "native-rows/s")
 				for i, writes := range [][2]bool{{false, true}, {true, true}} {
-					w := unlinkedTwin(b, on, writes, benchSchema)
-					w.sql(change.Left, fill)
-					w.link("ev")
-					w.pairs[0].Initial = router.InitialLeft
-					took, peak := w.drain()
-					w.same()
+					// The link is set up when the rows are there.
+					d := newDuo(b, [2]site{
+						benchDatabase(b, on[0], "postgres", []string{benchSchema, fill}), benchDatabase(b, on[1], "postgres", []string{benchSchema}),
+					}, writes, router.InitialLeft, "ev")
+					took, peak := d.drain()
+					d.same()
 					name := []string{"one-way", "two-way"}[i]
 					ours := float64(rows) / took.Seconds()
 					b.ReportMetric(ours, name+"-rows/s")
@@ -54,10 +46,17 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 	}
 }
 
-// skipLog makes the log of a store begin where it now ends, so that what was written is found
-// by first contact and not read from the log.
-func (w *twin) skipLog(s change.Side) {
-	conn := w.connect(s)
+// copied waits until the subscriptions of the right side have copied what was there.
+func (n native) copied() {
+	n.tb.Helper()
+	conn := n.connect(change.Right)
 	defer conn.Close()
-	w.must(conn.Do(context.Background(), "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()"))
+	for {
+		left, err := conn.Int(context.Background(), "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate IN ('i', 'd')")
+		n.must(err)
+		if left == 0 {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
 }

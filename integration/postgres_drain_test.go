@@ -9,14 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/integration/servers"
-	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/router"
-	pgsink "github.com/cdcsync/cdcsync/sinks/postgres"
-	pgsource "github.com/cdcsync/cdcsync/sources/postgres"
 	"github.com/cdcsync/cdcsync/stores/postgres"
 )
 
@@ -27,169 +22,136 @@ CREATE TABLE ev (id bigint PRIMARY KEY, k int NOT NULL, v text, amt numeric(12,2
 INSERT INTO acc SELECT g, g % 100, 0, '2024-01-01', repeat('f', 80) FROM generate_series(1, 100000) g;
 `
 
-// backlog is a load that waits in a log: SQL that makes rows changes, numbered from first on.
+// backlog is a load that waits in the log of a PostgreSQL.
 type backlog struct {
 	name string
-	sql  func(first, rows int) string
+	// prepare is SQL for either side before the link is set up.
+	prepare string
+	tables  []string
+	// sql makes rows changes, numbered from first on.
+	sql func(first, rows int) string
+	// pgbench makes them instead.
+	pgbench bool
 }
 
 // The loads, small ones by transactions that wait for nothing.
 var backlogs = []backlog{
-	{"1-row", func(first, rows int) string {
+	{name: "1-row", tables: []string{"acc", "ev"}, sql: func(first, rows int) string {
 		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
 			INSERT INTO ev VALUES (i, i %% 7, 'event ' || i, i / 100.0, now()); COMMIT; END LOOP; END $$`, first, first+rows-1)
 	}},
-	{"4-change", func(first, rows int) string {
+	{name: "4-change", tables: []string{"acc", "ev"}, sql: func(first, rows int) string {
 		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
 			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i::bigint * 7919) %% 100000;
 			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 1047) %% 100000;
 			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + (i * 977) %% 100000;
 			INSERT INTO ev VALUES (i, i %% 7, 'event ' || i, i / 100.0, now()); COMMIT; END LOOP; END $$`, first, first+rows/4-1)
 	}},
-	{"10k-row", func(first, rows int) string {
+	{name: "10k-row", tables: []string{"acc", "ev"}, sql: func(first, rows int) string {
 		return fmt.Sprintf(`DO $$ BEGIN FOR i IN 0..%d LOOP
 			INSERT INTO ev SELECT g, g %% 7, 'event ' || g, g / 100.0, now() FROM generate_series(%d + i * 10000, %d + i * 10000 + 9999) g;
 			COMMIT; END LOOP; END $$`, rows/10000-1, first, first)
 	}},
+	// Ten rows that everybody wants.
+	{name: "hot", tables: []string{"acc", "ev"}, sql: func(first, rows int) string {
+		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
+			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + i %% 10; COMMIT; END LOOP; END $$`, first, first+rows-1)
+	}},
+	// Rows of 8 kB, most of it out of line: one is inserted, three have another column changed.
+	{name: "wide", tables: []string{"acc", "ev", "doc"}, prepare: wideSchema, sql: func(first, rows int) string {
+		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
+			INSERT INTO doc VALUES (2000 + i, i, (SELECT string_agg(md5((i * 256 + n)::text), '') FROM generate_series(1, 256) n), decode(md5(i::text), 'hex'));
+			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 7) %% 2000;
+			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 11) %% 2000;
+			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 13) %% 2000; COMMIT; END LOOP; END $$`, first, first+rows/80-1)
+	}},
+	// TPC-B as pgbench has it; its history has no key, and stays where it is.
+	{name: "tpc-b", tables: []string{"acc", "ev", "pgbench_accounts", "pgbench_tellers", "pgbench_branches"}, pgbench: true},
 }
 
-// twin is two PostgreSQL servers and on each a database, with a link between them.
-type twin struct {
-	tb        testing.TB
-	servers   [2]*servers.Server
-	databases [2]*servers.Database
-	stores    [2]*postgres.Store
-	writes    [2]bool
-	pairs     []router.Pair
-}
+const wideSchema = `
+CREATE TABLE doc (id bigint PRIMARY KEY, a int NOT NULL, body text, sum bytea);
+ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
+INSERT INTO doc SELECT g, 0, (SELECT string_agg(md5((g * 256 + n)::text), '') FROM generate_series(1, 256) n), NULL FROM generate_series(1, 2000) g;
+`
 
-// newTwin makes databases with the bench schema, and sets the link up there.
-func newTwin(tb testing.TB, on [2]*servers.Server, writes [2]bool, schema string, names ...string) *twin {
+// lastEvent is the key of a row of ev that is inserted behind a backlog.
+const lastEvent = 1_000_000_000
+
+// duo makes databases with what the load needs, and a link between them.
+func (l *backlog) duo(tb testing.TB, on [2]*servers.Server, writes [2]bool) *duo {
 	tb.Helper()
-	w := unlinkedTwin(tb, on, writes, schema)
-	w.link(names...)
-	return w
-}
-
-// unlinkedTwin makes databases with a schema and no link yet.
-func unlinkedTwin(tb testing.TB, on [2]*servers.Server, writes [2]bool, schema string) *twin {
-	tb.Helper()
-	w := &twin{tb: tb, servers: on, writes: writes}
+	var sites [2]site
 	for s := range on {
-		w.databases[s] = on[s].Database(tb)
-		w.sql(change.Side(s), schema)
-	}
-	return w
-}
-
-func (w *twin) must(err error) {
-	w.tb.Helper()
-	if err != nil {
-		w.tb.Fatal(err)
-	}
-}
-
-func (w *twin) sql(s change.Side, statements string) string {
-	w.tb.Helper()
-	return w.databases[s].SQL(w.tb, statements)
-}
-
-// link binds the tables called names and sets the link up.
-func (w *twin) link(names ...string) {
-	w.tb.Helper()
-	ctx := context.Background()
-	var catalogues [2]map[string]*postgres.Table
-	for s, db := range w.databases {
-		var err error
-		w.stores[s], err = postgres.Open(db.DSN, true)
-		w.must(err)
-		conn, err := w.stores[s].Connect(ctx, nil)
-		w.must(err)
-		catalogues[s], err = conn.Catalogue(ctx)
-		w.must(err)
-		w.must(conn.Close())
-	}
-	for _, name := range names {
-		tables := [2]*change.Table{catalogues[0][name].Table, catalogues[1][name].Table}
-		pair, problems := mapping.Compile(mapping.Spec{Name: name, Tables: tables, Writes: w.writes})
-		if problems != nil {
-			w.tb.Fatal(problems)
-		}
-		w.pairs = append(w.pairs, router.Pair{Pair: pair, Initial: router.InitialNone})
-	}
-	for s := range w.stores {
-		w.must(w.stores[s].Setup(ctx, postgres.Need{
-			Link: "twin", Tables: w.tables(change.Side(s)), Whole: w.writes[0] && w.writes[1],
-			Reads: w.writes[1-s], Writes: w.writes[s],
-		}))
-	}
-}
-
-func (w *twin) tables(s change.Side) (tables []*change.Table) {
-	for _, p := range w.pairs {
-		tables = append(tables, p.Tables[s])
-	}
-	return tables
-}
-
-// open returns an instance of the link, and what closes it.
-func (w *twin) open() (*router.Link, func()) {
-	cfg := router.Config{Name: "twin", Pairs: w.pairs, Log: hclog.NewNullLogger()}
-	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {
-		cfg.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Debug})
-	}
-	var closers []func() error
-	for s, store := range w.stores {
-		window := &pgsource.Window{}
-		looker := pgsource.NewLooker(store, "twin", window)
-		cfg.Stores[s].Looker = looker
-		closers = append(closers, looker.Close)
-		if w.writes[1-s] {
-			source := pgsource.New(store, "twin", w.tables(change.Side(s)), window)
-			cfg.Stores[s].Source = source
-			closers = append(closers, source.Close)
-		}
-		if w.writes[s] {
-			sink := pgsink.New(store, "twin")
-			cfg.Stores[s].Sink = sink
-			closers = append(closers, sink.Close)
+		sites[s] = benchDatabase(tb, on[s], "postgres", []string{benchSchema, l.prepare})
+		if l.pgbench {
+			out, err := on[s].Installation().Command(context.Background(), "pgbench", "-i", "-q", "-s", "10", sites[s].dsn).CombinedOutput()
+			if err != nil {
+				tb.Fatalf("pgbench -i: %v\n%s", err, out)
+			}
 		}
 	}
-	return router.NewLink(cfg), func() {
-		for _, c := range closers {
-			w.must(c())
+	return newDuo(tb, sites, writes, router.InitialNone, l.tables...)
+}
+
+// fill fills the log of the left side, and returns how many changes there are.
+func (l *backlog) fill(d *duo, rows int) (changes int) {
+	d.tb.Helper()
+	last := fmt.Sprintf("; INSERT INTO ev VALUES (%d, 0)", lastEvent)
+	if !l.pgbench {
+		d.sql(change.Left, "SET synchronous_commit = off; "+l.sql(1, rows)+last)
+		if l.prepare != "" {
+			return rows / 20
 		}
+		return rows
 	}
+	each := rows / 4 / 3 // transactions of each of four clients, which change three rows
+	cmd := d.sites[0].server.Installation().Command(context.Background(), "pgbench", "-n", "-c", "4", "-t", strconv.Itoa(each), d.sites[0].dsn)
+	cmd.Env = append(cmd.Environ(), "PGOPTIONS=-c synchronous_commit=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		d.tb.Fatalf("pgbench: %v\n%s", err, out)
+	}
+	d.sql(change.Left, "SELECT 1"+last)
+	return each * 4 * 3
 }
 
-// drain is the function of that name, for the twin.
-func (w *twin) drain() (time.Duration, int64) {
-	w.tb.Helper()
-	link, closeAll := w.open()
-	return drain(w.tb, link, closeAll)
+// postgresDuo is a duo of databases on two PostgreSQL servers, with the bench schema.
+func postgresDuo(tb testing.TB, on [2]*servers.Server, writes [2]bool, initial router.Initial, names ...string) *duo {
+	tb.Helper()
+	var sites [2]site
+	for s := range on {
+		sites[s] = benchDatabase(tb, on[s], "postgres", []string{benchSchema})
+	}
+	return newDuo(tb, sites, writes, initial, names...)
 }
 
-// same checks that both sides hold the same.
-func (w *twin) same() {
-	w.tb.Helper()
-	for _, p := range w.pairs {
+// identical checks that the tables of two PostgreSQL are the same.
+func (d *duo) identical() {
+	d.tb.Helper()
+	for _, p := range d.pairs {
 		query := fmt.Sprintf("SELECT count(*), md5(string_agg(t::text, ',' ORDER BY %s)) FROM %s t", p.Tables[0].Columns[p.Tables[0].Key[0]].Name, p.Name)
-		if left, right := w.sql(change.Left, query), w.sql(change.Right, query); left != right {
-			w.tb.Errorf("table %s differs: %s and %s", p.Name, left, right)
+		if left, right := d.sql(change.Left, query), d.sql(change.Right, query); left != right {
+			d.tb.Errorf("table %s differs: %s and %s", p.Name, left, right)
 		}
 	}
+}
+
+// skipLog makes the log of a PostgreSQL begin where it now ends, so that what was written is found
+// by first contact and not read from the log.
+func (d *duo) skipLog(s change.Side) {
+	d.sql(s, "SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = current_database()")
 }
 
 // native is PostgreSQL's own logical replication from left to right.
-type native struct{ *twin }
+type native struct{ *duo }
 
 // subscribe makes a subscription as CREATE SUBSCRIPTION does by itself, which copies nothing
 // and is not enabled yet.
-func (n native) subscribe(name, options string) {
+func (n native) subscribe(name string, tables []string, options string) {
 	n.tb.Helper()
-	n.sql(change.Left, "CREATE PUBLICATION "+name+" FOR TABLE acc, ev; SELECT pg_create_logical_replication_slot('"+name+"', 'pgoutput')")
+	n.sql(change.Left, "CREATE PUBLICATION "+name+" FOR TABLE "+strings.Join(tables, ", ")+"; SELECT pg_create_logical_replication_slot('"+name+"', 'pgoutput')")
 	n.sql(change.Right, fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION '%s' PUBLICATION %s WITH (create_slot = false, copy_data = false, enabled = false, slot_name = '%s'%s)",
-		name, n.databases[0].DSN, name, name, options))
+		name, n.sites[0].dsn, name, name, options))
 }
 
 func (n native) unsubscribe(name string) {
@@ -220,52 +182,102 @@ func (n native) drain(name string, last int) time.Duration {
 	}
 }
 
-func (w *twin) connect(s change.Side) *postgres.Conn {
-	w.tb.Helper()
-	conn, err := w.stores[s].Connect(context.Background(), nil)
-	w.must(err)
+// connect opens a session on a side that is a PostgreSQL.
+func (d *duo) connect(s change.Side) *postgres.Conn {
+	d.tb.Helper()
+	conn, err := d.ends[s].(postgresEnd).Connect(context.Background(), nil)
+	d.must(err)
 	return conn
 }
 
 // BenchmarkPostgresDrain measures a backlog carried from one PostgreSQL server to another,
-// beside PostgreSQL's own logical replication, as CREATE SUBSCRIPTION sets it up, of the same
-// backlog between the same two servers. Ours commits durably, the native one does not wait.
+// beside PostgreSQL's own logical replication of the same backlog between the same two servers:
+// as CREATE SUBSCRIPTION sets it up, which does not wait for its commits, and with commits that
+// are as durable as ours are.
 func BenchmarkPostgresDrain(b *testing.B) {
 	rows := 4 * drainRows(b) // enough that starting does not count
 	for _, version := range benchVersions() {
-		on := [2]*servers.Server{}
-		for s := range on {
-			// As fast as a small machine's server is; the launcher starts apply workers at once.
-			on[s] = pool.Private(b, version, servers.Options{Settings: map[string]string{
-				"max_wal_size": "8GB", "checkpoint_timeout": "1h", "wal_retrieve_retry_interval": "100ms", "shared_buffers": "512MB",
-			}})
-		}
+		on := fastServers(b, version)
 		for _, load := range backlogs {
 			b.Run(version+"/"+load.name, func(b *testing.B) {
 				for b.Loop() {
-					var speeds [3]float64
+					speeds := map[string]float64{}
 					for i, writes := range [][2]bool{{false, true}, {true, true}} {
-						w := newTwin(b, on, writes, benchSchema, "acc", "ev")
-						w.sql(change.Left, "SET synchronous_commit = off; "+load.sql(1, rows))
-						took, peak := w.drain()
-						w.same()
-						speeds[i] = float64(rows) / took.Seconds()
-						b.ReportMetric(speeds[i], []string{"one-way-rows/s", "two-way-rows/s"}[i])
-						b.ReportMetric(float64(peak)/(1<<20), []string{"one-way-MiB", "two-way-MiB"}[i])
+						d := load.duo(b, on, writes)
+						changes := load.fill(d, rows)
+						took, peak := d.drain()
+						d.same()
+						name := []string{"one-way", "two-way"}[i]
+						speeds[name] = float64(changes) / took.Seconds()
+						b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
 					}
-					n := native{newTwin(b, on, [2]bool{false, true}, benchSchema, "acc", "ev")}
-					n.subscribe("native", "")
-					n.sql(change.Left, "SET synchronous_commit = off; "+load.sql(1, rows))
-					last, err := strconv.Atoi(n.sql(change.Left, "SELECT max(id) FROM ev"))
-					n.must(err)
-					speeds[2] = float64(rows) / n.drain("native", last).Seconds()
-					n.same()
-					n.unsubscribe("native")
-					b.ReportMetric(speeds[2], "native-rows/s")
-					b.ReportMetric(speeds[0]/speeds[2], "one-way/native")
-					b.ReportMetric(speeds[1]/speeds[0], "two-way/one-way")
+					for name, options := range map[string]string{"native": "", "durable": ", synchronous_commit = on"} {
+						n := native{load.duo(b, on, [2]bool{false, true})}
+						n.subscribe("native", load.tables, options)
+						some := rows
+						if name == "durable" {
+							some = fewer(rows)
+						}
+						changes := load.fill(n.duo, some)
+						speeds[name] = float64(changes) / n.drain("native", lastEvent).Seconds()
+						n.same()
+						n.unsubscribe("native")
+					}
+					for name, speed := range speeds {
+						b.ReportMetric(speed, name+"-rows/s")
+					}
+					b.ReportMetric(speeds["one-way"]/speeds["native"], "one-way/native")
+					b.ReportMetric(speeds["one-way"]/speeds["durable"], "one-way/durable")
+					b.ReportMetric(speeds["two-way"]/speeds["one-way"], "two-way/one-way")
 				}
 			})
+		}
+	}
+}
+
+// fewer are rows enough to measure a peer that is slow, in which starting counts for less.
+func fewer(rows int) int { return max(rows/10, 10_000) }
+
+// fastServers are two PostgreSQL servers that are as fast as those of a small machine are. The
+// launcher starts apply workers at once.
+func fastServers(b *testing.B, version string) (on [2]*servers.Server) {
+	b.Helper()
+	for s := range on {
+		on[s] = pool.Private(b, version, servers.Options{Settings: map[string]string{
+			"max_wal_size": "8GB", "checkpoint_timeout": "1h", "wal_retrieve_retry_interval": "100ms", "shared_buffers": "512MB",
+		}})
+	}
+	return on
+}
+
+// BenchmarkPostgresConflicts measures rows that both sides changed before the link looks, on a
+// two-way link: none of them the same, or one or twenty in a hundred. Each of these is a conflict,
+// decided and recorded.
+func BenchmarkPostgresConflicts(b *testing.B) {
+	rows := min(drainRows(b)/4, 50_000) // on each side
+	for _, version := range benchVersions() {
+		on := fastServers(b, version)
+		for b.Loop() {
+			speeds := map[int]float64{}
+			for _, percent := range []int{0, 1, 20} {
+				d := postgresDuo(b, on, [2]bool{true, true}, router.InitialNone, "acc", "ev")
+				both := rows * percent / 100
+				update := "SET synchronous_commit = off; DO $$ BEGIN FOR i IN %d..%d LOOP UPDATE acc SET bal = %d, upd = now() WHERE aid = i; COMMIT; END LOOP; END $$"
+				d.sql(change.Left, fmt.Sprintf(update, 1, rows, 1))
+				d.sql(change.Right, fmt.Sprintf(update, rows-both+1, 2*rows-both, 2))
+				link, stop := d.run()
+				begin := time.Now()
+				d.must(link.Barrier(context.Background()))
+				speeds[percent] = float64(2*rows) / time.Since(begin).Seconds()
+				stop()
+				d.same()
+				if n := link.Status().Conflicts; n != uint64(both) {
+					b.Errorf("%d conflicts where %d rows were changed on both sides", n, both)
+				}
+				b.ReportMetric(speeds[percent], fmt.Sprintf("%d%%-rows/s", percent))
+			}
+			b.ReportMetric(speeds[1]/speeds[0], "1%/0%")
+			b.ReportMetric(speeds[20]/speeds[0], "20%/0%")
 		}
 	}
 }

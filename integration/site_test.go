@@ -20,6 +20,7 @@ import (
 type site struct {
 	engine, dsn string
 	server      *servers.Server
+	database    string // on the server, if it is a benchmark's
 }
 
 // file is a SQLite file of its own.
