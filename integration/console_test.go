@@ -68,6 +68,28 @@ func TestConsole(t *testing.T) {
 	v.picture("end-light", "light", 1100)
 	v.picture("end-dark-narrow", "dark", 360)
 	v.sees(`//*[@id="log"]`, "verified: the stores hold the same")
+	s.pauseLink(v)
+}
+
+// pauseLink lets the link wait, and go on.
+func (s *schemaShop) pauseLink(v *visitor) {
+	const alarms, buttons = `//*[@id="alarms"]`, `//*[@id="link-buttons"]`
+	v.click(buttons, "Pause the link…")
+	v.do("give a reason", chromedp.SendKeys(consoleDialog+"//input", "the night"))
+	v.click(consoleDialog, "Pause")
+	v.sees(alarms, "the night")
+	v.picture("paused-light", "light", 1100)
+	s.exec(0, "INSERT INTO orders VALUES (7, 7)")
+	s.link("paused", func(l admin.Link) bool { return l.State == "paused" })
+	if n := s.count(1, "orders"); n != 4 {
+		s.t.Errorf("while the link is paused, the other side has %d rows", n)
+	}
+	v.click(buttons, "Resume the link")
+	v.sees(`//*[@id="links"]`, "running")
+	s.settled()
+	if got := s.both("id, qty"); got != "1:200 2:25 3:30 4:4 7:7" {
+		s.t.Errorf("after the link went on, both sides have %q", got)
+	}
 }
 
 // pauseAndDispute lets the table wait, has both sides change a row, and lets it go on.
