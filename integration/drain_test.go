@@ -155,15 +155,32 @@ func (l *lane) link() (*router.Link, func()) {
 	}
 }
 
-// drain runs the link until everything that waits is on the other side, and returns how long
-// that took and the largest resident memory seen meanwhile, in bytes.
-func (l *lane) drain() (time.Duration, int64) {
+// drained is what it took to carry over all that waited.
+type drained struct {
+	took time.Duration
+	// peak is the largest resident memory seen meanwhile, in bytes; spent the time of processors.
+	// Both are of this process: the link and the benchmark.
+	peak  int64
+	spent time.Duration
+}
+
+// report reports a drain of so many rows, and returns how many they were in a second.
+func (p drained) report(b *testing.B, name string, rows int) float64 {
+	speed := float64(rows) / p.took.Seconds()
+	b.ReportMetric(speed, name+"-rows/s")
+	b.ReportMetric(float64(p.peak)/(1<<20), name+"-MiB")
+	b.ReportMetric(float64(p.spent.Microseconds())/float64(rows), name+"-cpu-us")
+	return speed
+}
+
+// drain runs the link until everything that waits is on the other side.
+func (l *lane) drain() drained {
 	l.tb.Helper()
 	link, closeAll := l.link()
 	return drain(l.tb, link, closeAll)
 }
 
-func drain(tb testing.TB, link *router.Link, closeAll func()) (time.Duration, int64) {
+func drain(tb testing.TB, link *router.Link, closeAll func()) drained {
 	tb.Helper()
 	must := func(err error) {
 		tb.Helper()
@@ -174,19 +191,20 @@ func drain(tb testing.TB, link *router.Link, closeAll func()) (time.Duration, in
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	runtime.GC()
-	begin := time.Now()
+	begin, before := time.Now(), processorTime(os.Getpid())
 	go func() { done <- link.Run(ctx) }()
 	peak := make(chan int64, 1)
 	go watchMemory(ctx, peak)
 	must(link.Barrier(ctx))
-	took := time.Since(begin)
+	p := drained{took: time.Since(begin), spent: processorTime(os.Getpid()) - before}
 	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {
 		tb.Logf("%+v", link.Status())
 	}
 	cancel()
 	must(<-done)
 	closeAll()
-	return took, <-peak
+	p.peak = <-peak
+	return p
 }
 
 func watchMemory(ctx context.Context, peak chan<- int64) {
@@ -208,6 +226,20 @@ func residentBytes(pid int) int64 {
 	fields := strings.Fields(string(data))
 	pages, _ := strconv.ParseInt(fields[1], 10, 64)
 	return pages * int64(os.Getpagesize())
+}
+
+// processorTime is how much time of processors a process of this machine has used, 0 where it
+// cannot be read.
+func processorTime(pid int) time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// Behind the name, which may have spaces in it.
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / 100 // USER_HZ
 }
 
 func (l *lane) count(s change.Side) (n int) {
@@ -239,16 +271,14 @@ func BenchmarkDrain(b *testing.B) {
 			l := newLane(b, writes)
 			fill(l)
 			b.StartTimer()
-			took, peak := l.drain()
+			p := l.drain()
 			b.StopTimer()
 			if left, right := l.count(0), l.count(1); left != right || right != rows {
 				b.Fatalf("left has %d rows, right %d of %d", left, right, rows)
 			}
-			speed := float64(rows) / took.Seconds()
-			b.ReportMetric(speed, "rows/s")
+			speed := p.report(b, "link", rows)
 			b.ReportMetric(speed/top, "of-ceiling")
 			b.ReportMetric(speed/loose, "of-relaxed")
-			b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 			b.StartTimer()
 		}
 	}

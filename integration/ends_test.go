@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -200,7 +199,7 @@ func (d *duo) open() (*router.Link, func()) {
 }
 
 // drain is the function of that name, for the duo.
-func (d *duo) drain() (time.Duration, int64) {
+func (d *duo) drain() drained {
 	d.tb.Helper()
 	link, closeAll := d.open()
 	return drain(d.tb, link, closeAll)

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,9 +31,9 @@ func BenchmarkIdle(b *testing.B) {
 				dsns[s] = benchDatabase(b, server, "postgres", []string{schema.String()}).dsn
 			}
 			p := startIdle(b, dsns)
-			before := p.spent(b)
+			before := processorTime(p.Process.Pid)
 			time.Sleep(idle)
-			b.ReportMetric(100*float64(p.spent(b)-before)/float64(idle), "cpu-%")
+			b.ReportMetric(100*float64(processorTime(p.Process.Pid)-before)/float64(idle), "cpu-%")
 			b.ReportMetric(float64(residentBytes(p.Process.Pid))/(1<<20), "MiB")
 			p.end(b)
 		}
@@ -76,25 +75,6 @@ func startIdle(b *testing.B, dsns [2]string) *idler {
 	}
 	b.Fatal("the link does not become ready")
 	return nil
-}
-
-// spent is the time that the process has used of processors.
-func (p *idler) spent(b *testing.B) time.Duration {
-	b.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
-	if err != nil {
-		b.Skip("the time that a process used cannot be read here: ", err)
-	}
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / 100 // USER_HZ
 }
 
 func (p *idler) end(b *testing.B) {

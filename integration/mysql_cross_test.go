@@ -121,15 +121,14 @@ func BenchmarkMySQLPostgresDrain(b *testing.B) {
 					var speeds [2]float64
 					for i, writes := range [][2]bool{{false, true}, {true, true}} {
 						d := fresh(writes)
-						took, peak := d.drain()
+						p := d.drain()
 						d.same()
-						speeds[i] = float64(rows) / took.Seconds()
-						b.ReportMetric(speeds[i], []string{"one-way-rows/s", "two-way-rows/s"}[i])
-						b.ReportMetric(float64(peak)/(1<<20), []string{"one-way-MiB", "two-way-MiB"}[i])
+						speeds[i] = p.report(b, []string{"one-way", "two-way"}[i], rows)
 					}
 					source, sink := fresh([2]bool{false, true}).ceilings(rows)
 					b.ReportMetric(source, "source-rows/s")
 					b.ReportMetric(sink, "sink-rows/s")
+					b.ReportMetric(min(source, sink), "ceiling-rows/s")
 					b.ReportMetric(speeds[0]/min(source, sink), "one-way/ceiling")
 				}
 			})
@@ -159,13 +158,10 @@ func BenchmarkMySQLInitialLoad(b *testing.B) {
 		for i, writes := range [][2]bool{{false, true}, {true, true}} {
 			sites := [2]site{left, benchDatabase(b, p, "postgres", []string{crossSchema})}
 			d := newDuo(b, sites, writes, router.InitialLeft, "ev")
-			took, peak := d.drain()
+			p := d.drain()
 			d.same()
 			name := []string{"one-way", "two-way"}[i]
-			ours := float64(rows) / took.Seconds()
-			b.ReportMetric(ours, name+"-rows/s")
-			b.ReportMetric(ours/theirs, name+"/pgloader")
-			b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
+			b.ReportMetric(p.report(b, name, rows)/theirs, name+"/pgloader")
 			d.forget()
 		}
 	}

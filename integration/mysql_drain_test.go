@@ -111,11 +111,10 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 					}
 					d := newDuo(b, sites, writes, router.InitialNone, "acc", "ev")
 					d.loadMySQL(load.procedure, rows)
-					took, peak := d.drain()
+					p := d.drain()
 					d.same()
 					name := []string{"one-way", "two-way"}[i]
-					speeds[name] = float64(rows) / took.Seconds()
-					b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
+					speeds[name] = p.report(b, name, rows)
 				}
 				for name, threads := range map[string]int{"serial": 0, "parallel": 4} {
 					some := rows
@@ -124,10 +123,8 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 					}
 					r := newReplica(b, on, threads)
 					speeds[name] = float64(some) / r.drain(load.procedure, some).Seconds()
+					b.ReportMetric(speeds[name], name+"-rows/s")
 					r.end()
-				}
-				for name, speed := range speeds {
-					b.ReportMetric(speed, name+"-rows/s")
 				}
 				b.ReportMetric(speeds["one-way"]/speeds["parallel"], "one-way/parallel")
 				b.ReportMetric(speeds["one-way"]/speeds["serial"], "one-way/serial")

@@ -33,13 +33,10 @@ func BenchmarkPostgresInitialCopy(b *testing.B) {
 					d := newDuo(b, [2]site{
 						benchDatabase(b, on[0], "postgres", []string{benchSchema, fill}), benchDatabase(b, on[1], "postgres", []string{benchSchema}),
 					}, writes, router.InitialLeft, "ev")
-					took, peak := d.drain()
+					p := d.drain()
 					d.same()
 					name := []string{"one-way", "two-way"}[i]
-					ours := float64(rows) / took.Seconds()
-					b.ReportMetric(ours, name+"-rows/s")
-					b.ReportMetric(ours/theirs, name+"/native")
-					b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
+					b.ReportMetric(p.report(b, name, rows)/theirs, name+"/native")
 				}
 			}
 		})

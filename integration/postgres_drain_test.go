@@ -205,11 +205,10 @@ func BenchmarkPostgresDrain(b *testing.B) {
 					for i, writes := range [][2]bool{{false, true}, {true, true}} {
 						d := load.duo(b, on, writes)
 						changes := load.fill(d, rows)
-						took, peak := d.drain()
+						p := d.drain()
 						d.same()
 						name := []string{"one-way", "two-way"}[i]
-						speeds[name] = float64(changes) / took.Seconds()
-						b.ReportMetric(float64(peak)/(1<<20), name+"-MiB")
+						speeds[name] = p.report(b, name, changes)
 					}
 					for name, options := range map[string]string{"native": "", "durable": ", synchronous_commit = on"} {
 						n := native{load.duo(b, on, [2]bool{false, true})}
@@ -220,11 +219,9 @@ func BenchmarkPostgresDrain(b *testing.B) {
 						}
 						changes := load.fill(n.duo, some)
 						speeds[name] = float64(changes) / n.drain("native", lastEvent).Seconds()
+						b.ReportMetric(speeds[name], name+"-rows/s")
 						n.same()
 						n.unsubscribe("native")
-					}
-					for name, speed := range speeds {
-						b.ReportMetric(speed, name+"-rows/s")
 					}
 					b.ReportMetric(speeds["one-way"]/speeds["native"], "one-way/native")
 					b.ReportMetric(speeds["one-way"]/speeds["durable"], "one-way/durable")

@@ -77,7 +77,7 @@ func rank(contestant string) int {
 }
 
 func isOurs(contestant string) bool {
-	return strings.HasPrefix(contestant, "one-way") || strings.HasPrefix(contestant, "two-way") || strings.HasSuffix(contestant, "%")
+	return strings.HasPrefix(contestant, "one-way") || strings.HasPrefix(contestant, "two-way") || contestant == "link" || strings.HasSuffix(contestant, "%")
 }
 
 const (
