@@ -74,12 +74,13 @@ type Capture string
 
 // The ways to capture. Keys is the key of the row, which in PostgreSQL leaves the replica
 // identity as it is. Rows is also the row as it was before the change, in PostgreSQL by
-// REPLICA IDENTITY FULL. Auto takes rows where the link needs the row as it was before a
+// REPLICA IDENTITY FULL. WAL, of SQLite only, is to read both out of its write-ahead log. Auto takes rows where the link needs the row as it was before a
 // change (see [BoundPair.NeedsBase]), and keys elsewhere.
 const (
 	CaptureAuto Capture = "auto"
 	CaptureKeys Capture = "keys"
 	CaptureRows Capture = "rows"
+	CaptureWAL  Capture = "wal"
 )
 
 // Link is two stores and the tables kept the same between them.

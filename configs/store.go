@@ -33,18 +33,17 @@ func (d *decoder) engine(attr *hclsyntax.Attribute) string {
 	return d.choice(attr, []string{engineSQLite, enginePostgres, engineMySQL, engineMariaDB}, nil)
 }
 
-// capture decodes how the changes of a store are captured. Reading the write-ahead log is
-// what a later version adds for SQLite; PostgreSQL has no other way. The log of MySQL always
-// has whole rows.
+// capture decodes how the changes of a store are captured. Only SQLite has ways besides its
+// log, so only there is it one of them. The log of MySQL always has whole rows.
 func (d *decoder) capture(attr *hclsyntax.Attribute, s *Store) {
-	words, later := []string{"auto", "keys", "rows"}, []string{"wal"}
+	words := []string{"auto", "keys", "rows"}
 	switch {
 	case s.isMySQL():
-		words, later = []string{"auto", "rows"}, nil
-	case s.Engine == enginePostgres:
-		later = nil
+		words = []string{"auto", "rows"}
+	case s.Engine == engineSQLite:
+		words = append(words, "wal")
 	}
-	if word := d.choice(attr, words, later); word != "" {
+	if word := d.choice(attr, words, nil); word != "" {
 		s.Capture = Capture(word)
 	}
 }

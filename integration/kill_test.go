@@ -38,6 +38,16 @@ func TestKill(t *testing.T) {
 		func(ctx context.Context) { s.writeGo(ctx, l) })
 }
 
+// TestKillLog does that with files whose write-ahead logs are read.
+func TestKillLog(t *testing.T) {
+	s := newShopOn(t, logged(t), logged(t))
+	l := newLedger()
+	s.killed(l, kills(t, 15), func(*rand.Rand) {},
+		func(ctx context.Context) { s.writeShell(ctx, 0, l) },
+		func(ctx context.Context) { s.writeShell(ctx, 1, l) },
+		func(ctx context.Context) { s.writeGo(ctx, l) })
+}
+
 // TestKillPostgres does that between two PostgreSQL servers, and between one and a SQLite file.
 // Now and then a server is killed, or restarted, too.
 func TestKillPostgres(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,11 +22,20 @@ type site struct {
 	engine, dsn string
 	server      *servers.Server
 	database    string // on the server, if it is a benchmark's
+	// capture is how changes are captured; empty: as is usual.
+	capture string
 }
 
 // file is a SQLite file of its own.
 func file(t *testing.T) site {
 	return site{engine: "sqlite", dsn: filepath.Join(t.TempDir(), "shop.db")}
+}
+
+// logged is a SQLite file whose write-ahead log is read.
+func logged(t *testing.T) site {
+	at := file(t)
+	at.capture = "wal"
+	return at
 }
 
 // Who is killed loses nothing that was written to a file; the disk need not be waited for.
@@ -62,6 +72,9 @@ func (s site) isMySQL() bool { return s.engine == "mysql" || s.engine == "mariad
 func (s site) settings() string {
 	if s.server != nil {
 		return "insecure = true"
+	}
+	if s.capture != "" {
+		return fmt.Sprintf("capture = %q", s.capture)
 	}
 	return ""
 }

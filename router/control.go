@@ -253,8 +253,8 @@ func (l *Link) Resume(ctx context.Context, name string) error {
 	return wrap("resume table "+name, err)
 }
 
-// Reopen has Run end with ErrReopen, because a table or the config is not as it was, of which no
-// log tells.
+// Reopen has Run end with ErrReopen, because a table is not as it was although its log does not
+// tell.
 func (l *Link) Reopen(ctx context.Context) error {
 	return l.call(ctx, func(lp *loop) { lp.grown = true })
 }

@@ -30,28 +30,6 @@ async function request(method, path, body) {
   return content;
 }
 
-// stream reads server-sent events until they end, and hands on those that came together. EventSource
-// could not show the token.
-export async function stream(path, take, signal) {
-  const headers = token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
-  const answer = await fetch(path, { headers, credentials: "omit", redirect: "error", signal });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `cdcsync answers ${answer.status}`);
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = ""; ;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const parts = (rest + value).split("\n\n");
-    rest = parts.pop();
-    take(parts.map(eventOf).filter((e) => e.data !== undefined));
-  }
-}
-
-function eventOf(text) {
-  const field = (name) => text.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-  const data = field("data");
-  return { kind: field("event"), data: data && JSON.parse(data) };
-}
-
 export const get = (path) => request("GET", path);
 export const post = (path, body) => request("POST", path, body);
 export const remove = (path) => request("DELETE", path);

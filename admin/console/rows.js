@@ -30,7 +30,7 @@ export function beside(title, rows) {
   const body = el("tbody");
   for (const column of columnsOf(...rows.map(([, row]) => row))) {
     const value = (row) => (row === null ? "absent" : [row?.[column]]);
-    const [one, other = one] = "left" in of ? ["left", "right"] : rows.map(([name]) => name);
+    const [one, other] = "left" in of ? ["left", "right"] : rows.map(([name]) => name);
     const differs = !same(value(of[one]), value(of[other]));
     const changed = (name) => differs && [one, other].includes(name) && !(of.base !== undefined && same(value(of[name]), value(of.base)));
     const mark = differs ? [el("span", { class: "mark", title: `${one} and ${other} differ`, text: " ≠" })] : [];

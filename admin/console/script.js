@@ -1,6 +1,5 @@
 // The console: asks the API every second or so while somebody looks, and shows what it says.
 import { TokenNeeded, get, token } from "./api.js";
-import { showChanges } from "./changes.js";
 import { showConflicts } from "./conflicts.js";
 import { say } from "./dom.js";
 import { showLink, showLinks, watch } from "./link.js";
@@ -50,7 +49,6 @@ async function show() {
   if (!link) return;
   showLink(link, round);
   showTables(link, round);
-  showChanges(link);
   const parts = [showShadow(link), showParked(link, round), showVerify(link, round), showLog()];
   // They are read from the stores, so not in every round.
   const known = JSON.stringify([link.name, link.conflicts, link.state, Math.floor(Date.now() / 20_000)]);

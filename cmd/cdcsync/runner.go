@@ -88,7 +88,7 @@ func (r *runner) run(ctx context.Context) error {
 		case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())):
 			return nil
 		case errors.Is(err, router.ErrReopen):
-			r.log.Info("opening again: a table or the config is not as it was")
+			r.log.Info("opening again: a table is not as it was")
 		case errors.Is(err, errNotOpen) && change.ClassOf(err) == change.Transient:
 			r.log.Warn("trying again", "error", err, "in", wait)
 			r.update(func() { r.trouble = err })

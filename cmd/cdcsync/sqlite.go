@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +20,11 @@ import (
 )
 
 // sqliteStore is a store in a SQLite file.
-type sqliteStore struct{ db *sqlite.Store }
+type sqliteStore struct {
+	db *sqlite.Store
+	// fromLog: changes are read out of the write-ahead log.
+	fromLog bool
+}
 
 func openSQLite(s *configs.Store) (store, error) {
 	db, err := sqlite.Open(s.DSN.Reveal())
@@ -27,7 +32,7 @@ func openSQLite(s *configs.Store) (store, error) {
 		// The error may show the dsn.
 		return nil, fmt.Errorf("open store %q: its dsn is neither the path of a database file nor a file: URI", s.Name)
 	}
-	return &sqliteStore{db: db}, nil
+	return &sqliteStore{db: db, fromLog: s.Capture == configs.CaptureWAL}, nil
 }
 
 var sqliteCaptures = map[configs.Capture]sqlite.Capture{
@@ -98,7 +103,7 @@ func (s *sqliteStore) Count(ctx context.Context, table string) (n int64, err err
 // Footprint implements store.
 func (s *sqliteStore) Footprint(ctx context.Context, n needs) (f footprint, err error) {
 	err = s.snapshot(ctx, func(conn *sqlite.Conn) error {
-		f, err = sqliteFootprint(ctx, conn, n)
+		f, err = s.footprint(ctx, conn, n)
 		return err
 	})
 	if err == nil {
@@ -141,16 +146,25 @@ func (s *sqliteStore) preflight(ctx context.Context, n needs) (problems []proble
 		return problems, err
 	}
 	found, err := s.db.Preflight(ctx, n.tables)
+	if err == nil && s.fromLog && n.reads {
+		var more []sqlite.Problem
+		more, err = sqlitesource.PreflightLog(ctx, s.db, n.tables)
+		found = append(found, more...)
+	}
 	for i := range found {
 		problems = append(problems, sqliteProblem(&found[i]))
 	}
 	return problems, err
 }
 
-// sqliteFootprint compares what the database has of a link with what it should have.
-func sqliteFootprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footprint, err error) {
-	tables := []string{sqlite.Prefix + "link", sqlite.Prefix + "marker", sqlite.ConflictTable(n.link)}
-	if n.reads {
+// footprint compares what the database has of a link with what it should have.
+func (s *sqliteStore) footprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footprint, err error) {
+	fromLog := s.fromLog && n.reads
+	var tables []string
+	if n.writes || !fromLog {
+		tables = []string{sqlite.Prefix + "link", sqlite.Prefix + "marker", sqlite.ConflictTable(n.link)}
+	}
+	if n.reads && !fromLog {
 		tables = append(tables, sqlite.Prefix+"capture", sqlite.LogTable(n.link))
 	}
 	if len(n.drawn) > 0 {
@@ -163,7 +177,12 @@ func sqliteFootprint(ctx context.Context, conn *sqlite.Conn, n needs) (f footpri
 		}
 		f.add(there, "table "+name)
 	}
-	if !n.reads {
+	if fromLog {
+		dir := sqlitesource.LogDir(s.db, n.link)
+		_, err := os.Stat(dir)
+		f.add(err == nil, "directory "+dir+", with a copy of the pages of the tables")
+	}
+	if !n.reads || fromLog {
 		return f, nil
 	}
 	link, err := conn.Link(ctx, n.link)
@@ -209,16 +228,27 @@ func (f *footprint) add(there bool, what string) {
 
 // Setup implements store.
 func (s *sqliteStore) Setup(ctx context.Context, n needs) error {
-	err := s.db.Setup(ctx, n.link, n.tables, sqliteCaptures[n.capture], n.reads)
+	err := s.capture(ctx, n)
 	if err == nil && len(n.drawn) > 0 {
 		err = s.db.SetupKeys(ctx)
 	}
 	return err
 }
 
+// capture makes what captures the changes of a store that is read, and the marker.
+func (s *sqliteStore) capture(ctx context.Context, n needs) error {
+	if !s.fromLog || !n.reads {
+		return s.db.Setup(ctx, n.link, n.tables, sqliteCaptures[n.capture], n.reads)
+	}
+	if err := s.db.SetupFromLog(ctx, n.link, n.writes); err != nil {
+		return err
+	}
+	return sqlitesource.SetupLog(ctx, s.db, n.link, n.tables)
+}
+
 // Teardown implements store.
 func (s *sqliteStore) Teardown(ctx context.Context, link string) error {
-	return s.db.Teardown(ctx, link)
+	return errors.Join(s.db.Teardown(ctx, link), sqlitesource.RemoveLog(s.db, link))
 }
 
 // AddColumn implements store.
@@ -252,8 +282,11 @@ func (s *sqliteStore) CreateTable(t *change.Table, capacities []change.Capacity)
 
 // Open implements store.
 func (s *sqliteStore) Open(n needs) router.Store {
-	st := router.Store{Looker: sqlitesource.NewLooker(s.db, n.link)}
-	if n.reads {
+	st := router.Store{Looker: s.Looker(n.link)}
+	switch {
+	case n.reads && s.fromLog:
+		st.Source = sqlitesource.NewLogSource(s.db, n.link, n.tables)
+	case n.reads:
 		st.Source = sqlitesource.New(s.db, n.link, n.tables)
 	}
 	if n.writes {
@@ -263,7 +296,12 @@ func (s *sqliteStore) Open(n needs) router.Store {
 }
 
 // Looker implements store.
-func (s *sqliteStore) Looker(link string) sources.Looker { return sqlitesource.NewLooker(s.db, link) }
+func (s *sqliteStore) Looker(link string) sources.Looker {
+	if s.fromLog {
+		return sqlitesource.NewLogLooker(s.db, link)
+	}
+	return sqlitesource.NewLooker(s.db, link)
+}
 
 // Keys implements store.
 func (s *sqliteStore) Keys(link string) sinks.Keys { return sqlitesink.NewKeys(s.db, link) }

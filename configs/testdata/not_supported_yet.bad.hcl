@@ -10,12 +10,6 @@ store "b" {
   dsn    = "b.db"
 }
 
-store "e" {
-  engine  = "sqlite"
-  dsn     = "e.db"
-  capture = "wal"
-}
-
 link "l" {
   left  = store.a
   right = store.b

@@ -16,6 +16,9 @@ const echoesMax = 1000
 // quiet tables, and those that were as they should be already. Every row that is Done has its
 // echo, because the router waits for it.
 func (s *Sink) writeEchoes(ctx context.Context, batch *sinks.Batch, w *writer) error {
+	if s.logged != nil && s.logged.FromLog {
+		return s.markEchoes(batch, w)
+	}
 	if s.logged == nil || s.logged.Generation == "" {
 		return nil
 	}
@@ -55,4 +58,19 @@ func (s *Sink) flushEchoes(ctx context.Context, batch *sinks.Batch) error {
 		t.echoes = t.echoes[:0]
 	}
 	return nil
+}
+
+// markEchoes writes the rows that were done into the marker. The source sees in the pages what
+// the transaction changed, but not what was as it should be already.
+func (s *Sink) markEchoes(batch *sinks.Batch, w *writer) error {
+	if len(batch.Writes) == 0 {
+		return nil
+	}
+	body := store.AppendEchoes(nil, batch.Marker.Apply)
+	for i := range batch.Writes {
+		if w.outcomes[i].Verdict == sinks.Done {
+			body = store.AppendEcho(body, batch.Writes[i].Table.Name, batch.Writes[i].Key)
+		}
+	}
+	return s.marker.part(partEchoes, body)
 }

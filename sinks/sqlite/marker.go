@@ -21,7 +21,10 @@ const (
 	// partOutcomes is the outcomes of the last transaction with writes, if they were not
 	// all Done.
 	partOutcomes
-	parts
+	// partEchoes is the rows that the last transaction with writes wrote, for a source that
+	// reads them out of the write-ahead log.
+	partEchoes = store.EchoesPart
+	parts      = partEchoes + 1
 )
 
 // conflictsKept is how many conflicts of a link stay on record in one store.

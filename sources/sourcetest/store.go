@@ -79,6 +79,9 @@ type Capabilities struct {
 	// one Tx, several changes of a row one change, and a row is as it was found when the
 	// log was read.
 	Transactions bool
+	// Net: the changes of a row in one transaction of the store are one, or none if the row is
+	// as it was.
+	Net bool
 	// BeforeImages: every local change has one.
 	BeforeImages bool
 	// Untyped: the column of type ANY keeps integers, floats, texts and bytes as what they

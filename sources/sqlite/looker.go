@@ -14,6 +14,9 @@ type Looker struct {
 	store *store.Store
 	link  string
 
+	// log tells where the write-ahead log is, if the link reads that.
+	log *logHeads
+
 	conn   *store.Conn
 	schema int64
 	known  *store.Link // nil: the link has no log here
@@ -64,6 +67,14 @@ func (l *Looker) fail(table *change.Table, err error) error {
 func (l *Looker) snapshot(ctx context.Context, f func() error) (change.Position, error) {
 	if err := l.connect(ctx); err != nil {
 		return "", err
+	}
+	if l.log != nil {
+		return l.log.snapshot(ctx, l.conn, func() error {
+			if err := l.refresh(ctx); err != nil || f == nil {
+				return err
+			}
+			return f()
+		})
 	}
 	at := position{}
 	err := l.conn.Snapshot(ctx, func() error {
@@ -155,6 +166,9 @@ func (l *Looker) Close() error {
 		return nil
 	}
 	l.forget()
+	if l.log != nil {
+		l.log.close()
+	}
 	conn := l.conn
 	l.conn = nil
 	return conn.Close()

@@ -27,6 +27,9 @@ type Storage struct {
 	Defaults change.Row
 }
 
+// Stored tells whether the values of a column are in the file.
+func (s *Storage) Stored(column int) bool { return slices.Contains(s.Slots, column) }
+
 // NewScratch opens an empty database in memory.
 func NewScratch() (*Scratch, error) {
 	raw, err := (&msqlite.Driver{}).Open(":memory:")

@@ -20,6 +20,9 @@ type Link struct {
 	Number int64
 	// Generation names the log; a log that was made anew has another. Empty: no log.
 	Generation string
+	// FromLog: the link reads the write-ahead log, so the database has no log of its own, and
+	// the sink writes down in the marker which rows it wrote.
+	FromLog bool
 	// Layouts are those of every entry that the log may hold, the current one of each
 	// table last.
 	Layouts []Layout
@@ -71,6 +74,35 @@ func (s *Store) Setup(ctx context.Context, link string, tables []*change.Table, 
 	return Classify("set up link "+link, err)
 }
 
+// fromLog is the generation of a link that reads the write-ahead log.
+const fromLog = "wal"
+
+// SetupFromLog makes in the database what a link needs there that reads the write-ahead log:
+// its marker, if it writes there, and else nothing. A log and triggers that it had are removed.
+func (s *Store) SetupFromLog(ctx context.Context, link string, written bool) error {
+	c, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if !written {
+		if ok, err := c.Exists(ctx, Prefix+"link"); err != nil || !ok {
+			return Classify("set up link "+link, err)
+		}
+	}
+	err = c.Immediate(ctx, func() error {
+		if err := c.Enroll(ctx, link); err != nil {
+			return err
+		}
+		if err := c.dropLog(ctx, link); err != nil {
+			return err
+		}
+		_, err := c.Exec(ctx, "UPDATE _cdcsync_link SET generation = ? WHERE link = ?", change.TextValue(fromLog), change.TextValue(link))
+		return err
+	})
+	return Classify("set up link "+link, err)
+}
+
 // Enroll gives link its row in _cdcsync_link and the tables for its marker and conflicts,
 // inside the caller's write transaction.
 func (c *Conn) Enroll(ctx context.Context, link string) error {
@@ -110,6 +142,7 @@ func (c *Conn) Link(ctx context.Context, name string) (*Link, error) {
 		return nil, err
 	}
 	if !logged || l.Generation == "" {
+		l.FromLog = l.Generation == fromLog
 		l.Generation = ""
 		return l, nil
 	}

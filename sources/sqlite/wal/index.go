@@ -15,6 +15,8 @@ type Index struct {
 	// Frames is the last frame of the newest commit.
 	Frames uint32
 	Salt   Salt
+	// Pages is the size of the database.
+	Pages uint32
 	// Copied is the frame up to which the log is in the database file.
 	Copied uint32
 }
@@ -42,7 +44,7 @@ func ParseIndex(b []byte) (x Index, ok bool) {
 		return x, false
 	}
 	return Index{
-		Commits: native.Uint32(b[8:]), Frames: native.Uint32(b[16:]),
+		Commits: native.Uint32(b[8:]), Frames: native.Uint32(b[16:]), Pages: native.Uint32(b[20:]),
 		Salt:   Salt{be32(b[32:]), be32(b[36:])},
 		Copied: native.Uint32(b[96:]),
 	}, true

@@ -13,6 +13,7 @@ type Tracker struct {
 	header  Header
 	size    uint32
 	wanted  map[string]bool
+	order   []string // the wanted tables, as they were given
 	scratch *store.Scratch
 	owners  pageMap
 	master  *tree
@@ -24,13 +25,13 @@ type Tracker struct {
 }
 
 // NewTracker reads where the rows of these tables are in a database of size pages. Tables
-// that are not there yet are followed once they are.
+// that are not there yet are followed once they are. Changes come in the order of tables.
 func NewTracker(pages Pages, size uint32, tables []string) (*Tracker, error) {
 	first, err := pages.Page(1)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tracker{size: size, wanted: map[string]bool{}, byName: map[string]*tree{}, refused: map[string]error{}}
+	t := &Tracker{size: size, order: tables, wanted: map[string]bool{}, byName: map[string]*tree{}, refused: map[string]error{}}
 	if t.header, err = ParseHeader(first); err != nil {
 		return nil, err
 	}
@@ -58,8 +59,12 @@ func (t *Tracker) load(s *snapshot) error {
 	if err := t.adopt(s, t.master); err != nil {
 		return err
 	}
-	for _, name := range sorted(found) {
-		table, err := t.declare(name, found[name])
+	for _, name := range t.order {
+		d, ok := found[name]
+		if !ok {
+			continue
+		}
+		table, err := t.declare(name, d)
 		if err != nil {
 			t.refused[name] = err
 			continue
@@ -69,15 +74,6 @@ func (t *Tracker) load(s *snapshot) error {
 		}
 	}
 	return nil
-}
-
-func sorted[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // add makes a tree that has no pages yet.
@@ -232,8 +228,9 @@ func (c *commit) run() (schema bool, err error) {
 	if schema {
 		err = c.remake()
 	} else {
-		for _, tr := range c.t.trees {
-			if tr == nil || tr == c.t.master {
+		for _, name := range c.t.order {
+			tr := c.t.byName[name]
+			if tr == nil {
 				continue
 			}
 			if _, ok := c.touched[tr.number]; ok {
@@ -325,7 +322,7 @@ func (c *commit) remake() error {
 		return err
 	}
 	c.t.refused = map[string]error{}
-	for _, name := range sorted(c.t.wanted) {
+	for _, name := range c.t.order {
 		tr := c.t.byName[name]
 		now, there := found[name]
 		var table *Table

@@ -1,0 +1,233 @@
+package wal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cdcsync/cdcsync/change"
+)
+
+// frozen is the database as one read transaction sees it.
+type frozen struct {
+	index    Index
+	pageSize int
+	size     uint32
+	db       *os.File
+	// log stands behind the last frame that is seen; nil where no frame is.
+	log    *Log
+	frames map[uint32]uint32
+}
+
+// Page implements Pages.
+func (f *frozen) Page(number uint32) ([]byte, error) {
+	b := make([]byte, f.pageSize)
+	if frame, ok := f.frames[number]; ok {
+		return b, f.log.ReadPage(frame, b)
+	}
+	if _, err := f.db.ReadAt(b, int64(number-1)*int64(f.pageSize)); err != nil {
+		return nil, fmt.Errorf("read page %d: %w", number, err)
+	}
+	return b, nil
+}
+
+// snapshotTries is how often a snapshot is tried while others commit.
+const snapshotTries = 1000
+
+// snapshot runs f in a read transaction, with the database as it is in it.
+func (l *Live) snapshot(ctx context.Context, f func(*frozen) error) error {
+	for range snapshotTries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done, err := l.trySnapshot(ctx, f)
+		if done || err != nil {
+			return err
+		}
+	}
+	return &change.Error{Op: "compare pages", Class: change.Transient, Err: errors.New("the application commits without a pause")}
+}
+
+func (l *Live) trySnapshot(ctx context.Context, f func(*frozen) error) (done bool, err error) {
+	was, ok, err := l.index.read()
+	if err != nil || !ok {
+		return false, err
+	}
+	err = l.conn.Snapshot(ctx, func() error {
+		if _, err := l.conn.Int(ctx, "SELECT count(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)"); err != nil {
+			return err
+		}
+		is, ok, err := l.index.read()
+		if err != nil || !ok || is != was { // somebody committed: which state is it?
+			return err
+		}
+		now, err := l.freeze(is)
+		if now == nil || err != nil {
+			return err
+		}
+		done = true
+		return f(now)
+	})
+	return done, err
+}
+
+// freeze finds the pages of the state that the index tells of, which the transaction at hand
+// keeps as they are. It is nil if they are not there any more.
+func (l *Live) freeze(x Index) (*frozen, error) {
+	var head [headerSize]byte
+	if _, err := l.db.ReadAt(head[:], 0); err != nil {
+		return nil, fmt.Errorf("read database: %w", err)
+	}
+	h, err := ParseHeader(head[:])
+	if err != nil {
+		return nil, err
+	}
+	now := &frozen{index: x, pageSize: h.PageSize, size: x.Pages, db: l.db, frames: map[uint32]uint32{}}
+	if now.size == 0 { // nothing was written since the index was made
+		info, err := l.db.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("read size of database: %w", err)
+		}
+		now.size = uint32(info.Size() / int64(h.PageSize))
+	}
+	file, ok, err := ReadLogHeader(l.file)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || file.Salt != x.Salt {
+		if x.Frames == 0 || x.Copied == x.Frames {
+			return now, nil
+		}
+		return nil, nil
+	}
+	now.log = NewLog(l.file, file)
+	frames := map[uint32]uint32{}
+	for now.log.At() < x.Frames {
+		c, err := now.log.Next(x.Frames)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			return nil, nil
+		}
+		for page, frame := range c.Frames {
+			frames[page] = frame
+		}
+	}
+	if x.Copied < x.Frames { // else everything is in the database, where nobody writes now
+		now.frames = frames
+	}
+	return now, nil
+}
+
+// adopt makes the state of a snapshot the one from which reading goes on.
+func (l *Live) adopt(now *frozen) {
+	l.log = now.log
+	l.at.counted, l.at.size, l.at.salt, l.at.frame = now.index.Commits, now.size, now.index.Salt, now.index.Frames
+	if l.at.sum = (checksum{}); l.log != nil {
+		l.at.sum = l.log.sum
+	}
+}
+
+// pagesOf returns the pages that are somebody's.
+func (t *Tracker) pagesOf() (list []uint32) {
+	for p := range t.owners.pages {
+		if t.owners.pages[p].role != nobodys && uint32(p) <= t.size {
+			list = append(list, uint32(p))
+		}
+	}
+	return list
+}
+
+// compare finds what has changed since the last commit that was read, as one commit, by
+// comparing the pages of the shadow with those of the database.
+func (l *Live) compare(ctx context.Context, why error) error {
+	l.Gaps++
+	l.Reason = why
+	// The tracker may have got only half of a commit.
+	track, err := NewTracker(l.shadow, l.at.size, l.tables)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrShadow, err)
+	}
+	if err := l.track.Close(); err != nil {
+		return err
+	}
+	l.track = track
+	return l.snapshot(ctx, func(now *frozen) error {
+		var changed []uint32
+		for _, p := range track.pagesOf() {
+			if same, err := l.samePage(p, now); err != nil {
+				return err
+			} else if !same {
+				changed = append(changed, p)
+			}
+		}
+		commit := l.at.commit + 1
+		if n := now.index.Commits - l.at.counted; n > 1 && n < 1<<31 {
+			commit = l.at.commit + uint64(n) // as a look has counted, if the index is the same
+		}
+		l.found.Begin(commit, true)
+		schema, err := track.Commit(l.shadow, now, changed, now.size, l.found.Row)
+		if err != nil {
+			return fmt.Errorf("compare pages: %w", err)
+		}
+		if err := l.found.End(schema, track.Table); err != nil {
+			return err
+		}
+		l.at.commit = commit
+		l.adopt(now)
+		return l.shadow.Write(l.differing(track, now), now, l.at.append(nil))
+	})
+}
+
+// retrack follows other tables from now on. Those that are new begin as they are.
+func (l *Live) retrack(ctx context.Context, tables []string) error {
+	for range snapshotTries {
+		if err := l.step(ctx, false); err != nil {
+			return err
+		}
+		done := false
+		err := l.snapshot(ctx, func(now *frozen) error {
+			if now.index.Salt != l.at.salt || now.index.Frames != l.at.frame {
+				return nil // somebody committed
+			}
+			track, err := NewTracker(now, now.size, tables)
+			if err != nil {
+				return err
+			}
+			done = true
+			was := l.track
+			l.track, l.tables = track, tables
+			return errors.Join(was.Close(), l.shadow.Write(l.differing(track, now), now, l.at.append(nil)))
+		})
+		if done || err != nil {
+			return err
+		}
+	}
+	return &change.Error{Op: "follow other tables", Class: change.Transient, Err: errors.New("the application commits without a pause")}
+}
+
+// differing returns the pages that the shadow does not have as they are.
+func (l *Live) differing(track *Tracker, now *frozen) (list []uint32) {
+	for _, p := range track.pagesOf() {
+		if same, err := l.samePage(p, now); err != nil || !same {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// samePage tells whether a page is in both states, and the same.
+func (l *Live) samePage(p uint32, now *frozen) (bool, error) {
+	if p > now.size {
+		return false, nil
+	}
+	b, err := now.Page(p)
+	if err != nil {
+		return false, err
+	}
+	was, err := l.shadow.Page(p)
+	return err == nil && bytes.Equal(was, b), nil
+}

@@ -1,0 +1,549 @@
+package wal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cdcsync/cdcsync/change"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// replay is what the changes that a reader found add up to.
+type replay struct {
+	rows   map[string]map[string]change.Row
+	commit uint64
+	found  []RowChange
+	gaps   int
+}
+
+func (r *replay) Begin(commit uint64, gap bool) {
+	if commit <= r.commit || !gap && commit != r.commit+1 {
+		panic(fmt.Sprintf("commit %d comes after %d", commit, r.commit))
+	}
+	if r.commit, r.found = commit, nil; gap {
+		r.gaps++
+	}
+}
+
+func (r *replay) Row(c RowChange) error {
+	r.found = append(r.found, c)
+	return nil
+}
+
+func (r *replay) End(bool, func(string) (*Table, error)) error {
+	for _, c := range r.found {
+		if c.Before == nil {
+			continue
+		}
+		rows, key := r.table(c.Was), rowKey(c.Was, c.Before)
+		if was, ok := rows[key]; !ok || !was.Equal(c.Before) {
+			return fmt.Errorf("commit %d: table %s: row %v was %v", r.commit, c.Was.Name, short(c.Before), short(was))
+		}
+		delete(rows, key)
+	}
+	for _, c := range r.found {
+		if c.After == nil {
+			continue
+		}
+		rows, key := r.table(c.Is), rowKey(c.Is, c.After)
+		if was, ok := rows[key]; ok {
+			return fmt.Errorf("commit %d: table %s: row %v was there as %v", r.commit, c.Is.Name, short(c.After), short(was))
+		}
+		rows[key] = c.After
+	}
+	return nil
+}
+
+func (r *replay) table(t *Table) map[string]change.Row {
+	if r.rows[t.Name] == nil {
+		r.rows[t.Name] = map[string]change.Row{}
+	}
+	return r.rows[t.Name]
+}
+
+// openedApp is a connection of an application.
+func openedApp(t testing.TB, path string, pragmas ...string) *sql.DB {
+	t.Helper()
+	dsn := "file:" + path + "?_txlock=immediate&_pragma=busy_timeout(20000)&_pragma=synchronous(off)"
+	for _, p := range pragmas {
+		dsn += "&_pragma=" + p
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	if err := db.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+const liveSchema = `CREATE TABLE a(id INTEGER PRIMARY KEY, x, y BLOB);
+CREATE TABLE b(k TEXT PRIMARY KEY, x) WITHOUT ROWID;
+CREATE TABLE other(id INTEGER PRIMARY KEY, x);`
+
+var liveTables = []string{"a", "b"}
+
+// kill leaves the files of a reader as a process that is killed does.
+func (l *Live) kill(t testing.TB) {
+	t.Helper()
+	l.index.close()
+	descriptors.giveBack(l.db)
+	if err := errors.Join(l.file.Close(), l.track.Close(), l.shadow.close(), l.conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeLive runs random transactions of one of several applications.
+func writeLive(db *sql.DB, seed uint64, transactions int) error {
+	r := rand.New(rand.NewPCG(seed, 3))
+	for i := range transactions {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		for range 1 + r.IntN(5) {
+			switch id := r.IntN(300); r.IntN(7) {
+			case 0, 1:
+				_, err = tx.Exec("INSERT OR REPLACE INTO a VALUES(?, ?, randomblob(?))", id, r.Int64(), r.IntN(3000))
+			case 2:
+				_, err = tx.Exec("UPDATE a SET x = x + 1 WHERE id = ?", id)
+			case 3:
+				_, err = tx.Exec("DELETE FROM a WHERE id = ?", id)
+			case 4, 5:
+				_, err = tx.Exec("INSERT OR REPLACE INTO b VALUES(?, ?)", fmt.Sprint("key ", id), r.Int64())
+			case 6:
+				_, err = tx.Exec("INSERT INTO other(x) VALUES(randomblob(500))")
+			}
+			if err != nil {
+				return errors.Join(err, tx.Rollback())
+			}
+		}
+		if r.IntN(20) == 0 {
+			err = tx.Rollback()
+		} else {
+			err = tx.Commit()
+		}
+		if err == nil && i%25 == 24 {
+			mode := []string{"PASSIVE", "FULL", "RESTART", "TRUNCATE"}[r.IntN(4)]
+			_, err = db.Exec("PRAGMA wal_checkpoint(" + mode + ")")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Several applications write and checkpoint as they like, while a reader follows that is closed,
+// or killed, and opened again. What it finds adds up to what the tables hold, and every
+// before-image is what was found before.
+func TestLive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "live.db")
+	app := openedApp(t, path, "journal_mode(wal)", "wal_autocheckpoint(20)")
+	if _, err := app.Exec(liveSchema); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "dir")
+	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
+		t.Fatal(err)
+	}
+	transactions := 300
+	if os.Getenv("CDCSYNC_WAL_HISTORIES") != "" {
+		transactions = 20_000
+	}
+	var writers sync.WaitGroup
+	failed := make(chan error, 3)
+	for i := range 3 {
+		db := openedApp(t, path, "wal_autocheckpoint("+[]string{"20", "1000", "0"}[i]+")")
+		writers.Go(func() { failed <- writeLive(db, uint64(i), transactions) })
+	}
+	written := make(chan struct{})
+	go func() { writers.Wait(); close(written) }()
+
+	found := &replay{rows: map[string]map[string]change.Row{}, commit: 1}
+	open := func() *Live {
+		l, err := OpenLive(t.Context(), s, dir, liveTables, func(commit uint64) (Found, error) {
+			if commit != found.commit {
+				return nil, fmt.Errorf("the shadow is of commit %d, what was found of %d", commit, found.commit)
+			}
+			return found, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l, r, opened := open(), rand.New(rand.NewPCG(1, 4)), 1
+	for writing := true; writing; {
+		select {
+		case <-written:
+			writing = false
+		default:
+		}
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		switch r.IntN(400) {
+		case 0:
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l, opened = open(), opened+1
+		case 1:
+			l.kill(t)
+			l, opened = open(), opened+1
+		}
+	}
+	for range 3 {
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d commits, opened %d times, pages compared %d times, last because: %v", found.commit, opened, found.gaps, l.Reason)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := &history{t: t, db: app, tracker: l.track}
+	for _, name := range liveTables {
+		content := h.content(name)
+		if len(content) == 0 || len(content) != len(found.rows[name]) {
+			t.Errorf("table %s: %d rows, %d were found", name, len(content), len(found.rows[name]))
+		}
+		for key, row := range content {
+			if got := found.rows[name][key]; !got.Equal(row) {
+				t.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
+			}
+		}
+	}
+}
+
+// prepared is a database with a reader, and the one that writes it.
+func prepared(t *testing.T) (app *sql.DB, l *Live, found *replay, dir string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p.db")
+	app = openedApp(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
+	mustExec(t, app, liveSchema, "INSERT INTO a(id, x) VALUES(1, 'one')")
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "dir")
+	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
+		t.Fatal(err)
+	}
+	found = &replay{rows: map[string]map[string]change.Row{}, commit: 1}
+	l, err = OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	found.rows["a"] = (&history{t: t, db: app, tracker: l.track}).content("a")
+	return app, l, found, dir
+}
+
+func mustExec(t testing.TB, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// What a log still has behind the beginning of its next generation is read from there, commit
+// by commit; what was truncated away is found by comparing pages.
+func TestLogBegunAgain(t *testing.T) {
+	for _, test := range []struct {
+		mode string
+		gap  bool
+	}{{"RESTART", false}, {"TRUNCATE", true}} {
+		app, l, found, _ := prepared(t)
+		for i := range 30 { // so that there is room for what is written over the start
+			mustExec(t, app, fmt.Sprintf("INSERT INTO a(id, x) VALUES(%d, 'first')", 100+i))
+		}
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, app, "UPDATE a SET x = 'two' WHERE id = 1", "UPDATE a SET x = 'three' WHERE id = 1",
+			"PRAGMA wal_checkpoint("+test.mode+")", "UPDATE a SET x = 'four' WHERE id = 1")
+		before := found.commit
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if (found.gaps > 0) != test.gap || found.commit != before+3 {
+			t.Errorf("%s: %d times pages were compared, %d commits: %v", test.mode, found.gaps, found.commit-before, l.Reason)
+		}
+		mustExec(t, app, "UPDATE a SET x = 'five' WHERE id = 1")
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if row := found.found[0]; found.commit != before+4 || row.Before[1].Str() != "four" || row.After[1].Str() != "five" {
+			t.Errorf("%s: then comes %+v", test.mode, found.found)
+		}
+	}
+}
+
+// A reader that is behind keeps the log from being begun again, and nothing else.
+func TestHold(t *testing.T) {
+	app, l, _, _ := prepared(t)
+	salt := func() Salt {
+		x, ok, err := l.index.read()
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return x.Salt
+	}
+	mustExec(t, app, "PRAGMA busy_timeout = 20", "INSERT INTO a(id) VALUES(2)")
+	if !l.index.hold() {
+		t.Fatal("there is no slot to hold")
+	}
+	was := salt()
+	var busy, frames, copied int
+	if err := app.QueryRow("PRAGMA wal_checkpoint(RESTART)").Scan(&busy, &frames, &copied); err != nil || busy != 1 || frames != copied {
+		t.Errorf("busy %d, %d of %d frames: %v", busy, copied, frames, err)
+	}
+	mustExec(t, app, "INSERT INTO a(id) VALUES(3)")
+	if salt() != was {
+		t.Error("the log was begun again")
+	}
+	l.index.release()
+	if err := app.QueryRow("PRAGMA wal_checkpoint(RESTART)").Scan(&busy, &frames, &copied); err != nil || busy != 0 {
+		t.Errorf("busy %d after the release: %v", busy, err)
+	}
+	mustExec(t, app, "INSERT INTO a(id) VALUES(4)")
+	if salt() == was {
+		t.Error("the log was not begun again")
+	}
+}
+
+// After a power cut the shadow may be anything, and is not used.
+func TestShadowOfAnotherBoot(t *testing.T) {
+	_, l, _, dir := prepared(t)
+	l.kill(t)
+	if err := os.WriteFile(filepath.Join(dir, "boot"), []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenShadow(dir, 4096); !errors.Is(err, ErrShadow) {
+		t.Errorf("got %v", err)
+	}
+	l.shadow, l.track, l.conn, l.file, l.index, l.db = nil, nil, nil, nil, nil, nil
+}
+
+// Whatever of the last record is missing or wrong, the shadow is that of the commit before.
+func TestShadowCut(t *testing.T) {
+	dir := t.TempDir()
+	s, err := CreateShadow(dir, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := func(fill string) images {
+		return images{{7: []byte(strings.Repeat(fill, 512)), 9: []byte(strings.Repeat(fill, 512))}}
+	}
+	if err := s.Write([]uint32{7, 9}, page("a"), []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	whole := s.end
+	if err := s.Write([]uint32{7}, page("b"), []byte("second")); err != nil {
+		t.Fatal(err)
+	}
+	redo, err := os.ReadFile(filepath.Join(dir, "redo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(redo []byte, state, fill string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "redo"), redo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := OpenShadow(dir, 512)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		b, err := s.Page(7)
+		if err != nil || string(s.State()) != state || string(b) != strings.Repeat(fill, 512) {
+			t.Errorf("state %q, page %.5q, %v; want %q and %q", s.State(), b, err, state, fill)
+		}
+	}
+	check(redo, "second", "b")
+	for cut := int(whole); cut < len(redo); cut += 13 {
+		check(redo[:cut], "first", "a")
+	}
+	for i := int(whole); i < len(redo); i += 11 {
+		if i >= int(whole)+13 && i < int(whole)+16 || i >= int(whole)+20 && i < int(whole)+24 {
+			continue // not used
+		}
+		spoiled := append([]byte{}, redo...)
+		spoiled[i] ^= 4
+		check(spoiled, "first", "a")
+	}
+	s, err = OpenShadow(dir, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.fold(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = OpenShadow(dir, 512); err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for _, number := range []uint32{7, 9} {
+		if b, err := s.Page(number); err != nil || b[0] != 'a' && b[0] != 'b' || s.end > 100 {
+			t.Errorf("after folding, page %d is %.5q, %v", number, b, err)
+		}
+	}
+}
+
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	j, err := OpenJournal(dir, Place{1, Whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := []Place{{2, Whole}, {3, 1}, {3, 2}, {3, Whole}, {5, Whole}}
+	reader := j.Read(Place{1, Whole})
+	defer reader.Close()
+	for i, p := range places {
+		if _, _, ok, err := reader.Next(); ok || err != nil {
+			t.Fatalf("there is an entry at the end: %v", err)
+		}
+		if err := j.Append(p, []byte(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+		if got, body, ok, err := reader.Next(); got != p || string(body) != fmt.Sprint(i) || !ok || err != nil {
+			t.Fatalf("got %v %q %v %v, want %v", got, body, ok, err, p)
+		}
+	}
+	if err := j.Append(Place{5, Whole}, nil); err == nil {
+		t.Error("a place was written twice")
+	}
+	// A large one begins a new file with the next.
+	if err := errors.Join(j.Append(Place{6, Whole}, make([]byte, segmentBytes+1)), j.Append(Place{7, Whole}, []byte("behind"))); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _, err := reader.Next(); got != (Place{6, Whole}) || err != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, body, _, err := reader.Next(); got != (Place{7, Whole}) || string(body) != "behind" || err != nil {
+		t.Errorf("got %v %q, %v", got, body, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, from := range places { // from every place, in a new one
+		j, err := OpenJournal(dir, Place{7, Whole})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := j.Read(from)
+		n := 0
+		for {
+			_, _, ok, err := r.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			n++
+		}
+		if want := len(places) - 1 - i + 2; n != want {
+			t.Errorf("behind %v are %d entries, want %d", from, n, want)
+		}
+		if err := errors.Join(r.Close(), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j, err = OpenJournal(dir, Place{5, Whole}) // what is behind the shadow was never told
+	if err != nil || j.End() != (Place{5, Whole}) {
+		t.Fatalf("it ends at %v: %v", j.End(), err)
+	}
+	if err := errors.Join(j.Append(Place{6, Whole}, make([]byte, segmentBytes+1)), j.Append(Place{7, Whole}, nil), j.Settle(Place{5, Whole})); err != nil {
+		t.Fatal(err)
+	}
+	if got := j.Begins(); got != (Place{1, Whole}) {
+		t.Errorf("settled to 5, it begins behind %v", got)
+	}
+	if err := j.Settle(Place{6, Whole}); err != nil || j.Begins() != (Place{6, Whole}) {
+		t.Errorf("settled to 6, it begins behind %v: %v", j.Begins(), err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A database that was replaced is not read on.
+func TestReplaced(t *testing.T) {
+	_, l, _, _ := prepared(t)
+	path := l.store.Path()
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = errors.Join(os.Remove(path), os.WriteFile(path, b, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Step(context.Background()); !errors.Is(err, ErrReplaced) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A database whose log is empty, as after the last application has closed it, says nothing of
+// its size in the index.
+func TestEmptyLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "e.db")
+	app := openedApp(t, path, "journal_mode(wal)")
+	mustExec(t, app, liveSchema, "INSERT INTO a(id, x) VALUES(1, 'one')")
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
+		t.Fatal(err)
+	}
+	app = openedApp(t, path)
+	mustExec(t, app, "UPDATE a SET x = 'two'")
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	found := &replay{rows: map[string]map[string]change.Row{}, commit: 1}
+	before := change.Row{change.Int(1), change.TextValue("one"), change.NullValue()}
+	found.rows["a"] = map[string]change.Row{string(change.AppendRow(nil, before[:1])): before}
+	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if found.gaps != 1 || len(found.found) != 1 || found.found[0].After[1].Str() != "two" {
+		t.Errorf("%d gaps, %+v", found.gaps, found.found)
+	}
+}

@@ -1,0 +1,350 @@
+package sqlite
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sources/sqlite/wal"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// The tables of the marker come before all others, so that it is known who wrote a commit
+// before its rows are.
+var markerTables = []string{store.Prefix + "link", store.Prefix + "marker"}
+
+// partRows and partBytes bound what goes into one entry of the journal, gatherBytes what is held
+// of one commit where rows are put together by their keys.
+const (
+	partRows    = 1000
+	partBytes   = 1 << 20
+	gatherBytes = 256 << 20
+)
+
+// gatherer makes entries of the journal of what a reader of the log finds. See [wal.Found].
+type gatherer struct {
+	journal *wal.Journal
+	link    string
+	tables  map[string]*logged
+	order   []*logged
+
+	commit uint64
+	gap    bool
+	part   uint64
+	entry  entry
+	bytes  int
+	// number is that of the link in the marker, 0 while it is not known.
+	number int64
+	// own are the rows that the link says it wrote in this commit, which it has told already.
+	own map[string]bool
+	// told is how many changes were written to the journal.
+	told func(n int)
+}
+
+// logged is a table of the link as the log shows it.
+type logged struct {
+	captured
+	// columns are the places of the columns of table in a row of the storage.
+	storage *store.Storage
+	columns []int
+	// held are rows of the commit at hand by key, in the order of names: where the rows of a
+	// table are told apart by something else than its key, one row can be two changes.
+	held  map[string]*entryRow
+	names []string
+	// unkeyed: there was a row with NULL in its key.
+	unkeyed bool
+}
+
+func newGatherer(journal *wal.Journal, link string, tables []*change.Table, told func(int)) *gatherer {
+	g := &gatherer{journal: journal, link: link, tables: map[string]*logged{}, told: told}
+	for _, t := range tables {
+		l := &logged{captured: captured{table: t, reported: map[string]bool{}}}
+		g.tables[t.Name] = l
+		g.order = append(g.order, l)
+	}
+	return g
+}
+
+// Begin implements wal.Found.
+func (g *gatherer) Begin(commit uint64, gap bool) {
+	g.commit, g.gap, g.part, g.bytes = commit, gap, 0, 0
+	g.entry = entry{at: time.Now()}
+	g.own = nil
+	for _, t := range g.order {
+		t.held, t.names = nil, nil
+	}
+}
+
+// Row implements wal.Found.
+func (g *gatherer) Row(r wal.RowChange) error {
+	switch r.Is.Name {
+	case markerTables[0]:
+		g.linkRow(r)
+		return nil
+	case markerTables[1]:
+		return g.markerRow(r)
+	}
+	t := g.tables[r.Is.Name]
+	if t == nil || t.broken {
+		return nil
+	}
+	before, after := t.row(r.Was, r.Before), t.row(r.Is, r.After)
+	if before == nil && after == nil || before != nil && after != nil && before.Equal(after) {
+		return nil
+	}
+	keyed := r.Is.WithoutRowid || r.Is.Rowid >= 0
+	if keyed && r.Was.Storage == r.Is.Storage {
+		return g.add(entryRow{table: t.table, before: before, after: after})
+	}
+	for i, row := range []change.Row{before, after} {
+		if row != nil {
+			if err := g.hold(t, row, i == 1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// row returns a row of the file in the columns of the link: nil if it cannot be identified. What
+// the file does not have is not known.
+func (t *logged) row(of *wal.Table, row change.Row) change.Row {
+	if row == nil {
+		return nil
+	}
+	if t.storage != of.Storage {
+		t.storage, t.columns = of.Storage, nil
+		for i := range t.table.Columns {
+			t.columns = append(t.columns, of.Column(t.table.Columns[i].Name))
+		}
+	}
+	mine := make(change.Row, len(t.columns))
+	for i, from := range t.columns {
+		if from >= 0 {
+			mine[i] = row[from]
+		}
+	}
+	for _, k := range t.table.Key {
+		if mine[k].IsNull() {
+			t.unkeyed = true
+		}
+		if mine[k].IsNull() || mine[k].IsUnset() {
+			return nil
+		}
+	}
+	return mine
+}
+
+// hold takes a row that was there before the commit, or is there after it.
+func (g *gatherer) hold(t *logged, row change.Row, after bool) error {
+	if g.bytes += row.Size() + 100; g.bytes > gatherBytes {
+		return fmt.Errorf("%w: table %s", wal.ErrTooLarge, t.table.Name)
+	}
+	key := string(change.AppendRow(nil, t.table.KeyOf(row)))
+	if t.held == nil {
+		t.held = map[string]*entryRow{}
+	}
+	h := t.held[key]
+	if h == nil {
+		h = &entryRow{table: t.table}
+		t.held[key] = h
+		t.names = append(t.names, key)
+	}
+	if after {
+		h.after = row
+	} else {
+		h.before = row
+	}
+	return nil
+}
+
+// add adds a change of the commit.
+func (g *gatherer) add(r entryRow) error {
+	g.entry.rows = append(g.entry.rows, r)
+	g.bytes += r.before.Size() + r.after.Size()
+	if len(g.entry.rows) < partRows && g.bytes < partBytes {
+		return nil
+	}
+	g.bytes = 0
+	return g.flush(true)
+}
+
+// linkRow looks whether the link has marked the commit as its own.
+func (g *gatherer) linkRow(r wal.RowChange) {
+	value := func(of *wal.Table, row change.Row, column string) change.Value {
+		if i := of.Column(column); row != nil && i >= 0 {
+			return row[i]
+		}
+		return change.NullValue()
+	}
+	if value(r.Is, r.After, "link").Str() != g.link {
+		return
+	}
+	g.number = value(r.Is, r.After, "id").Int64()
+	was, is := value(r.Was, r.Before, "applied"), value(r.Is, r.After, "applied")
+	if !is.IsNull() && is != was && is.Int64() > 0 {
+		g.entry.apply = is.Uint64()
+	}
+}
+
+// markerRow takes the rows that the link says it wrote.
+func (g *gatherer) markerRow(r wal.RowChange) error {
+	if r.After == nil || g.entry.apply == 0 || r.After[0].Int64() != g.number || r.After[1].Int64() != store.EchoesPart {
+		return nil
+	}
+	g.own = map[string]bool{}
+	var rows []entryRow
+	apply, err := store.DecodeEchoes([]byte(r.After[2].Str()), func(table string, key change.Row) {
+		if t := g.tables[table]; t != nil {
+			g.own[ownKey(t.table, key)] = true
+			rows = append(rows, entryRow{table: t.table, key: key})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if apply != g.entry.apply {
+		g.own = nil // of an earlier transaction
+		return nil
+	}
+	for _, row := range rows {
+		if err := g.add(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ownKey(t *change.Table, key change.Row) string {
+	return t.Name + "\x00" + string(change.AppendRow(nil, key))
+}
+
+// End implements wal.Found.
+func (g *gatherer) End(schema bool, table func(string) (*wal.Table, error)) error {
+	for _, t := range g.order {
+		for _, name := range t.names {
+			if h := t.held[name]; !h.before.Equal(h.after) {
+				if err := g.add(*h); err != nil {
+					return err
+				}
+			}
+		}
+		if schema {
+			g.entry.schema = append(g.entry.schema, t.inspect(table)...)
+		}
+		if t.unkeyed {
+			g.entry.schema = append(g.entry.schema, t.unkeyedOnce()...)
+		}
+	}
+	return g.flush(false)
+}
+
+// flush writes what was gathered, as part of the commit or as the end of it.
+func (g *gatherer) flush(partial bool) error {
+	e := g.entry
+	ownGap := g.gap && e.apply != 0 // whoever waits for the link's last write has to see it
+	if !partial && !ownGap && len(e.rows) == 0 && len(e.schema) == 0 && g.part == 0 {
+		return nil
+	}
+	g.entry.rows, g.entry.schema = nil, nil
+	e.partial = partial
+	if e.apply == 0 {
+		return g.write(e, partial)
+	}
+	// Of the link's own rows only the keys count.
+	echoes := e
+	echoes.rows = nil
+	for _, r := range e.rows {
+		switch key := r.key; {
+		case key != nil:
+			echoes.rows = append(echoes.rows, r)
+		default:
+			if key = r.table.KeyOf(either(r.after, r.before)); !g.own[ownKey(r.table, key)] {
+				echoes.rows = append(echoes.rows, entryRow{table: r.table, key: key})
+			}
+		}
+	}
+	if !g.gap {
+		return g.write(echoes, partial)
+	}
+	// Nothing tells what the link wrote from what others did meanwhile. So every row is
+	// told as an echo, and then as a change that an application made. To the reader these are
+	// two transactions, at places in one commit.
+	if err := g.write(echoes, true); err != nil {
+		return err
+	}
+	e.apply, e.schema = 0, nil
+	local := e.rows[:0:0]
+	for _, r := range e.rows {
+		if r.key == nil {
+			local = append(local, r)
+		}
+	}
+	e.rows = local
+	return g.write(e, partial)
+}
+
+func either(a, b change.Row) change.Row {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// write writes an entry, inside of the commit or at the end of it.
+func (g *gatherer) write(e entry, inside bool) error {
+	p := wal.Place{Commit: g.commit, Part: wal.Whole}
+	if inside {
+		g.part++
+		p.Part = g.part
+	}
+	if err := g.journal.Append(p, e.append(nil)); err != nil {
+		return err
+	}
+	g.told(len(e.rows))
+	return nil
+}
+
+// inspect compares the table as it is now with what the link was compiled for.
+func (t *logged) inspect(table func(string) (*wal.Table, error)) []change.SchemaChange {
+	now, err := table(t.table.Name)
+	var have *store.Table
+	switch {
+	case err != nil:
+		have = &store.Table{Table: t.table, Refused: &store.Problem{Table: t.table.Name, Summary: "its rows cannot be read from the log: " + err.Error()}}
+	case now != nil:
+		have = now.Storage.Table
+	}
+	if t.seen == nil {
+		if t.seen = have; have == nil {
+			t.seen = &store.Table{Table: t.table}
+		}
+	}
+	reasons := t.differences(have)
+	t.broken = len(reasons) > 0
+	var found []change.SchemaChange
+	for _, reason := range reasons {
+		if !t.reported[reason] {
+			t.reported[reason] = true
+			found = append(found, change.SchemaChange{Table: t.table, Reason: reason})
+		}
+	}
+	if t.broken {
+		return found
+	}
+	if c, ok := t.added(have); ok {
+		found = append(found, c)
+	}
+	t.seen = have
+	return found
+}
+
+// unkeyedOnce tells of rows that cannot be identified, the first time.
+func (t *logged) unkeyedOnce() []change.SchemaChange {
+	reason := errNullKey.Error() + "; give it a key, then resync the table"
+	if t.reported[reason] {
+		return nil
+	}
+	t.reported[reason] = true
+	return []change.SchemaChange{{Table: t.table, Reason: reason}}
+}

@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sources/sqlite/wal"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+// gathered gives a gatherer one commit and returns what is in the journal then.
+func gathered(t *testing.T, tables []*change.Table, commit uint64, gap bool, rows ...wal.RowChange) []*change.Tx {
+	t.Helper()
+	j, err := wal.OpenJournal(t.TempDir(), wal.Place{Commit: commit - 1, Part: wal.Whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	g := newGatherer(j, "l", tables, func(int) {})
+	g.Begin(commit, gap)
+	for _, r := range rows {
+		if err := g.Row(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.End(false, nil); err != nil {
+		t.Fatal(err)
+	}
+	var txs []*change.Tx
+	r := j.Read(j.Begins())
+	defer r.Close()
+	for {
+		p, body, ok, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		tx, err := readEntry(body, tables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx.Position = logPosition{"g", p}.public()
+		txs = append(txs, tx)
+	}
+	return txs
+}
+
+// declaredTable is a table as a reader of the log gives it.
+func declaredTable(t *testing.T, name, create string) *wal.Table {
+	t.Helper()
+	scratch, err := store.NewScratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scratch.Close()
+	s, err := scratch.Declare(t.Context(), name, create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &wal.Table{Storage: s}
+}
+
+func TestGather(t *testing.T) {
+	text, num := change.TextValue, change.Int
+	items := declaredTable(t, "items", "CREATE TABLE items(id INTEGER PRIMARY KEY, v TEXT)")
+	names := declaredTable(t, "names", "CREATE TABLE names(name TEXT PRIMARY KEY, v TEXT)")
+	link := declaredTable(t, "_cdcsync_link", "CREATE TABLE _cdcsync_link(id INTEGER PRIMARY KEY, link TEXT, applied INTEGER)")
+	marker := declaredTable(t, "_cdcsync_marker", "CREATE TABLE _cdcsync_marker(link INTEGER, part INTEGER, body BLOB, PRIMARY KEY(link, part)) WITHOUT ROWID")
+	tables := []*change.Table{items.Storage.Table.Table, names.Storage.Table.Table}
+	row := func(of *wal.Table, before, after change.Row) wal.RowChange {
+		return wal.RowChange{Was: of, Is: of, Before: before, After: after}
+	}
+	own := []wal.RowChange{
+		row(link, change.Row{num(3), text("l"), num(8)}, change.Row{num(3), text("l"), num(9)}),
+		row(marker, nil, change.Row{num(3), num(store.EchoesPart),
+			change.BytesValue(store.AppendEcho(store.AppendEchoes(nil, 9), "items", change.Row{num(1)}))}),
+	}
+	one, two := change.Row{num(1), text("one")}, change.Row{num(1), text("two")}
+	show := func(txs []*change.Tx) (lines []string) {
+		for _, tx := range txs {
+			line := fmt.Sprintf("%s %d %v:", tx.Position, tx.Tag.Apply, tx.Partial)
+			for _, c := range tx.Changes {
+				line += fmt.Sprintf(" %s%v %v>%v", c.Table.Name, c.Key, c.Before, c.After)
+			}
+			lines = append(lines, line)
+		}
+		return lines
+	}
+	for _, test := range []struct {
+		name string
+		gap  bool
+		rows []wal.RowChange
+		want []string
+	}{
+		{"nothing of ours", false, nil, nil},
+		{"local", false, []wal.RowChange{row(items, one, two)}, []string{"w1:g:7 0 false: items(1) (1, one)>(1, two)"}},
+		// By rowid a row got another key, and its key another row.
+		{"keys go round", false, []wal.RowChange{
+			row(names, change.Row{text("a"), text("x")}, change.Row{text("b"), text("x")}),
+			row(names, change.Row{text("b"), text("y")}, change.Row{text("c"), text("y")})},
+			[]string{"w1:g:7 0 false: names(a) (a, x)>absent names(b) (b, y)>(b, x) names(c) absent>(c, y)"}},
+		{"another rowid", false, []wal.RowChange{
+			row(names, change.Row{text("a"), text("x")}, nil), row(names, nil, change.Row{text("a"), text("x")})}, nil},
+		// What did not change is an echo as well, and what a trigger changed is one.
+		{"own", false, append(slices.Clone(own), row(items, change.Row{num(2), text("t")}, nil)),
+			[]string{"w1:g:7 9 false: items(1) unknown>unknown items(2) unknown>unknown"}},
+		{"own in a gap", true, append(slices.Clone(own), row(items, one, two)), []string{
+			"w1:g:7:1 9 false: items(1) unknown>unknown", "w1:g:7 0 false: items(1) (1, one)>(1, two)"}},
+		{"own in a gap, with nothing left", true, own[:1], []string{"w1:g:7:1 9 false:", "w1:g:7 0 false:"}},
+		{"no key", false, []wal.RowChange{row(names, nil, change.Row{change.NullValue(), text("x")})}, []string{"w1:g:7 0 false:"}},
+	} {
+		if got := show(gathered(t, tables, 7, test.gap, test.rows...)); !slices.Equal(got, test.want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", test.name, got, test.want)
+		}
+	}
+
+	var many []wal.RowChange // in parts, of which the last only is whole
+	for i := range int64(2*partRows + 1) {
+		many = append(many, row(items, nil, change.Row{num(i), text("v")}))
+	}
+	txs := gathered(t, tables, 7, false, many...)
+	if len(txs) != 3 || !txs[0].Partial || !txs[1].Partial || txs[2].Partial || len(txs[2].Changes) != 1 {
+		t.Errorf("got %d transactions", len(txs))
+	}
+}
+
+// An entry whose bytes are not as they were written is an error, or another entry.
+func FuzzEntry(f *testing.F) {
+	table := &change.Table{Name: "t", Columns: []change.Column{{Name: "id"}, {Name: "v"}}, Key: []int{0}}
+	e := entry{apply: 3, rows: []entryRow{{table: table, before: change.Row{change.Int(1), change.TextValue("a")}}, {table: table, key: change.Row{change.Int(2)}}},
+		schema: []change.SchemaChange{{Table: table, Reason: "why", Additive: true}}}
+	good := e.append(nil)
+	tx, err := readEntry(good, []*change.Table{table})
+	if err != nil || len(tx.Changes) != 2 || len(tx.Schema) != 1 || tx.Schema[0].Reason != "why" || tx.Tag.Apply != 3 {
+		f.Fatalf("got %+v, %v", tx, err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tx, err := readEntry(b, []*change.Table{table})
+		if err != nil {
+			if !errors.Is(err, errEntry) {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		for _, c := range tx.Changes {
+			if c.Table != table || len(c.Key) == 0 {
+				t.Errorf("got %+v", c)
+			}
+		}
+	})
+}

@@ -1,0 +1,86 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sources/sqlite/wal"
+	store "github.com/cdcsync/cdcsync/stores/sqlite"
+)
+
+const useRows = `write capture = "rows" for this store`
+
+// PreflightLog returns what keeps a link from reading the write-ahead log of a store for these
+// tables. It writes nothing.
+func PreflightLog(ctx context.Context, s *store.Store, tables []*change.Table) (problems []store.Problem, err error) {
+	if !wal.Supported {
+		return []store.Problem{{Summary: "the write-ahead log can be read on Linux only", Remedy: useRows}}, nil
+	}
+	if remote, err := wal.Remote(s.Path()); err != nil {
+		return nil, store.Classify("check file system", err)
+	} else if remote != "" {
+		return []store.Problem{{Summary: "the database is on " + remote + ", where the locks and the index of a write-ahead log do not hold",
+			Remedy: "run cdcsync on the machine that has the disk"}}, nil
+	}
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	mode := ""
+	err = conn.Query(ctx, "PRAGMA journal_mode", func(row []change.Value) error {
+		mode = row[0].Str()
+		return nil
+	})
+	if err != nil {
+		return nil, store.Classify("read journal mode", err)
+	}
+	if mode != "wal" {
+		return []store.Problem{{Summary: fmt.Sprintf("the journal mode is %s: there is no write-ahead log to read", mode),
+			Remedy: "turn it on, or " + useRows, Statement: "PRAGMA journal_mode = WAL"}}, nil
+	}
+	if _, err := os.Stat(s.Path() + "-shm"); err != nil {
+		return []store.Problem{{Summary: "the write-ahead log has no index in shared memory, as where the application locks the database for itself: " + err.Error(),
+			Remedy: "take PRAGMA locking_mode = EXCLUSIVE out of the application, or " + useRows}}, nil
+	}
+	problems, err = preflightStorage(ctx, conn, tables)
+	return problems, store.Classify("check tables", err)
+}
+
+// preflightStorage looks for tables whose rows cannot be read from the file.
+func preflightStorage(ctx context.Context, conn *store.Conn, tables []*change.Table) (problems []store.Problem, err error) {
+	scratch, err := store.NewScratch()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	declared := map[string]string{}
+	err = conn.Query(ctx, "SELECT name, sql FROM sqlite_schema WHERE type = 'table'", func(row []change.Value) error {
+		declared[row[0].Str()] = row[1].Str()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		create, ok := declared[t.Name]
+		if !ok {
+			continue // said elsewhere
+		}
+		st, err := scratch.Declare(ctx, t.Name, create)
+		if err != nil {
+			problems = append(problems, store.Problem{Table: t.Name, Summary: "it cannot be declared without the application: " + err.Error(), Remedy: useRows})
+			continue
+		}
+		for i := range t.Columns {
+			if c := st.Column(t.Columns[i].Name); c >= 0 && !st.Stored(c) {
+				problems = append(problems, store.Problem{Table: t.Name, Remedy: useRows + ", or leave the column out",
+					Summary: fmt.Sprintf("column %s is computed when it is read, so it is not in the log", t.Columns[i].Name)})
+			}
+		}
+	}
+	return problems, nil
+}
