@@ -51,6 +51,7 @@ func TestKillLog(t *testing.T) {
 // TestKillPostgres does that between two PostgreSQL servers, and between one and a SQLite file.
 // Now and then a server is killed, or restarted, too.
 func TestKillPostgres(t *testing.T) {
+	t.Parallel()
 	versions := servers.Versions()
 	oldest, newest := versions[0], versions[len(versions)-1]
 	for _, test := range []struct {
@@ -76,6 +77,7 @@ func TestKillPostgres(t *testing.T) {
 // TestKillMySQL does that between a MySQL and a PostgreSQL, a MariaDB and a SQLite file, and two
 // MariaDBs.
 func TestKillMySQL(t *testing.T) {
+	t.Parallel()
 	versions := servers.Versions()
 	for _, test := range []struct {
 		name  string

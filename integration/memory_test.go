@@ -37,8 +37,9 @@ func TestMemory(t *testing.T) {
 // TestMemoryOneTransaction lets two million rows wait that one transaction has written, between
 // two PostgreSQL servers.
 func TestMemoryOneTransaction(t *testing.T) {
+	t.Parallel()
 	const limit = 128 << 20
-	rows := 2_000_000
+	rows := 1_000_000
 	if testing.Short() {
 		rows = 100_000
 	}

@@ -193,6 +193,7 @@ func (b *bank) audit() int {
 // and servers are killed and restarted: every balance comes out as the sum of what both sides
 // have booked.
 func TestPgbench(t *testing.T) {
+	t.Parallel()
 	versions := servers.Versions()
 	oldest, newest := versions[0], versions[len(versions)-1]
 	for _, test := range []struct {

@@ -52,6 +52,7 @@ func TestPostgresTruncate(t *testing.T) {
 // its commit waits for a standby, while first contact compares the tables: its rows are not
 // overwritten by what they were before.
 func TestPostgresCommitBeforeVisible(t *testing.T) {
+	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			on := [2]*servers.Server{pool.Private(t, version, servers.Options{}), pool.Postgres(t, version)}

@@ -127,6 +127,7 @@ func (s *schemaShop) both(columns string) string {
 // statement for the other side in its state, while the other table goes on; when the statement
 // was run, it goes on by itself, and nothing that happened meanwhile is lost or undone.
 func TestNewColumnPauses(t *testing.T) {
+	t.Parallel()
 	for name, sites := range schemaPairs() {
 		t.Run(name, func(t *testing.T) {
 			s := newSchemaShop(t, sites(t), "pause")
@@ -164,6 +165,7 @@ func TestNewColumnPauses(t *testing.T) {
 
 // TestNewColumnIsAdded has cdcsync add the column to the other side.
 func TestNewColumnIsAdded(t *testing.T) {
+	t.Parallel()
 	for name, sites := range schemaPairs() {
 		t.Run(name, func(t *testing.T) {
 			s := newSchemaShop(t, sites(t), "add_columns")
@@ -186,6 +188,7 @@ func TestNewColumnIsAdded(t *testing.T) {
 // link. That table pauses, with the statement for the other side in its state, and goes on when that
 // was run and somebody resumes it.
 func TestChangedColumnSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		sites                func(t *testing.T) [2]site
 		retype, drop         string

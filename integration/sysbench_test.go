@@ -167,6 +167,7 @@ func (o *oltp) content(side int) map[int]string {
 // TestSysbench lets sysbench run its OLTP load on both sides at once, on the same rows, while
 // the program is killed, and servers are killed and restarted: both sides end up the same.
 func TestSysbench(t *testing.T) {
+	t.Parallel()
 	versions := servers.Versions()
 	for _, test := range []struct {
 		name  string

@@ -160,6 +160,7 @@ func differences(c admin.Certificate) (lines []string) {
 // was changed behind the link's back, and the row that was removed, and nothing else, and
 // repairs them.
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	versions := servers.Versions()
 	newest := versions[len(versions)-1]
 	for _, test := range []struct {
@@ -266,6 +267,7 @@ func (s *shop) readGoods() time.Duration {
 // TestVerifyKilled kills a verification in its middle and runs it again: it goes on where it
 // was, and finds what there is once.
 func TestVerifyKilled(t *testing.T) {
+	t.Parallel()
 	s := &shop{t: t, config: filepath.Join(t.TempDir(), "many.hcl"), address: freeAddress(t), sites: [2]site{file(t), file(t)}}
 	const tables, rows = 4, 30_000
 	for side := range s.sites {
