@@ -3,6 +3,8 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -155,4 +157,59 @@ func FuzzEntry(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What was missed while the source ran is told to whoever reads, once, and then read on.
+func TestLogGapIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "g.db")
+	s, err := store.Open("file:" + path + "?mode=rwc&_pragma=journal_mode(wal)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app, err := s.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	exec := func(statement string) {
+		t.Helper()
+		if err := app.Do(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+	tables, _, err := s.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := SetupLog(t.Context(), s, "l", tables); err != nil {
+		t.Fatal(err)
+	}
+	src := NewLogSource(s, "l", tables)
+	defer src.Close()
+	if err := src.Start(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("it was begun again")
+	src.capture.gap.Store(&why)
+	exec("INSERT INTO t VALUES(1, 'one')")
+	told := 0
+	for {
+		tx, err := src.Next(t.Context())
+		if err != nil {
+			if told++; change.ClassOf(err) != change.Transient || !errors.Is(err, why) || told > 1 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if len(tx.Changes) == 1 {
+			break
+		}
+	}
+	if told != 1 {
+		t.Errorf("it was told %d times", told)
+	}
 }

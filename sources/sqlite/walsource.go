@@ -82,6 +82,8 @@ type logCapture struct {
 	// read is the commit up to which the journal is whole, told how many changes are in it.
 	read atomic.Uint64
 	told atomic.Int64
+	// gap is why pages had to be compared while it ran, until somebody was told.
+	gap atomic.Pointer[error]
 	// more gets something when read has moved or the capture has ended, with err.
 	more chan struct{}
 	err  error // once done is closed
@@ -116,12 +118,18 @@ func (s *LogSource) startCapture(ctx context.Context) (*logCapture, error) {
 func (c *logCapture) run(ctx context.Context, path string) (err error) {
 	w := newWake(path)
 	defer func() { err = errors.Join(err, w.close()) }()
+	gaps := c.Gaps
 	for {
 		if err := c.Step(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
+		}
+		if c.Gaps != gaps {
+			gaps = c.Gaps
+			why := c.Reason
+			c.gap.Store(&why)
 		}
 		if now := c.Commit(); now != c.read.Load() {
 			c.read.Store(now)
@@ -268,6 +276,10 @@ func (s *LogSource) read() (*change.Tx, <-chan struct{}, error) {
 		tx := &change.Tx{Position: s.position(s.at), Schema: s.schema}
 		s.schema = nil
 		return tx, nil, nil
+	}
+	if why := s.capture.gap.Swap(nil); why != nil { // nothing is wrong, but somebody should know
+		return nil, nil, &change.Error{Op: "read log", Position: s.position(s.at), Class: change.Transient,
+			Err: fmt.Errorf("%w; what it was is found by comparing pages", *why)}
 	}
 	whole := s.capture.read.Load() // before the journal is looked at
 	if s.next == nil {

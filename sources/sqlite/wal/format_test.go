@@ -76,15 +76,6 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// The page with SQLite's locks is the one at 1 GiB.
-func TestLockPage(t *testing.T) {
-	for size, want := range map[int]uint32{512: 2097153, 4096: 262145, 65536: 16385} {
-		if got := lockPage(size); got != want {
-			t.Errorf("with pages of %d it is %d, want %d", size, got, want)
-		}
-	}
-}
-
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte("\x04\x08\x09\x00"), uint32(1))
 	f.Add([]byte("\x03\x19\x11A\x00=\xd8\x00\xdeB\x00"), uint32(2))

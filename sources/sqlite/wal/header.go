@@ -57,9 +57,6 @@ func ParseHeader(b []byte) (Header, error) {
 
 func validPageSize(n int) bool { return n >= 512 && n <= 65536 && n&(n-1) == 0 }
 
-// lockPage is the page that SQLite never uses, because its locks are there.
-func lockPage(pageSize int) uint32 { return uint32(1<<30/pageSize) + 1 }
-
 // varint decodes the integer that b begins with and returns how many bytes it takes, 0 if b
 // ends before it.
 func varint(b []byte) (uint64, int) {
