@@ -423,6 +423,7 @@ func (r *reconciler) forget(w *row) {
 		r.meets(w)
 	}
 	w.stage = held
+	known := len(r.rows)
 	delete(r.rows, w.id)
 	delete(r.recovering, w)
 	r.unpark(w)
@@ -436,7 +437,9 @@ func (r *reconciler) forget(w *row) {
 		w.chunk.open--
 		w.chunk = nil
 	}
-	if w.looks == 0 && len(r.spare) < spareMost {
+	if len(r.rows) < known && w.looks == 0 && len(r.spare) < spareMost {
+		w.key, w.base, w.now, w.before = nil, change.Image{}, [2]version{}, [2]change.Image{} // they may be large
+		w.target, w.sent = target{}, nil
 		r.spare = append(r.spare, w)
 	}
 }

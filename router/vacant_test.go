@@ -121,3 +121,31 @@ func TestVacantTableThatIsHeld(t *testing.T) {
 		}
 	}
 }
+
+// Rows that are kept to be used again hold on to nothing that was in them, and none is kept twice.
+func TestSpareRows(t *testing.T) {
+	kept := 0
+	for seed := range uint64(200) {
+		p := drawPlan(seed, 100)
+		w, _ := history(t, p)
+		seen := map[*row]bool{}
+		for _, x := range w.r.spare {
+			kept++
+			if x.key != nil || x.sent != nil || x.target.row != nil || x.target.conflict != nil || x.base.Row != nil {
+				t.Fatalf("seed %d: a spare row holds %+v", seed, *x)
+			}
+			for s := range x.now {
+				if x.now[s].canon != nil || x.now[s].native != nil || x.before[s].Row != nil {
+					t.Fatalf("seed %d: a spare row holds %+v", seed, *x)
+				}
+			}
+			if seen[x] || w.r.rows[x.id] == x {
+				t.Fatalf("seed %d: row %v is spare and in use", seed, x.id)
+			}
+			seen[x] = true
+		}
+	}
+	if kept == 0 {
+		t.Error("no row was kept")
+	}
+}
