@@ -79,8 +79,7 @@ func (g *gatherer) Begin(commit uint64, gap bool) {
 func (g *gatherer) Row(r wal.RowChange) error {
 	switch r.Is.Name {
 	case markerTables[0]:
-		g.linkRow(r)
-		return nil
+		return g.linkRow(r)
 	case markerTables[1]:
 		return g.markerRow(r)
 	}
@@ -169,8 +168,9 @@ func (g *gatherer) add(r entryRow) error {
 	return g.flush(true)
 }
 
-// linkRow looks whether the link has marked the commit as its own.
-func (g *gatherer) linkRow(r wal.RowChange) {
+// linkRow looks whether the link has marked the commit as its own. What it counts never goes back,
+// unless the database is an older one.
+func (g *gatherer) linkRow(r wal.RowChange) error {
 	value := func(of *wal.Table, row change.Row, column string) change.Value {
 		if i := of.Column(column); row != nil && i >= 0 {
 			return row[i]
@@ -178,13 +178,19 @@ func (g *gatherer) linkRow(r wal.RowChange) {
 		return change.NullValue()
 	}
 	if value(r.Is, r.After, "link").Str() != g.link {
-		return
+		return nil
+	}
+	for _, column := range []string{"epoch", "applied"} {
+		if was, is := value(r.Was, r.Before, column), value(r.Is, r.After, column); g.gap && !was.IsNull() && is.Int64() < was.Int64() {
+			return fmt.Errorf("%w (%s %d in the marker, before %d)", wal.ErrRestored, column, is.Int64(), was.Int64())
+		}
 	}
 	g.number = value(r.Is, r.After, "id").Int64()
 	was, is := value(r.Was, r.Before, "applied"), value(r.Is, r.After, "applied")
 	if !is.IsNull() && is != was && is.Int64() > 0 {
 		g.entry.apply = is.Uint64()
 	}
+	return nil
 }
 
 // markerRow takes the rows that the link says it wrote.

@@ -121,6 +121,12 @@ func TestGather(t *testing.T) {
 		}
 	}
 
+	back := newGatherer(nil, "l", tables, func(int) {})
+	back.Begin(7, true)
+	if err := back.Row(row(link, change.Row{num(3), text("l"), num(9)}, change.Row{num(3), text("l"), num(8)})); !errors.Is(err, wal.ErrRestored) {
+		t.Errorf("a marker that goes back: %v", err)
+	}
+
 	var many []wal.RowChange // in parts, of which the last only is whole
 	for i := range int64(2*partRows + 1) {
 		many = append(many, row(items, nil, change.Row{num(i), text("v")}))
@@ -159,32 +165,90 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// What was missed while the source ran is told to whoever reads, once, and then read on.
-func TestLogGapIsTold(t *testing.T) {
+// logApp is a database in which there are tables, and a connection that writes it.
+func logApp(t *testing.T, statements ...string) (*store.Store, *store.Conn, []*change.Table) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "g.db")
-	s, err := store.Open("file:" + path + "?mode=rwc&_pragma=journal_mode(wal)")
-	if err != nil {
-		t.Fatal(err)
+	s, err := store.Open("file:" + path + "?_pragma=journal_mode(wal)")
+	if err == nil {
+		err = os.WriteFile(path, nil, 0o600)
 	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	app, err := s.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer app.Close()
-	exec := func(statement string) {
-		t.Helper()
-		if err := app.Do(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+	t.Cleanup(func() { app.Close() })
+	execute(t, app, statements...)
 	tables, _, err := s.Tables(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, app, tables
+}
+
+func execute(t *testing.T, app *store.Conn, statements ...string) {
+	t.Helper()
+	for _, s := range statements {
+		if err := app.Do(t.Context(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// nextChanges returns the changes of the next transaction that has some.
+func nextChanges(t *testing.T, src *LogSource) *change.Tx {
+	t.Helper()
+	for {
+		tx, err := src.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(tx.Changes) > 0 {
+			return tx
+		}
+	}
+}
+
+// A link that gets a table, or loses one, goes on where it was.
+func TestLogOfOtherTables(t *testing.T) {
+	s, app, tables := logApp(t, "CREATE TABLE a(id INTEGER PRIMARY KEY, v)", "CREATE TABLE b(id INTEGER PRIMARY KEY, v)",
+		"INSERT INTO b VALUES(1, 'before')")
+	var at change.Position
+	for i, some := range [][]*change.Table{tables[:1], tables, tables[1:]} {
+		if err := SetupLog(t.Context(), s, "l", some); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 { // of the tables before
+			execute(t, app, fmt.Sprintf("INSERT INTO %s VALUES(%d, 'between')", "a", 10+i))
+		}
+		src := NewLogSource(s, "l", some)
+		if err := src.Start(t.Context(), at); err != nil {
+			t.Fatalf("with %d tables, from %q: %v", len(some), at, err)
+		}
+		if i == 1 {
+			if tx := nextChanges(t, src); tx.Changes[0].Table.Name != "a" || !tx.Changes[0].Key.Equal(change.Row{change.Int(11)}) {
+				t.Errorf("first comes %+v", tx)
+			}
+		}
+		last := some[len(some)-1].Name
+		execute(t, app, fmt.Sprintf("INSERT INTO %s VALUES(%d, 'now')", last, 20+i))
+		tx := nextChanges(t, src)
+		if len(tx.Changes) != 1 || tx.Changes[0].Table.Name != last || !tx.Changes[0].Key.Equal(change.Row{change.Int(int64(20 + i))}) {
+			t.Errorf("with %d tables comes %+v", len(some), tx)
+		}
+		at = tx.Position
+		if err := src.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What was missed while the source ran is told to whoever reads, once, and then read on.
+func TestLogGapIsTold(t *testing.T) {
+	s, app, tables := logApp(t, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
 	if err := SetupLog(t.Context(), s, "l", tables); err != nil {
 		t.Fatal(err)
 	}
@@ -195,21 +259,11 @@ func TestLogGapIsTold(t *testing.T) {
 	}
 	why := errors.New("it was begun again")
 	src.capture.gap.Store(&why)
-	exec("INSERT INTO t VALUES(1, 'one')")
-	told := 0
-	for {
-		tx, err := src.Next(t.Context())
-		if err != nil {
-			if told++; change.ClassOf(err) != change.Transient || !errors.Is(err, why) || told > 1 {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if len(tx.Changes) == 1 {
-			break
-		}
+	execute(t, app, "INSERT INTO t VALUES(1, 'one')")
+	if _, err := src.Next(t.Context()); change.ClassOf(err) != change.Transient || !errors.Is(err, why) {
+		t.Fatalf("got %v", err)
 	}
-	if told != 1 {
-		t.Errorf("it was told %d times", told)
+	if tx := nextChanges(t, src); len(tx.Changes) != 1 {
+		t.Errorf("got %+v", tx)
 	}
 }

@@ -225,8 +225,9 @@ func classifyLog(op string, at change.Position, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, wal.ErrShadow):
-		return &change.Error{Op: op, Position: at, Class: change.PositionLost, Err: err, Hint: "what changed since is not known: run setup, then resync"}
+	case errors.Is(err, wal.ErrShadow), errors.Is(err, wal.ErrRestored):
+		return &change.Error{Op: op, Position: at, Class: change.PositionLost, Err: err,
+			Hint: "make sure which store is right, take the link down with teardown, and run it again: first contact compares both"}
 	case errors.Is(err, wal.ErrReplaced):
 		return &change.Error{Op: op, Class: change.Transient, Err: err}
 	case errors.Is(err, wal.ErrTooLarge), errors.Is(err, wal.ErrFormat), errors.Is(err, wal.ErrDoubt):

@@ -156,6 +156,9 @@ func (l *Live) compare(ctx context.Context, why error) error {
 	}
 	l.track = track
 	return l.snapshot(ctx, func(now *frozen) error {
+		if err := l.notOlder(now); err != nil {
+			return err
+		}
 		var changed []uint32
 		for _, p := range track.pagesOf() {
 			if same, err := l.samePage(p, now); err != nil {
@@ -207,6 +210,24 @@ func (l *Live) retrack(ctx context.Context, tables []string) error {
 		}
 	}
 	return &change.Error{Op: "follow other tables", Class: change.Transient, Err: errors.New("the application commits without a pause")}
+}
+
+// notOlder checks that the counter in page 1 did not go back. It grows when a connection first
+// writes that page, so this notices most restores, and takes nothing else for one.
+func (l *Live) notOlder(now *frozen) error {
+	const counter = 24
+	was, err := l.shadow.Page(1)
+	if err != nil {
+		return err
+	}
+	is, err := now.Page(1)
+	if err != nil {
+		return err
+	}
+	if int32(be32(is[counter:])-be32(was[counter:])) < 0 {
+		return fmt.Errorf("%w (change counter %d, before %d)", ErrRestored, be32(is[counter:]), be32(was[counter:]))
+	}
+	return nil
 }
 
 // differing returns the pages that the shadow does not have as they are.

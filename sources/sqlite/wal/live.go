@@ -30,6 +30,9 @@ var ErrDoubt = errors.New("the log does not show everything that happened")
 // ErrReplaced is the cause when the database is another file than the one that was read.
 var ErrReplaced = errors.New("the database file was replaced")
 
+// ErrRestored is the cause when the database is older than what was read of it.
+var ErrRestored = errors.New("the database is older than what was read: it was restored")
+
 // state is where a reader is. It is kept with the shadow.
 type state struct {
 	// commit is the number of the last commit that was read, counted that of the index then.

@@ -1,12 +1,15 @@
 package wal
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -545,5 +548,80 @@ func TestEmptyLog(t *testing.T) {
 	defer l.Close()
 	if found.gaps != 1 || len(found.found) != 1 || found.found[0].After[1].Str() != "two" {
 		t.Errorf("%d gaps, %+v", found.gaps, found.found)
+	}
+}
+
+// What an application wrote to the log and did not commit, because it was killed, is nothing,
+// also when others have written over a part of it.
+func TestWriterKilled(t *testing.T) {
+	app, l, found, _ := prepared(t)
+	path := l.store.Path()
+	for round := range 5 {
+		shell := exec.Command("sqlite3", "-batch", path)
+		in, err := shell.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := shell.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := shell.Start(); err != nil {
+			t.Fatalf("this test needs the sqlite3 shell: %v", err)
+		}
+		_, err = io.WriteString(in, "PRAGMA cache_size=5; PRAGMA cache_spill=1; BEGIN IMMEDIATE;"+
+			"INSERT INTO a(x, y) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 300) SELECT i, randomblob(2000) FROM c;\n.print written\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s := bufio.NewScanner(out); s.Scan() && s.Text() != "written"; {
+		}
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_ = shell.Process.Kill()
+		_ = shell.Wait() // says that it was killed
+		mustExec(t, app, fmt.Sprintf("INSERT INTO a(id, x) VALUES(%d, 'after')", 1000+round))
+		if err := l.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if found.commit != uint64(2+round) || len(found.rows["a"]) != 2+round || found.gaps > 0 {
+			t.Fatalf("round %d: %d commits, %d rows, %d gaps: %v", round, found.commit, len(found.rows["a"]), found.gaps, l.Reason)
+		}
+	}
+}
+
+// A database that was restored from an older copy would look as if everything since had been
+// taken back. A VACUUM does not look like that. (A connection counts its first write of page 1 only.)
+func TestRestored(t *testing.T) {
+	app, l, found, dir := prepared(t)
+	path, s := l.store.Path(), l.store
+	mustExec(t, app, "PRAGMA wal_checkpoint(TRUNCATE)")
+	backup, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := openedApp(t, path)
+	mustExec(t, later, "INSERT INTO b VALUES('new', zeroblob(20000))", "DELETE FROM a")
+	if err := errors.Join(later.Close(), l.Step(t.Context()), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l.shadow, l.track, l.conn, l.file, l.index, l.db = nil, nil, nil, nil, nil, nil
+	mustExec(t, app, "VACUUM", "INSERT INTO a(id) VALUES(9)", "PRAGMA wal_checkpoint(TRUNCATE)")
+	open := func() (*Live, error) {
+		return OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
+	}
+	again, err := open()
+	if err != nil || found.gaps != 1 || len(found.rows["a"]) != 1 {
+		t.Fatalf("after a VACUUM: %v, %d gaps, %v", err, found.gaps, found.rows["a"])
+	}
+	if err := errors.Join(again.Close(), app.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); !errors.Is(err, ErrRestored) {
+		t.Errorf("got %v", err)
 	}
 }
