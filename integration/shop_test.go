@@ -114,7 +114,7 @@ func (s *shop) writeConfig(link string) {
 	s.t.Helper()
 	var args []any
 	for _, at := range s.sites {
-		args = append(args, at.engine, at.dsn, at.settings())
+		args = append(args, at.engine, at.given(), at.settings())
 	}
 	text := fmt.Sprintf(storesConfig+link, append(args, s.address)...)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {

@@ -24,6 +24,8 @@ type site struct {
 	database    string // on the server, if it is a benchmark's
 	// capture is how changes are captured; empty: as is usual.
 	capture string
+	// through is the dsn that the program is given, if that is not the one of the applications.
+	through string
 }
 
 // file is a SQLite file of its own.
@@ -77,6 +79,14 @@ func (s site) settings() string {
 		return fmt.Sprintf("capture = %q", s.capture)
 	}
 	return ""
+}
+
+// given is the dsn that the program is given.
+func (s site) given() string {
+	if s.through != "" {
+		return s.through
+	}
+	return s.dsn
 }
 
 // open connects an application, by one connection.

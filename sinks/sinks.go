@@ -5,6 +5,7 @@ package sinks
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -26,7 +27,8 @@ type Sink interface {
 	// its answer was lost is not written again, and gets the outcomes it had. A batch of which
 	// nothing was done may be written again, to no effect. This holds for one instance: a new
 	// one opens the store, and goes by the marker.
-	// An error of class Fenced means that a later instance has opened the store.
+	// An error of class Fenced means that a later instance has opened the store, one of class
+	// PositionLost that the store has no trace any more of the batch before: see [Batch.Behind].
 	Apply(ctx context.Context, batch *Batch) (Result, error)
 
 	// Check returns an error of class Fenced once a later instance has opened the store.
@@ -104,6 +106,37 @@ type Drawn struct {
 	// Own is the key in this store, Form the one that the link calls the row by. Each is unique
 	// among the recorded keys of a pair.
 	Own, Form int64
+}
+
+// Fence returns an error unless a store has the epoch of the instance that is to write to it: a
+// higher one is of class Fenced. Epochs only rise, so one that is lower is in a store that has lost
+// what was committed to it.
+func Fence(link string, stored, own uint64) error {
+	switch {
+	case stored == own:
+		return nil
+	case stored < own:
+		return &change.Error{Op: "check epoch", Class: change.PositionLost, Hint: hintBack,
+			Err: fmt.Errorf("the store has lost what link %s had committed to it: its epoch is %d, and it had answered %d", link, stored, own)}
+	}
+	return &change.Error{Op: "check epoch", Class: change.Fenced, Hint: "run one instance of a link",
+		Err: fmt.Errorf("another instance of link %s has taken over (epoch %d, ours is %d)", link, stored, own)}
+}
+
+// hintBack says what to do about a store that has gone back.
+const hintBack = "it was restored, a standby took over that had not received it, or a crash took what was not on the disk; " +
+	"start again: what the log of the other store still holds is written once more, and if it does not hold it, that is said"
+
+// Behind returns an error if a store cannot take the batch because it lacks the one before it,
+// which it had answered. The number of the last batch that it has is applied.
+func (b *Batch) Behind(applied uint64) error {
+	if applied >= b.Prior {
+		return nil
+	}
+	return &change.Error{
+		Op: "apply batch", Class: change.PositionLost, Hint: hintBack,
+		Err: fmt.Errorf("the store has lost what the link had committed to it: batch %d is its last, and it had answered %d", applied, b.Prior),
+	}
 }
 
 // Recorded returns the drawn keys to be recorded after these outcomes, in the order of the writes.

@@ -4,7 +4,6 @@ package mem
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -112,6 +111,9 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		if apply != 0 && apply <= marker.Apply {
 			return errWritten
 		}
+		if err := batch.Behind(marker.Apply); err != nil {
+			return err
+		}
 		if outcomes, err = s.write(tx, batch.Writes); err != nil {
 			return err
 		}
@@ -157,13 +159,8 @@ func (s *Sink) fenced(marker checkpoint.Marker) error {
 	switch {
 	case s.epoch == 0:
 		return &change.Error{Op: "check epoch", Err: errors.New("the sink was not opened")}
-	case marker.Epoch != s.epoch:
-		return &change.Error{
-			Op: "check epoch", Class: change.Fenced, Hint: "stop this instance, or the other one and start this one again",
-			Err: fmt.Errorf("link %s was opened by another instance: its epoch is %d, ours %d", s.link, marker.Epoch, s.epoch),
-		}
 	default:
-		return nil
+		return sinks.Fence(s.link, marker.Epoch, s.epoch)
 	}
 }
 

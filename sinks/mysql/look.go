@@ -226,7 +226,7 @@ func (w *writer) claimed(v []driver.Value) error {
 	if applied >= w.batch.Marker.Apply {
 		return errAgain
 	}
-	return nil
+	return w.batch.Behind(applied)
 }
 
 // begin begins the transaction and reads the rows of looks.

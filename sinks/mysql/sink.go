@@ -328,15 +328,16 @@ func (s *Sink) markOnly(ctx context.Context, batch *sinks.Batch, outcomes []sink
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	n, err := s.conn.Exec(ctx, string(s.marker.appendUpdate(nil, m, nil)))
+	update := fmt.Appendf(s.marker.appendUpdate(nil, m, nil), " AND applied >= %d", batch.Prior)
+	n, err := s.conn.Exec(ctx, string(update))
 	if store.Code(err) == store.NoSuchTable {
 		return s.gone()
 	}
 	if err != nil {
 		return fmt.Errorf("write marker: %w", overdue(err))
 	}
-	if n == 0 { // it is there already, or another instance has come, or it is gone
-		if err := s.checkEpoch(ctx, s.conn); err != nil {
+	if n == 0 { // it is there already, or another instance has come, or it is gone, or the batch before is
+		if err := s.checkPrior(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -371,13 +372,24 @@ func (s *Sink) checkEpoch(ctx context.Context, in *store.Conn) error {
 	return s.compareEpoch(epoch)
 }
 
-func (s *Sink) compareEpoch(epoch string) error {
-	if epoch == strconv.FormatUint(s.epoch, 10) {
-		return nil
+// checkPrior checks the epoch, and that the store has the batch before this one.
+func (s *Sink) checkPrior(ctx context.Context, batch *sinks.Batch) error {
+	if err := s.checkEpoch(ctx, s.conn); err != nil {
+		return err
 	}
-	return &change.Error{Op: "check epoch", Class: change.Fenced,
-		Err:  fmt.Errorf("another instance of link %s has taken over (epoch %s, ours is %d)", s.link, epoch, s.epoch),
-		Hint: "run one instance of a link"}
+	applied, err := s.conn.Int(ctx, "SELECT applied FROM "+store.LinkTable+" WHERE link = "+store.Literal(s.link))
+	if err != nil {
+		return fmt.Errorf("check the batch before: %w", err)
+	}
+	return batch.Behind(uint64(applied))
+}
+
+func (s *Sink) compareEpoch(epoch string) error {
+	stored, err := strconv.ParseUint(epoch, 10, 64)
+	if err != nil {
+		return fmt.Errorf("check epoch: %w", err)
+	}
+	return sinks.Fence(s.link, stored, s.epoch)
 }
 
 func (s *Sink) gone() error {

@@ -285,7 +285,7 @@ func (s *Sink) claim(batch *sinks.Batch) step {
 			if len(batch.Writes) > 0 && applied >= batch.Marker.Apply {
 				return errAgain
 			}
-			return nil
+			return batch.Behind(applied)
 		},
 	}
 }
@@ -352,12 +352,11 @@ func (s *Sink) checkEpoch(ctx context.Context, in *session) error {
 }
 
 func (s *Sink) compareEpoch(epoch string) error {
-	if epoch == strconv.FormatUint(s.epoch, 10) {
-		return nil
+	stored, err := strconv.ParseUint(epoch, 10, 64)
+	if err != nil {
+		return fmt.Errorf("check epoch: %w", err)
 	}
-	return &change.Error{Op: "check epoch", Class: change.Fenced,
-		Err:  fmt.Errorf("another instance of link %s has taken over (epoch %s, ours is %d)", s.link, epoch, s.epoch),
-		Hint: "run one instance of a link"}
+	return sinks.Fence(s.link, stored, s.epoch)
 }
 
 func (s *Sink) gone() error {

@@ -207,6 +207,24 @@ func testIdempotent(t *testing.T, s *sourcetest.Store) {
 	same(t, open(t, s, "a").marker, w.marker)
 }
 
+// testLostBatch comes behind a batch that the store had answered and does not have, as one that was
+// restored, or a standby that took over too early: nothing is written, and the batch that is
+// missing is still so afterwards.
+func testLostBatch(t *testing.T, s *sourcetest.Store) {
+	w := open(t, s, "a")
+	w.apply(t, all(sinks.Done, 1), w.write("items", id(1), absent, item(1, "v")))
+	kept := w.marker
+	w.marker.Apply, w.marker.Upto, w.number = 3, "behind", 3
+	for _, batch := range []*sinks.Batch{w.batch(), w.batch(w.write("items", id(2), absent, item(2, "v"))), w.batch()} {
+		_, err := w.sink.Apply(within(t), batch)
+		if e := (*change.Error)(nil); change.ClassOf(err) != change.PositionLost || !errors.As(err, &e) || e.Hint == "" {
+			t.Errorf("apply %d writes: got %v, want an error of class position lost with a hint", len(batch.Writes), err)
+		}
+	}
+	w.holds(t, "items", item(1, "v"))
+	same(t, open(t, s, "a").marker, kept)
+}
+
 func conflict(policy string) *checkpoint.Conflict {
 	return &checkpoint.Conflict{
 		Pair: "items", Key: id(1), Base: change.Is(item(1, "base")), Left: item(1, "left"), Right: nil,

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *sourcetest.Store) {
 		{"open again", testOpenAgain},
 		{"fenced", testFenced},
 		{"apply twice", testIdempotent},
+		{"a store that has lost a batch", testLostBatch},
 		{"conflicts", testConflicts},
 		{"draw", testDraw},
 		{"draw for a refused row", testDrawRefused},

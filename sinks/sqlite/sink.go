@@ -92,7 +92,7 @@ func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
 	if err := s.conn.Mute(func(trigger string) bool { return *s.muted && strings.HasPrefix(trigger, prefix) }); err != nil {
 		return m, err
 	}
-	s.begin, err = s.conn.Prepare("UPDATE _cdcsync_link SET apply = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1")
+	s.begin, err = s.conn.Prepare("UPDATE _cdcsync_link SET apply = ?1 WHERE id = ?2 AND epoch = ?3 AND applied < ?1 AND applied >= ?4")
 	if err != nil {
 		return m, err
 	}
@@ -153,7 +153,7 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, refused map[int]
 		t.echoes = t.echoes[:0]
 	}
 	if len(batch.Writes) == 0 {
-		if err := s.checkEpoch(ctx); err != nil {
+		if err := s.checkPrior(ctx, batch); err != nil {
 			return nil, err
 		}
 	} else if again, err := s.claim(ctx, batch); err != nil {
@@ -181,7 +181,7 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, refused map[int]
 // claim checks the epoch and marks the transaction as the link's own, so that what it
 // writes is logged as an echo. It tells whether the batch was committed already.
 func (s *Sink) claim(ctx context.Context, batch *sinks.Batch) (again bool, err error) {
-	for i, v := range []int64{int64(batch.Marker.Apply), s.number, int64(s.epoch)} {
+	for i, v := range []int64{int64(batch.Marker.Apply), s.number, int64(s.epoch), int64(batch.Prior)} {
 		if err := s.begin.Set(i, change.Int(v)); err != nil {
 			return false, err
 		}
@@ -196,7 +196,19 @@ func (s *Sink) claim(ctx context.Context, batch *sinks.Batch) (again bool, err e
 	if n == 1 {
 		return false, nil
 	}
-	return true, s.checkEpoch(ctx)
+	return true, s.checkPrior(ctx, batch)
+}
+
+// checkPrior checks the epoch, and that the store has the batch before this one.
+func (s *Sink) checkPrior(ctx context.Context, batch *sinks.Batch) error {
+	if err := s.checkEpoch(ctx); err != nil {
+		return err
+	}
+	applied, err := s.conn.Int(ctx, fmt.Sprintf("SELECT applied FROM _cdcsync_link WHERE id = %d", s.number))
+	if err != nil {
+		return fmt.Errorf("check the batch before: %w", err)
+	}
+	return batch.Behind(uint64(applied))
 }
 
 // finish writes what goes with the rows, and commits.
@@ -244,12 +256,8 @@ func (s *Sink) checkEpoch(ctx context.Context) error {
 		return s.gone()
 	case err != nil:
 		return fmt.Errorf("check epoch: %w", err)
-	case uint64(epoch) != s.epoch:
-		return &change.Error{Op: "check epoch", Class: change.Fenced,
-			Err:  fmt.Errorf("another instance of link %s has taken over (epoch %d, ours is %d)", s.link, epoch, s.epoch),
-			Hint: "run one instance of a link"}
 	}
-	return nil
+	return sinks.Fence(s.link, uint64(epoch), s.epoch)
 }
 
 // sqlError is SQLite's code for a statement that it does not understand: of a fixed statement

@@ -69,11 +69,24 @@ func IsTransient(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	return slices.ContainsFunc([]error{
+	return isUnsent(err) || slices.ContainsFunc([]error{
 		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, os.ErrDeadlineExceeded, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE,
 		syscall.ENOENT, // of a unix socket
 		driver.ErrBadConn, mysql.ErrInvalidConn, mysql.ErrMalformPkt, mysql.ErrPktSync,
 	}, func(cause error) bool { return errors.Is(err, cause) })
+}
+
+// isUnsent tells whether err comes of a connection on which nothing could be sent. The driver
+// exports no name of that error, and replaces it by [driver.ErrBadConn] in some places only.
+func isUnsent(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		inner := e.Unwrap()
+		return inner != nil && isUnsent(inner)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), isUnsent)
+	}
+	return err.Error() == "bad connection"
 }
 
 func isCertificate(err error) bool {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -72,6 +74,26 @@ func checkTransient(t *testing.T, what string, err error, codes ...uint16) {
 		}
 	}
 	t.Errorf("%s: code %d, transient %v, row %v: %v", what, Code(err), IsTransient(err), IsRow(err), err)
+}
+
+// mute is a connection on which nothing can be sent, as on one that was reset a moment ago.
+type mute struct{ net.Conn }
+
+func (mute) Write([]byte) (int, error) { return 0, &net.OpError{Op: "write", Err: syscall.EPIPE} }
+
+// The network goes while a session is being opened: the driver has errors of its own for that.
+func TestGoneBeforeLogin(t *testing.T) {
+	each(t, func(t *testing.T, db *servers.Database) {
+		s := open(t, db.DSN)
+		s.config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return mute{conn}, err
+		}
+		_, err := s.Connect(t.Context())
+		if change.ClassOf(err) != change.Transient || !IsTransient(errors.Join(fmt.Errorf("in others: %w", err))) {
+			t.Errorf("got %v, of class %v", err, change.ClassOf(err))
+		}
+	})
 }
 
 // A session that was ended by somebody else, in the middle of something or not, is broken, and
