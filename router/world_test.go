@@ -45,6 +45,8 @@ type plan struct {
 	// What an engine does wrong: it gives out what looks do not show yet; it takes the position
 	// of a look for one of the log.
 	early, blurred bool
+	// sabotage is what else a store's engine does wrong.
+	sabotage sabotage
 }
 
 // reads tells whether the log of a side is read, writes whether the side is written to.
@@ -305,6 +307,9 @@ func (w *world) readOne(s change.Side) bool {
 		if tx, ok = w.sources[s].TryNext(); !ok {
 			return false
 		}
+		if tx = w.plan.sabotage.read(tx, w.rng); tx == nil {
+			return true
+		}
 	}
 	w.kept[s] = nil
 	if !w.r.read(s, tx) {
@@ -334,7 +339,7 @@ func (w *world) apply(s change.Side) bool {
 	var result sinks.Result
 	w.untouchable(s, func() {
 		var err error
-		result, err = w.sinks[s].Apply(context.Background(), w.flight[s])
+		result, err = w.plan.sabotage.apply(w.sinks[s], w.flight[s], w.r.ends[s.Other()].read)
 		w.must(err)
 	})
 	w.result[s] = &result

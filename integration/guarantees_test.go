@@ -1,0 +1,110 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestGuaranteesAreTried looks for the tests that docs/guarantees.md names.
+func TestGuaranteesAreTried(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(text, -1) {
+			there[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := content(t, "../docs/guarantees.md")
+	promises := regexp.MustCompile(`(?m)^\| (\d) \|.*$`).FindAll(page, -1)
+	if len(promises) != 8 {
+		t.Errorf("%d promises", len(promises))
+	}
+	names := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
+	for _, p := range promises {
+		if !names.Match(p) {
+			t.Errorf("no test is named in %s", p)
+		}
+	}
+	for _, name := range names.FindAllString(string(page), -1) {
+		if !there[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// licences are those that a static binary may carry, by words that they have.
+var licences = []struct{ name, words string }{
+	{"MPL-2.0", "mozilla public license version 2.0"},
+	{"MPL-2.0", "mozilla public license, version 2.0"},
+	{"Apache-2.0", "apache license version 2.0"},
+	{"MIT", "permission is hereby granted, free of charge"},
+	{"BSD", "redistribution and use in source and binary forms"},
+	{"ISC", "permission to use, copy, modify, and/or distribute this software for any purpose"},
+	{"ISC", "permission to use, copy, modify, and distribute this software for any purpose"},
+}
+
+// licence names the licence of the module in dir; "" if it is none of those.
+func licence(t *testing.T, dir string) string {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if name := strings.ToUpper(f.Name()); !strings.HasPrefix(name, "LICENSE") && !strings.HasPrefix(name, "LICENCE") && !strings.HasPrefix(name, "COPYING") {
+			continue
+		}
+		text := strings.ToLower(strings.Join(strings.Fields(string(content(t, filepath.Join(dir, f.Name())))), " "))
+		for _, l := range licences {
+			if strings.Contains(text, l.words) {
+				return l.name
+			}
+		}
+	}
+	return ""
+}
+
+// TestLicences lists the licences of all modules in the binary. All of them let a static binary be
+// given away under Apache-2.0; MPL-2.0 asks that changes to its own files are.
+func TestLicences(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Dir}}{{end}}", "../cmd/cdcsync").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var modules []string
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		if lines.Text() != "" {
+			modules = append(modules, lines.Text())
+		}
+	}
+	slices.Sort(modules)
+	modules = slices.Compact(modules)
+	if len(modules) < 20 {
+		t.Fatalf("%d modules", len(modules))
+	}
+	for _, m := range modules {
+		path, dir, _ := strings.Cut(m, " ")
+		if l := licence(t, dir); l == "" {
+			t.Errorf("%s has no licence that is known to be fit: look at %s", path, dir)
+		} else {
+			t.Logf("%-10s %s", l, path)
+		}
+	}
+}
