@@ -85,7 +85,6 @@ func (f *family) link() *router.Link {
 	for _, p := range f.pairs {
 		cfg.Pairs = append(cfg.Pairs, router.Pair{Pair: p})
 	}
-	twoWay := f.writes == [2]bool{true, true}
 	for s := range cfg.Stores {
 		side := change.Side(s)
 		var keys sinks.Keys
@@ -94,7 +93,7 @@ func (f *family) link() *router.Link {
 			drawn.Hook = f.hook
 			keys = drawn
 		}
-		m := keymap.New(side, f.pairs, keys, twoWay)
+		m := keymap.New(side, f.pairs, keys)
 		looker := memsource.NewLooker(f.stores[s])
 		looker.Hook = f.hook
 		cfg.Stores[s].Looker = keymap.NewLooker(looker, m)

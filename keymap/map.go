@@ -20,7 +20,6 @@ const cached = 100_000
 // sink of the store, which are used by goroutines of their own, and is closed after them.
 type Map struct {
 	side   change.Side
-	twoWay bool
 	order  []*change.Table
 	tables map[*change.Table]*table
 
@@ -51,9 +50,9 @@ type table struct {
 }
 
 // New returns the map of the store on side s for these pairs; parents come before their children.
-// Keys is nil if the link does not write to the store. twoWay tells whether it writes to both.
-func New(s change.Side, pairs []*mapping.Pair, keys sinks.Keys, twoWay bool) *Map {
-	m := &Map{side: s, twoWay: twoWay, tables: map[*change.Table]*table{}, keys: keys, pending: map[name]int64{}}
+// Keys is nil if the link does not write to the store.
+func New(s change.Side, pairs []*mapping.Pair, keys sinks.Keys) *Map {
+	m := &Map{side: s, tables: map[*change.Table]*table{}, keys: keys, pending: map[name]int64{}}
 	m.forms, _ = lru.New[name, int64](cached) // fails for a size that is not positive
 	m.owns, _ = lru.New[name, int64](cached)
 	for _, p := range pairs {

@@ -102,7 +102,7 @@ func (s *Sink) translate(ctx context.Context, batch *sinks.Batch) (*translated, 
 			out.outcomes[i] = s.write(t, &w, owns)
 			w.Drawn = drawn[i]
 		}
-		if out.outcomes[i].Verdict == sinks.Done && !(w.New == nil && w.Key == nil) {
+		if out.outcomes[i].Verdict == sinks.Done {
 			inner.Writes = append(inner.Writes, w)
 			out.places = append(out.places, i)
 			if w.Drawn != nil {
@@ -201,10 +201,6 @@ func (t translation) sample(of *table, row change.Row) change.Row {
 // write gives a write its own keys. If that cannot be, it says what becomes of the write.
 func (s *Sink) write(t *table, w *sinks.Write, owns translation) sinks.Outcome {
 	key, err := owns.key(t, w.Key)
-	if err != nil && w.New == nil && !(s.keys.twoWay || w.Expect.Known && w.Expect.Row != nil) {
-		w.Key = nil // what is to go was never here
-		return sinks.Outcome{}
-	}
 	if err != nil && (w.New == nil || w.Expect.Known && w.Expect.Row != nil) {
 		return sinks.Outcome{Verdict: sinks.Differs} // there is no such row
 	}

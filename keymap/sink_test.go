@@ -123,7 +123,7 @@ func TestOrphans(t *testing.T) {
 		got = b
 		return make([]sinks.Outcome, len(b.Writes)), nil
 	}}
-	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, keys, true))
+	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, keys))
 	batch := &sinks.Batch{Prior: 3, Marker: checkpoint.Marker{Apply: 4}, Writes: []sinks.Write{
 		insert(table, pairOf(-1, -2)), insert(table, pairOf(-2, -9)), insert(table, pairOf(-3, nil)), insert(table, pairOf(-4, -3))}}
 	result, err := sink.Apply(t.Context(), batch)
@@ -156,7 +156,7 @@ func TestOrphans(t *testing.T) {
 func TestPending(t *testing.T) {
 	pair := staff(t)
 	table := pair.Tables[change.Right]
-	m := keymap.New(change.Right, []*mapping.Pair{pair}, &fakeKeys{}, true)
+	m := keymap.New(change.Right, []*mapping.Pair{pair}, &fakeKeys{})
 	var tried []change.Value
 	var seen []change.Row
 	inner := &fakeSink{apply: func(b *sinks.Batch) ([]sinks.Outcome, error) {
@@ -204,7 +204,7 @@ func TestTaken(t *testing.T) {
 		}
 		return outcomes, nil
 	}}
-	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, &fakeKeys{}, true))
+	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, &fakeKeys{}))
 	for i := range int64(2) {
 		batch := &sinks.Batch{Writes: []sinks.Write{insert(table, pairOf(-1, nil)), insert(table, pairOf(-2-i, nil))}}
 		if _, err := sink.Apply(t.Context(), batch); err != nil {
@@ -222,7 +222,7 @@ func TestLookAtNothing(t *testing.T) {
 	table := pair.Tables[change.Left]
 	log := &fakeLog{table: table, row: pairOf(55, 3)}
 	keys := &fakeKeys{owns: map[int64]int64{-5: 55}, forms: map[int64]int64{55: -5}}
-	looker := keymap.NewLooker(log, keymap.New(change.Left, []*mapping.Pair{pair}, keys, true))
+	looker := keymap.NewLooker(log, keymap.New(change.Left, []*mapping.Pair{pair}, keys))
 	look, err := looker.Look(t.Context(), table, []change.Row{{change.Int(-6)}})
 	if err != nil || look.At != "head" || len(look.Rows) != 1 || look.Rows[0] != nil || len(log.asked) != 0 {
 		t.Errorf("got %+v, %v; asked for %v", look, err, log.asked)
@@ -247,7 +247,7 @@ func TestLookAtNothing(t *testing.T) {
 func TestForms(t *testing.T) {
 	pair := staff(t)
 	form := func(s change.Side, own int64) (int64, error) {
-		m := keymap.New(s, []*mapping.Pair{pair}, nil, false)
+		m := keymap.New(s, []*mapping.Pair{pair}, nil)
 		tx, err := keymap.NewSource(&fakeLog{table: pair.Tables[s], row: pairOf(own, nil)}, m).Next(t.Context())
 		if err != nil {
 			return 0, err
@@ -258,7 +258,7 @@ func TestForms(t *testing.T) {
 		sink := keymap.NewSink(&fakeSink{apply: func(b *sinks.Batch) ([]sinks.Outcome, error) {
 			own = b.Writes[0].Key[0].Int64()
 			return make([]sinks.Outcome, 1), nil
-		}}, keymap.New(s, []*mapping.Pair{pair}, &fakeKeys{}, true))
+		}}, keymap.New(s, []*mapping.Pair{pair}, &fakeKeys{}))
 		if _, err := sink.Apply(t.Context(), &sinks.Batch{Writes: []sinks.Write{insert(pair.Tables[s], pairOf(form, nil))}}); err != nil {
 			t.Fatal(err)
 		}
@@ -290,5 +290,24 @@ func TestForms(t *testing.T) {
 		if got, err := form(change.Left, own); err == nil {
 			t.Errorf("%d has the form %d", own, got)
 		}
+	}
+}
+
+// What has no key here cannot be deleted, and the store is not told of a batch of which nothing is
+// left: it would lack it from then on.
+func TestDeleteOfNothing(t *testing.T) {
+	pair := staff(t)
+	table := pair.Tables[change.Left]
+	inner := &fakeSink{apply: func(b *sinks.Batch) ([]sinks.Outcome, error) {
+		if len(b.Writes) != 0 || b.Marker.Apply != 6 {
+			t.Errorf("the store was given %+v", b)
+		}
+		return nil, nil
+	}}
+	sink := keymap.NewSink(inner, keymap.New(change.Left, []*mapping.Pair{pair}, &fakeKeys{}))
+	batch := &sinks.Batch{Prior: 6, Marker: checkpoint.Marker{Apply: 7}, Writes: []sinks.Write{{Table: table, Key: change.Row{change.Int(-3)}}}}
+	result, err := sink.Apply(t.Context(), batch)
+	if err != nil || len(result.Outcomes) != 1 || result.Outcomes[0].Verdict != sinks.Differs || batch.Settled(result.Outcomes).Apply != 6 {
+		t.Errorf("got %+v, %v", result, err)
 	}
 }

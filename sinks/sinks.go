@@ -84,7 +84,8 @@ type Write struct {
 	Table *change.Table
 	Key   change.Row
 	// Expect is the row as it has to be in the store for the write to count, compared by
-	// exact content. Unset values are not compared. Not Known: write unconditionally.
+	// exact content. Unset values are not compared. Not Known: write unconditionally; a row that
+	// is to be deleted so may Differ only if the store cannot have it.
 	Expect change.Image
 	// New is the row to be there afterwards; nil deletes. Unset values and generated columns
 	// are left as they are, or to their defaults when the row is inserted.

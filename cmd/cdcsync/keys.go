@@ -70,7 +70,7 @@ func newKeyMaps(link *configs.Link, stores [2]store, pairs []*mapping.Pair) (map
 		if link.Writes()[s] {
 			keys = st.Keys(link.Name)
 		}
-		if m := keymap.New(side, pairs, keys, link.Direction == configs.Both); !m.Empty() {
+		if m := keymap.New(side, pairs, keys); !m.Empty() {
 			maps[s] = m
 		}
 	}
