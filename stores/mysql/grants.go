@@ -61,8 +61,10 @@ func parseGrant(line string) (grant, bool) {
 	return g, true
 }
 
-// like returns a pattern of LIKE as a regular expression.
+// like returns a pattern of LIKE as a regular expression. Bytes that are no characters match nothing
+// that has a name.
 func like(pattern string) *regexp.Regexp {
+	pattern = strings.ToValidUTF8(pattern, "\uFFFD")
 	var b strings.Builder
 	b.WriteString("(?s)^")
 	for i := 0; i < len(pattern); i++ {
