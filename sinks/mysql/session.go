@@ -18,11 +18,16 @@ const (
 	endWithin = time.Minute
 )
 
+// goneWithin is for how many seconds the server waits for a session that says nothing: one whose
+// machine has vanished holds its locks no longer. A sink that has nothing to write asks for the
+// epoch more often.
+const goneWithin = 60
+
 // openSession opens a session that writes. Rows are found through the index of the key
 // however many there are in one statement. Messages are in the language in which the names of
 // indexes are found in them.
 func openSession(ctx context.Context, s *store.Store) (*store.Conn, error) {
-	conn, err := s.Connect(ctx, fmt.Sprintf("innodb_lock_wait_timeout = %d, lock_wait_timeout = %d", lockWithin, lockWithin), "lc_messages = 'en_US'")
+	conn, err := s.Connect(ctx, fmt.Sprintf("innodb_lock_wait_timeout = %d, lock_wait_timeout = %d, wait_timeout = %d", lockWithin, lockWithin, goneWithin), "lc_messages = 'en_US'")
 	if err != nil {
 		return nil, err
 	}

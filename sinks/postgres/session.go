@@ -19,7 +19,7 @@ const (
 
 // settings are those of the sink's session. Rows are found through the index of the key
 // whatever the statistics of a table say, which may be empty or old, and with the same plan
-// for every batch.
+// for every batch. A link whose machine has vanished holds its locks for a minute at the most.
 func settings(link string) map[string]string {
 	return map[string]string{
 		"application_name":   "cdcsync " + link,
@@ -30,6 +30,11 @@ func settings(link string) map[string]string {
 		"enable_seqscan":     "off",
 		"jit":                "off",
 		"lock_timeout":       lockWithin,
+
+		"idle_in_transaction_session_timeout": "60s",
+		"tcp_keepalives_idle":                 "30",
+		"tcp_keepalives_interval":             "10",
+		"tcp_keepalives_count":                "3",
 	}
 }
 
