@@ -55,17 +55,19 @@ func TestPostgresCommitBeforeVisible(t *testing.T) {
 	t.Parallel()
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
-			on := [2]*servers.Server{pool.Private(t, version, servers.Options{}), pool.Postgres(t, version)}
+			// From the start: a server takes its time to know of a standby that it is told of later.
+			awaits := servers.Options{Settings: map[string]string{"synchronous_standby_names": "nobody", "synchronous_commit": "local"}}
+			on := [2]*servers.Server{pool.Private(t, version, awaits), pool.Postgres(t, version)}
 			d := postgresDuo(t, on, [2]bool{true, true}, router.InitialLeft, "acc", "ev")
 			d.sql(change.Right, "UPDATE acc SET bal = 7 WHERE aid % 10 = 0")
 			d.skipLog(change.Right)
-			d.sql(change.Left, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()")
 			committed := make(chan struct{})
 			go func() {
 				defer close(committed)
 				conn := d.connect(change.Left)
 				defer conn.Close()
 				// It returns when the server does not wait for standbys any more.
+				d.must(conn.Do(context.Background(), "SET synchronous_commit = on"))
 				_, err := conn.Exec(context.Background(), "UPDATE public.acc SET bal = 100 + aid WHERE aid <= 50")
 				d.must(err)
 			}()
@@ -81,7 +83,7 @@ func TestPostgresCommitBeforeVisible(t *testing.T) {
 			}
 			settle := d.settling(t)
 			time.Sleep(time.Second)
-			d.sql(change.Left, "SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()")
+			d.sql(change.Left, "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf()")
 			<-committed
 			settle()
 			d.same()

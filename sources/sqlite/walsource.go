@@ -189,8 +189,17 @@ func (s *LogSource) start(ctx context.Context, from change.Position) error {
 	if err := s.forget(); err != nil {
 		return err
 	}
-	if s.capture != nil && (s.capture.failed() != nil || s.capture.Moved()) {
-		_ = s.capture.end() // that it failed was said
+	var p logPosition
+	if from != "" {
+		var err error
+		if p, err = parseLogPosition(from); err != nil {
+			return lost(from, err.Error())
+		}
+	}
+	// A capture that is not where from is yet, which a looker may know before it, is begun anew: then
+	// it first reads all that there is.
+	if c := s.capture; c != nil && (c.failed() != nil || c.Moved() || p.generation == c.Generation && p.place.Commit > c.read.Load()) {
+		_ = c.end() // that it failed was said
 		s.capture = nil
 	}
 	if s.capture == nil {
@@ -200,16 +209,12 @@ func (s *LogSource) start(ctx context.Context, from change.Position) error {
 		}
 		s.capture = c
 	}
-	begins := s.capture.Journal.Begins()
-	at := begins
+	at := s.capture.Journal.Begins()
 	if from != "" {
-		p, err := parseLogPosition(from)
 		switch {
-		case err != nil:
-			return lost(from, err.Error())
 		case p.generation != s.capture.Generation:
 			return lost(from, "reading the log was set up anew since")
-		case p.place.Before(begins):
+		case p.place.Before(at):
 			return lost(from, "the journal has forgotten it")
 		case p.place.Commit > s.capture.read.Load():
 			return lost(from, "the journal does not go that far")
