@@ -86,11 +86,9 @@ func start(t *testing.T, args ...string) *process {
 
 // kill ends the process as kill -9 does, and waits for its end.
 func (p *process) kill() {
-	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Kill()
-		err := <-p.done
-		p.done <- err
-	}
+	_ = p.cmd.Process.Kill() // it may have ended
+	err := <-p.done
+	p.done <- err
 }
 
 // stop ends the process as a service manager does, and returns how it ended.
