@@ -131,8 +131,9 @@ func renamed(t *rapid.T, engine string, tables []Table) []Table {
 // Whatever two stores have, the draft is a config that loads, and whose tables bind to those of
 // the stores without a mistake; it is formatted, and always the same.
 func TestDraftIsAConfig(t *testing.T) {
-	pairs, plain := 0, 0
+	drafts, pairs, plain := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
+		drafts++
 		l := Link{Name: "shop", Direction: rapid.SampledFrom([]configs.Direction{configs.Both, configs.LeftToRight, configs.RightToLeft}).Draw(t, "direction")}
 		engines := []string{"sqlite", "postgres", "mysql"}
 		for s := range l.Stores {
@@ -169,8 +170,8 @@ func TestDraftIsAConfig(t *testing.T) {
 		}
 		pairs += kept
 	})
-	if !t.Failed() && (pairs < 50 || plain == 0) {
-		t.Errorf("only %d pairs were bound, %d of them without a block", pairs, plain)
+	if !t.Failed() && (pairs < drafts/4 || plain == 0) {
+		t.Errorf("only %d pairs were bound in %d drafts, %d of them without a block", pairs, drafts, plain)
 	}
 }
 
