@@ -170,7 +170,7 @@ func TestDraftIsAConfig(t *testing.T) {
 		}
 		pairs += kept
 	})
-	if !t.Failed() && (pairs < drafts/4 || plain == 0) {
+	if !t.Failed() && (pairs < drafts/4 || plain == 0 && drafts >= 100) {
 		t.Errorf("only %d pairs were bound in %d drafts, %d of them without a block", pairs, drafts, plain)
 	}
 }
