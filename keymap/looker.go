@@ -46,29 +46,19 @@ func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Ro
 	if t == nil {
 		return l.Looker.Look(ctx, table, keys)
 	}
-	// A row that has no key here is not here, and was not when the log ended before that was asked.
-	head, err := l.Head(ctx)
+	natives, places, err := l.natives(ctx, t, keys)
 	if err != nil {
 		return sources.Look{}, err
 	}
-	want := wanted{}
-	for _, key := range keys {
-		want.addKey(t, key)
-	}
-	owns, err := l.keys.toOwn(ctx, want)
-	if err != nil {
-		return sources.Look{}, fmt.Errorf("translate keys for the %s store: %w", l.keys.side, err)
-	}
-	var natives []change.Row
-	var places []int
-	for i, key := range keys {
-		if native, err := owns.key(t, key); err == nil {
-			natives, places = append(natives, native), append(places, i)
-		}
-	}
-	all := sources.Look{Rows: make([]change.Row, len(keys)), At: head}
+	all := sources.Look{Rows: make([]change.Row, len(keys))}
 	if len(natives) == 0 {
-		return all, nil
+		// A row that has no key here is not here, and was not when the log ended before that was asked.
+		if all.At, err = l.Head(ctx); err != nil {
+			return sources.Look{}, err
+		}
+		if natives, places, err = l.natives(ctx, t, keys); err != nil || len(natives) == 0 {
+			return all, err
+		}
 	}
 	look, err := l.Looker.Look(ctx, table, natives)
 	if err != nil {
@@ -84,6 +74,24 @@ func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Ro
 	return all, nil
 }
 
+// natives returns those of these keys that rows of the store have, as it has them, and their places.
+func (l *Looker) natives(ctx context.Context, t *table, keys []change.Row) (natives []change.Row, places []int, err error) {
+	want := wanted{}
+	for _, key := range keys {
+		want.addKey(t, key)
+	}
+	owns, err := l.keys.toOwn(ctx, want)
+	if err != nil {
+		return nil, nil, fmt.Errorf("translate keys for the %s store: %w", l.keys.side, err)
+	}
+	for i, key := range keys {
+		if native, err := owns.key(t, key); err == nil {
+			natives, places = append(natives, native), append(places, i)
+		}
+	}
+	return natives, places, nil
+}
+
 // Scan implements [sources.Looker]. The order is that of the store's own keys. Behind a key that no
 // row here has are all rows.
 func (l *Looker) Scan(ctx context.Context, table *change.Table, after change.Row, limit int) (sources.Look, error) {
@@ -91,15 +99,15 @@ func (l *Looker) Scan(ctx context.Context, table *change.Table, after change.Row
 	if t == nil {
 		return l.Looker.Scan(ctx, table, after, limit)
 	}
-	want := wanted{}
-	want.addKey(t, after)
-	owns, err := l.keys.toOwn(ctx, want)
-	if err != nil {
-		return sources.Look{}, fmt.Errorf("translate keys for the %s store: %w", l.keys.side, err)
-	}
-	native, err := owns.key(t, after)
-	if err != nil {
-		native = nil
+	var native change.Row
+	if after != nil {
+		natives, _, err := l.natives(ctx, t, []change.Row{after})
+		if err != nil {
+			return sources.Look{}, err
+		}
+		if len(natives) > 0 {
+			native = natives[0]
+		}
 	}
 	look, err := l.Looker.Scan(ctx, table, native, limit)
 	if err != nil {
