@@ -36,8 +36,8 @@ type collector struct {
 	sides    []metric[Side]
 	tables   []metric[Table]
 	// These have one more label, or buckets.
-	state, stage, count *prometheus.Desc
-	rows, seconds       *prometheus.Desc
+	state, stage, count, conflicts *prometheus.Desc
+	rows, seconds                  *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -55,11 +55,12 @@ func newCollector(in Instance) *collector {
 	}
 	return &collector{
 		instance: in, links: linkMetrics(), sides: sideMetrics(), tables: tableMetrics(),
-		state:   desc("link_state", "1 for the state in which the link is, 0 for the others.", "link", "state"),
-		count:   desc("link_tables", "Tables of the link by stage.", "link", "stage"),
-		stage:   desc("table_stage", "1 for the stage in which the table is, 0 for the others.", "link", "table", "stage"),
-		rows:    desc("batch_rows", "Rows of the batches that were written to the store.", "link", "side"),
-		seconds: desc("apply_seconds", "How long the store took for a batch, retries included.", "link", "side"),
+		state:     desc("link_state", "1 for the state in which the link is, 0 for the others.", "link", "state"),
+		count:     desc("link_tables", "Tables of the link by stage.", "link", "stage"),
+		stage:     desc("table_stage", "1 for the stage in which the table is, 0 for the others.", "link", "table", "stage"),
+		conflicts: desc("conflicts_total", "Conflicts that were decided, by the policy that did.", "link", "policy"),
+		rows:      desc("batch_rows", "Rows of the batches that were written to the store.", "link", "side"),
+		seconds:   desc("apply_seconds", "How long the store took for a batch, retries included.", "link", "side"),
 	}
 }
 
@@ -83,7 +84,6 @@ func linkMetrics() []metric[Link] {
 		m(gauge, "link_unsettled_rows", "Rows on which the stores may disagree now.", func(l *Link) float64 { return float64(l.Unsettled) }),
 		m(gauge, "link_unsettled_bytes", "Memory that these rows take.", func(l *Link) float64 { return float64(l.Bytes) }),
 		m(gauge, "link_parked_rows", "Rows that wait for a person or for a retry.", func(l *Link) float64 { return float64(l.Parked) }),
-		m(counter, "conflicts_total", "Conflicts that were decided.", func(l *Link) float64 { return float64(l.Conflicts) }),
 		m(counter, "compared_rows_total", "Rows that were compared in first contact.", func(l *Link) float64 { return float64(l.Compared) }),
 	}
 }
@@ -149,7 +149,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range c.tables {
 		out <- m.desc
 	}
-	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.rows, c.seconds} {
+	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.conflicts, c.rows, c.seconds} {
 		out <- desc
 	}
 }
@@ -160,6 +160,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		collect(out, c.links, &l, l.Name)
 		for _, state := range states() {
 			out <- constant(c.state, gauge, truth(l.State == state), l.Name, state)
+		}
+		for _, p := range l.ByPolicy {
+			out <- constant(c.conflicts, counter, float64(p.Conflicts), l.Name, p.Policy)
 		}
 		c.collectSide(out, &l.Left, l.Name, "left")
 		c.collectSide(out, &l.Right, l.Name, "right")

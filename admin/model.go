@@ -80,9 +80,17 @@ type Link struct {
 	Bytes     int `json:"bytes"`
 	Parked    int `json:"parked"`
 	// Conflicts were decided and Compared rows met in first contact, since the start.
-	Conflicts uint64  `json:"conflicts"`
-	Compared  uint64  `json:"compared"`
-	Tables    []Table `json:"tables"`
+	Conflicts uint64 `json:"conflicts"`
+	Compared  uint64 `json:"compared"`
+	// ByPolicy has the conflicts by what decided them; it is missing where the link is not open.
+	ByPolicy []PolicyConflicts `json:"conflicts_by_policy,omitempty"`
+	Tables   []Table           `json:"tables"`
+}
+
+// PolicyConflicts counts the conflicts that one policy decided, by what their records say.
+type PolicyConflicts struct {
+	Policy    string `json:"policy"`
+	Conflicts uint64 `json:"conflicts"`
 }
 
 // notReady returns why the link does not do what it is for; "" if it does.

@@ -32,7 +32,8 @@ func healthy() map[string]string {
 		`cdcsync_table_ignored_changes_total{link="shop",table="orders"}`: "0x240",
 		`cdcsync_drift_total{link="shop",side="left"}`:                    "0+1x240",
 		`cdcsync_retries_total{link="shop",side="left"}`:                  "0+1x240",
-		`cdcsync_conflicts_total{link="shop"}`:                            "0+50x240",
+		`cdcsync_conflicts_total{link="shop",policy="latest"}`:            "0+30x240",
+		`cdcsync_conflicts_total{link="shop",policy="delete_wins"}`:       "0+20x240",
 	}
 }
 
@@ -65,7 +66,7 @@ var alarms = map[string]struct {
 		"link=shop side=left severity=warning", "rows of the left side of link shop go on changing past the log"},
 	"CdcsyncRetries": {map[string]string{`cdcsync_retries_total{link="shop",side="left"}`: "0+10x240"}, 10, 30,
 		"link=shop side=left severity=warning", "the left store of link shop goes on failing"},
-	"CdcsyncManyConflicts": {map[string]string{`cdcsync_conflicts_total{link="shop"}`: "0+200x240"}, 9, 30,
+	"CdcsyncManyConflicts": {map[string]string{`cdcsync_conflicts_total{link="shop",policy="latest"}`: "0+100x240", `cdcsync_conflicts_total{link="shop",policy="delete_wins"}`: "0+100x240"}, 9, 30,
 		"link=shop severity=warning", "link shop has 2k conflicts in ten minutes"},
 }
 

@@ -123,6 +123,19 @@ func TestRevert(t *testing.T) {
 	if got := s.both("id, qty"); got != "1:100 2:9 3:3 4:4" {
 		t.Errorf("both sides have %q", got)
 	}
+	metrics := scrape(t, s.address)
+	for policy, want := range map[string]float64{"latest": 2, "reverted": 1} {
+		for value(metrics, "cdcsync_conflicts_total", "link=shop", "policy="+policy) < want { // what is shown is a moment old
+			if err := t.Context().Err(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+			metrics = scrape(t, s.address)
+		}
+	}
+	if got := value(metrics, "cdcsync_conflicts_total", "link=shop"); got != 3 {
+		t.Errorf("%v conflicts are counted, by whatever policy, want 3", got)
+	}
 	if out, err := command("conflicts", "revert", "left", "999", s.config); err == nil || !strings.Contains(out, "no conflict 999") {
 		t.Errorf("no such conflict: %v\n%s", err, out)
 	}

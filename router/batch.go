@@ -192,8 +192,9 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 		switch o := result.Outcomes[i]; {
 		case o.Verdict == sinks.Done:
 			e.count.Applied++
-			if f.batch.Writes[i].Conflict != nil {
+			if c := f.batch.Writes[i].Conflict; c != nil {
 				r.count.Conflicts++
+				r.count.ByPolicy[c.Policy]++
 				if !w.contact && w.chunk == nil && w.by == checkpoint.ByConfig && w.resolution == nil {
 					r.count.Clashes++
 				}

@@ -26,6 +26,9 @@ type SideCounters struct {
 // Counters count what happened on the link since it was started.
 type Counters struct {
 	Conflicts uint64
+	// ByPolicy has of these how many each policy decided, by what their records say; those that the
+	// pairs go by are there from the start. Whoever has it does not write to it.
+	ByPolicy map[string]uint64
 	// Clashes are the conflicts between changes that came from the logs; the others were found by
 	// comparing.
 	Clashes uint64

@@ -237,6 +237,12 @@ func undecided(d resolver.Decision) string {
 // would leave both sides, and nobody wanted that.
 const mergedOutside = "latest, because the merged row is outside of the filter"
 
+// The policies of first contact by a side.
+const (
+	initialLeft  = "initial left"
+	initialRight = "initial right"
+)
+
 // inferred returns the base of a row that first contact met while it was in use: if both
 // sides had the same before their first change, that is it.
 func (w *row) inferred() change.Image {
@@ -284,14 +290,34 @@ func (p *pair) first(w *row, emptied bool) (t target, open string) {
 	case right == nil:
 		return target{row: left}, ""
 	case p.Initial == InitialLeft:
-		return target{row: left, conflict: &decided{"left", "initial left"}}, ""
+		return target{row: left, conflict: &decided{"left", initialLeft}}, ""
 	case p.Initial == InitialRight:
-		return target{row: right, conflict: &decided{"right", "initial right"}}, ""
+		return target{row: right, conflict: &decided{"right", initialRight}}, ""
 	}
 	d := p.Policy.Decide(change.Image{},
 		resolver.Version{Row: left, Changed: true}, resolver.Version{Row: right, Changed: true})
-	policy := "initial merge, " + p.Policy.Rule.String()
-	return target{row: d.Row, conflict: &decided{d.Verdict.String(), policy}}, undecided(d)
+	return target{row: d.Row, conflict: &decided{d.Verdict.String(), p.initialMerge()}}, undecided(d)
+}
+
+// initialMerge is the policy of rows that first contact merges.
+func (p *Pair) initialMerge() string { return "initial merge, " + p.Policy.Rule.String() }
+
+// policies are those by which conflicts of the pair are decided as a rule.
+func (p *Pair) policies() []string {
+	list := []string{p.Policy.Rule.String()}
+	if p.Policy.Rule == resolver.Manual {
+		list = nil // a person decides, by another name
+	}
+	if p.Policy.Deletes != resolver.DeletesByRule {
+		list = append(list, p.Policy.Deletes.String())
+	}
+	switch p.Initial {
+	case InitialLeft:
+		return append(list, initialLeft)
+	case InitialRight:
+		return append(list, initialRight)
+	}
+	return append(list, p.initialMerge())
 }
 
 // rule is by what w is compared.

@@ -161,6 +161,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
+	r.count.ByPolicy = map[string]uint64{}
 	if !writes[change.Right] {
 		r.home = change.Left
 	}
@@ -175,6 +176,9 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		q := &pair{Pair: p, number: uint64(len(r.pairs))}
 		q.enter(checkpoint.Contact, "")
 		q.state.Aside = q.aside()
+		for _, policy := range p.policies() {
+			r.count.ByPolicy[policy] = 0
+		}
 		r.pairs = append(r.pairs, q)
 		r.byName[p.Name] = q
 		for s := range r.byTable {

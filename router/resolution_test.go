@@ -58,7 +58,7 @@ func TestResolve(t *testing.T) {
 			if len(found) != 1 || found[0].Winner != c.winner || found[0].Policy != "resolved" {
 				t.Errorf("records %+v", found)
 			}
-			b.until(l, "nothing parked", func(s Status) bool { return s.Parked == 0 })
+			b.until(l, "nothing parked", func(s Status) bool { return s.Parked == 0 && s.ByPolicy["resolved"] == 1 })
 			b.put(change.Left, 1, 5, 5) // life goes on
 			b.barrier(l)
 			b.equal()

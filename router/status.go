@@ -89,6 +89,7 @@ type Parked struct {
 func (r *reconciler) status(st *Status) {
 	st.Paused = r.pausedFor
 	st.Unsettled, st.Bytes, st.Parked, st.Counters = len(r.rows), r.bytes, len(r.parkedRows), r.count
+	st.ByPolicy = maps.Clone(r.count.ByPolicy)
 	for s := range r.ends {
 		e := &r.ends[s]
 		st.Sides[s].Epoch, st.Sides[s].Apply, st.Sides[s].Read = e.epoch, e.apply, e.read

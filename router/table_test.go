@@ -134,6 +134,13 @@ func (b *bench) outcome(before, unique bool, acts ...act) string {
 		b.t.Fatal(err)
 	}
 	st := l.Status()
+	counted := uint64(0)
+	for _, n := range st.ByPolicy {
+		counted += n
+	}
+	if counted != st.Conflicts || len(st.ByPolicy) == 0 {
+		b.t.Errorf("%d conflicts, by policy %v", st.Conflicts, st.ByPolicy)
+	}
 	left, right := b.describe(change.Left), b.describe(change.Right)
 	switch {
 	case st.Parked > 0:

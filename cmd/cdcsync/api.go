@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cdcsync/cdcsync/admin"
@@ -154,6 +156,9 @@ func (r *runner) shown() admin.Link {
 	}
 	if st.Err != nil {
 		l.Error = st.Err.Error()
+	}
+	for _, policy := range slices.Sorted(maps.Keys(st.ByPolicy)) {
+		l.ByPolicy = append(l.ByPolicy, admin.PolicyConflicts{Policy: policy, Conflicts: st.ByPolicy[policy]})
 	}
 	l.Left, l.Right = r.shownSide(&st, change.Left), r.shownSide(&st, change.Right)
 	for _, t := range st.Tables {

@@ -19,8 +19,10 @@ import (
 // does no I/O and reads no clock.
 type breaker struct {
 	limits configs.Breaker
-	// minute has a sample for each step of the last minute, oldest first.
+	// minute has a sample for each step of the last minute, oldest first; behind is the last one for
+	// which the link was doing something else than running.
 	minute []sample
+	behind sample
 	phase  phase
 	began  time.Time
 	// loop is the direction that is suspected of one, by the side that is written to, in which
@@ -71,19 +73,28 @@ type verdict struct {
 	trip string
 }
 
+// newBreaker returns the breaker of a link that begins now, with all its counters at 0: what it does
+// in its first second counts, too.
+func newBreaker(limits configs.Breaker, now time.Time) *breaker {
+	return &breaker{limits: limits, minute: []sample{{at: now}}}
+}
+
 // step takes the state of the link as it is now, and says what is to be done.
 func (b *breaker) step(now time.Time, st *router.Status) verdict {
 	s := sample{at: now, sides: [2]router.SideCounters{st.Sides[0].SideCounters, st.Sides[1].SideCounters}, clashes: st.Clashes}
-	if st.State != router.Running {
-		return b.restart() // comparing writes what nobody changed
-	}
 	b.minute = append(b.minute, s)
 	for now.Sub(b.minute[0].at) > time.Minute {
 		b.minute = b.minute[1:]
 	}
 	if n := s.clashes - b.minute[0].clashes; b.limits.ConflictsPerMinute > 0 && float64(n) > b.limits.ConflictsPerMinute {
-		v := b.restart()
+		v := b.restart(s)
 		v.trip = fmt.Sprintf("%d conflicts within a minute, more than conflicts_per_minute = %v in the breaker block", n, b.limits.ConflictsPerMinute)
+		return v
+	}
+	if st.State != router.Running { // comparing writes what nobody changed
+		minute := b.minute
+		v := b.restart(s)
+		b.minute, b.behind = minute, s
 		return v
 	}
 	switch b.phase {
@@ -96,10 +107,10 @@ func (b *breaker) step(now time.Time, st *router.Status) verdict {
 	}
 }
 
-// restart forgets everything but when there may be another trial.
-func (b *breaker) restart() verdict {
+// restart forgets everything up to s but when there may be another trial.
+func (b *breaker) restart(s sample) verdict {
 	v := verdict{release: b.phase == holding}
-	*b = breaker{limits: b.limits, again: b.again}
+	*b = breaker{limits: b.limits, again: b.again, minute: []sample{s}}
 	return v
 }
 
@@ -109,6 +120,9 @@ func (b *breaker) suspect(s sample) verdict {
 		return verdict{}
 	}
 	first := b.minute[0]
+	if b.behind.at.After(first.at) {
+		first = b.behind
+	}
 	for side := range s.sides {
 		changed, was := &s.sides[1-side], &first.sides[1-side]
 		changes, repeated := changed.Changes-was.Changes, changed.Repeated-was.Repeated
@@ -131,7 +145,7 @@ func (b *breaker) enter(p phase, s sample) verdict {
 // dismiss ends a trial: it is no loop.
 func (b *breaker) dismiss(s sample) verdict {
 	b.again = s.at.Add(trialAgain)
-	return b.restart()
+	return b.restart(s)
 }
 
 // paced returns the pace of changes in the phase, without its beginning; ok is false before the
@@ -174,7 +188,7 @@ func (b *breaker) tryReleased(s sample) verdict {
 	}
 	reason := fmt.Sprintf("a loop: the same rows change on the %s side, %.0f in a second, as long as cdcsync writes to the %s side, and no longer; "+
 		"something else carries rows between the two stores", b.loop.Other(), pace, b.loop)
-	v := b.restart()
+	v := b.restart(s)
 	v.trip = reason
 	return v
 }
@@ -184,7 +198,7 @@ const tripped = "the breaker tripped: "
 
 // watchBreaker follows whether the link does harm, until ctx ends.
 func (r *runner) watchBreaker(ctx context.Context, link *router.Link, limits configs.Breaker) error {
-	b := breaker{limits: limits}
+	b := newBreaker(limits, time.Now())
 	for sleep(ctx, breakerEvery) {
 		st := link.Status()
 		v := b.step(time.Now(), &st)

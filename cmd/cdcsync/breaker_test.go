@@ -23,6 +23,7 @@ type played struct {
 	// full: while nothing is written the log is not read on.
 	full      bool
 	conflicts int // in a second
+	burst     int // conflicts in the first second
 	comparing bool
 	// sides: both logs are changed in the same way.
 	bothWays bool
@@ -31,7 +32,8 @@ type played struct {
 // play runs a breaker beside a link for some minutes, and returns why it tripped, and for how
 // many seconds it held the writing.
 func play(limits configs.Breaker, p played) (trip string, held int) {
-	b, now, holds := breaker{limits: limits}, time.Unix(1_000_000, 0), false
+	now, holds := time.Unix(1_000_000, 0), false
+	b := newBreaker(limits, now)
 	var st router.Status
 	st.State = router.Running
 	if p.comparing {
@@ -64,6 +66,9 @@ func play(limits configs.Breaker, p played) (trip string, held int) {
 			}
 		}
 		st.Clashes += uint64(p.conflicts)
+		if second == 0 {
+			st.Clashes += uint64(p.burst)
+		}
 		now = now.Add(time.Second)
 		v := b.step(now, &st)
 		if v.hold {
@@ -93,23 +98,27 @@ func TestBreaker(t *testing.T) {
 		want  string
 		tried bool
 	}{
-		"nothing":                               {usual, played{}, "", false},
-		"many changes of many rows":             {usual, played{own: 50_000}, "", false},
-		"many changes of few rows":              {usual, played{own: 500, hot: true}, "", true},
-		"the same on both sides":                {usual, played{own: 500, hot: true, bothWays: true}, "", true},
-		"many changes of few rows, that end":    {usual, played{own: 500, hot: true, ends: 23}, "", true},
-		"few changes of few rows":               {usual, played{own: 100, hot: true}, "", false},
-		"a loop":                                {usual, played{loop: 500}, "a loop: the same rows change on the left side", true},
-		"a loop both ways":                      {usual, played{loop: 500, bothWays: true}, "a loop", true},
-		"a loop beside an application":          {usual, played{loop: 5000, own: 500}, "a loop", true},
-		"a loop beside one with few rows":       {usual, played{loop: 5000, own: 500, hot: true}, "a loop", true},
-		"a loop that is little beside the rest": {usual, played{loop: 500, own: 5000}, "", false},
-		"a loop that nobody looks for":          {configs.Breaker{}, played{loop: 500}, "", false},
-		"so much that the log is not read":      {usual, played{own: 5000, hot: true, full: true}, "", true},
-		"some conflicts":                        {usual, played{conflicts: 10}, "", false},
-		"many conflicts":                        {usual, played{conflicts: 100}, "conflicts within a minute, more than conflicts_per_minute = 1000", false},
-		"many conflicts that are allowed":       {configs.Breaker{}, played{conflicts: 100}, "", false},
-		"whatever, while tables are compared":   {usual, played{loop: 500, conflicts: 100, comparing: true}, "", false},
+		"nothing":                                {usual, played{}, "", false},
+		"many changes of many rows":              {usual, played{own: 50_000}, "", false},
+		"many changes of few rows":               {usual, played{own: 500, hot: true}, "", true},
+		"the same on both sides":                 {usual, played{own: 500, hot: true, bothWays: true}, "", true},
+		"many changes of few rows, that end":     {usual, played{own: 500, hot: true, ends: 23}, "", true},
+		"few changes of few rows":                {usual, played{own: 100, hot: true}, "", false},
+		"a loop":                                 {usual, played{loop: 500}, "a loop: the same rows change on the left side", true},
+		"a loop both ways":                       {usual, played{loop: 500, bothWays: true}, "a loop", true},
+		"a loop beside an application":           {usual, played{loop: 5000, own: 500}, "a loop", true},
+		"a loop beside one with few rows":        {usual, played{loop: 5000, own: 500, hot: true}, "a loop", true},
+		"a loop that is little beside the rest":  {usual, played{loop: 500, own: 5000}, "", false},
+		"a loop that nobody looks for":           {configs.Breaker{}, played{loop: 500}, "", false},
+		"so much that the log is not read":       {usual, played{own: 5000, hot: true, full: true}, "", true},
+		"some conflicts":                         {usual, played{conflicts: 10}, "", false},
+		"many conflicts":                         {usual, played{conflicts: 100}, "conflicts within a minute, more than conflicts_per_minute = 1000", false},
+		"many conflicts that are allowed":        {configs.Breaker{}, played{conflicts: 100}, "", false},
+		"many conflicts at once, at the start":   {usual, played{burst: 1500}, "1500 conflicts within a minute", false},
+		"some at the start, and some afterwards": {usual, played{burst: 900, conflicts: 10}, "conflicts within a minute", false},
+		"some conflicts at the start":            {usual, played{burst: 900}, "", false},
+		"a loop, while tables are compared":      {usual, played{loop: 500, comparing: true}, "", false},
+		"conflicts, while tables are compared":   {usual, played{conflicts: 100, comparing: true}, "conflicts within a minute", false},
 	} {
 		trip, held := play(c.limits, c.played)
 		if (trip == "") != (c.want == "") || !strings.Contains(trip, c.want) || (held > 0) != c.tried {
