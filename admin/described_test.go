@@ -75,7 +75,7 @@ var operations = map[string]described{
 	"POST /v1/links/{link}/parked/{id}/resolve": {id: "resolve", summary: "Decide what a parked row is",
 		about: "By exactly one of take, row and delete. Answers once both sides have it; it is refused if the row changes meanwhile.",
 		body:  resolveBody{}, status: 200, answer: countBody{}, fails: acted},
-	"GET /v1/links/{link}/conflicts": {id: "conflicts", summary: "The latest conflicts, newest first", about: "Both stores keep the newest 10,000 of a link.",
+	"GET /v1/links/{link}/conflicts": {id: "conflicts", summary: "The latest conflicts, newest first", about: "Both stores keep the newest 10,000 of a link, for as long as keep_conflicts says.",
 		query: []parameter{limit}, status: 200, answer: conflictsBody{}, fails: append([]int{400}, asked...)},
 	"POST /v1/links/{link}/conflicts/{side}/{id}/revert": {id: "revert", summary: "Write back what a decision did away with",
 		about: "As a change of its own. It is refused if the row is not as the decision left it.", body: revertBody{}, status: 200, answer: countBody{}, fails: acted},

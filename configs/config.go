@@ -107,6 +107,8 @@ type Link struct {
 	Breaker Breaker
 	// Watchdog is for how long the link may get nowhere before it counts as stalled; 0: any time.
 	Watchdog time.Duration
+	// KeepConflicts is how long conflicts stay on record; 0: as long as there is room for them.
+	KeepConflicts time.Duration
 
 	at    hcl.Range
 	attrs map[string]hcl.Range

@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -26,6 +28,16 @@ const DefaultWatchdog = time.Minute
 // leastWatchdog is the shortest time that is not an alarm about nothing.
 const leastWatchdog = 5 * time.Second
 
+// DefaultKeepConflicts is how long conflicts stay on record.
+const DefaultKeepConflicts = 90 * day
+
+const (
+	day = 24 * time.Hour
+	// leastKept is the shortest time for which a conflict may be on record: whoever is called has to
+	// be able to read it.
+	leastKept = time.Hour
+)
+
 // breaker decodes a breaker block.
 func (d *decoder) breaker(b *hclsyntax.Block) Breaker {
 	d.check(b.Body, "a breaker block", schema{attrs: []string{"amplification", "conflicts_per_minute"}})
@@ -48,6 +60,34 @@ func (d *decoder) limit(attr *hclsyntax.Attribute, least float64, limit *float64
 		}
 	}
 	d.errorf(attr.Expr.Range(), "Number expected", "Write a number of %v at least, or 0 for no limit: %s = %v.", least, attr.Name, *limit)
+}
+
+// keepConflicts evaluates the attribute of that name.
+func (d *decoder) keepConflicts(attr *hclsyntax.Attribute) time.Duration {
+	if attr == nil {
+		return DefaultKeepConflicts
+	}
+	text, ok := d.text(attr.Expr)
+	if !ok {
+		return DefaultKeepConflicts
+	}
+	kept, ok := days(text)
+	if !ok {
+		var err error
+		kept, err = time.ParseDuration(text)
+		ok = err == nil
+	}
+	if !ok || kept != 0 && kept < leastKept {
+		d.errorf(attr.Expr.Range(), "Duration expected", "Write for how long conflicts stay on record, an hour at least: keep_conflicts = \"90d\" or \"36h\", or \"0s\" for any time.")
+	}
+	return kept
+}
+
+// days reads a number of days, as in 90d, of a hundred years at the most.
+func days(text string) (time.Duration, bool) {
+	digits, ok := strings.CutSuffix(text, "d")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return time.Duration(n) * day, ok && err == nil && n <= 36_525
 }
 
 // watchdog evaluates the attribute of that name.

@@ -33,12 +33,31 @@ func TestGuards(t *testing.T) {
 	}
 }
 
+func TestKeepConflicts(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": DefaultKeepConflicts, `keep_conflicts = "90d"`: DefaultKeepConflicts, `keep_conflicts = "1d"`: 24 * time.Hour,
+		`keep_conflicts = "36h"`: 36 * time.Hour, `keep_conflicts = "0s"`: 0, `keep_conflicts = "0d"`: 0,
+		`keep_conflicts = "36525d"`: 36525 * 24 * time.Hour,
+	} {
+		cfg, diags := Parse("l.hcl", []byte(guarded+text+"\n}\n"))
+		if len(diags) > 0 || cfg.Links[0].KeepConflicts != want {
+			t.Errorf("%s: %v, want %s", text, diags, want)
+		}
+	}
+}
+
 func TestGuardMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		`watchdog = "soon"`:                      "five seconds at least",
 		`watchdog = "1s"`:                        "five seconds at least",
 		`watchdog = "-1m"`:                       "five seconds at least",
 		`watchdog = 60`:                          "text in quotes",
+		`keep_conflicts = "59m"`:                 "an hour at least",
+		`keep_conflicts = "-90d"`:                "an hour at least",
+		`keep_conflicts = "1.5d"`:                "an hour at least",
+		`keep_conflicts = "300000000d"`:          "an hour at least",
+		`keep_conflicts = "d"`:                   "an hour at least",
+		`keep_conflicts = 90`:                    "text in quotes",
 		`breaker { amplification = 1 }`:          "a number of 2 at least",
 		`breaker { amplification = "3" }`:        "amplification = 3",
 		`breaker { amplification = -1 }`:         "a number of 2 at least",

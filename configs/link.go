@@ -13,7 +13,7 @@ import (
 // link decodes a link block.
 func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
-		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt", "watchdog"},
+		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt", "watchdog", "keep_conflicts"},
 		blocks: []string{"conflict", "tables", "table", "verify", "breaker"},
 		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
 	})
@@ -40,6 +40,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 		l.Verify = d.verify(v)
 	}
 	l.Watchdog = d.watchdog(b.Body.Attributes["watchdog"])
+	l.KeepConflicts = d.keepConflicts(b.Body.Attributes["keep_conflicts"])
 	if v := d.only(b, "breaker"); v != nil {
 		l.Breaker = d.breaker(v)
 	}

@@ -42,6 +42,12 @@ type Sink interface {
 type Journal interface {
 	// Conflicts returns the latest limit conflicts recorded in this store, newest first.
 	Conflicts(ctx context.Context, limit int) ([]checkpoint.Conflict, error)
+
+	// Prune removes the conflicts that were decided before that time, and all but the newest
+	// [ConflictsKept], and returns how many. It writes in short transactions, and only if there is
+	// something to remove; after an error some may be gone. What a row waits for is not in the
+	// journal but in the marker, and stays; so do the numbers, which are not given twice.
+	Prune(ctx context.Context, before time.Time) (int, error)
 }
 
 // Keys is what a store keeps of the keys that were drawn from it for one link. It is used by one

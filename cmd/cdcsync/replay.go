@@ -10,6 +10,7 @@ import (
 	"github.com/cdcsync/cdcsync/admin"
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/resolver"
+	"github.com/cdcsync/cdcsync/sinks"
 )
 
 // replayExamples is how many conflicts that would have ended otherwise are shown.
@@ -21,7 +22,7 @@ func (a api) ReplayConflicts(ctx context.Context, link string, q admin.ReplayReq
 	if err != nil {
 		return admin.Replay{}, err
 	}
-	all, err := a.runner(link).Conflicts(ctx, cmp.Or(q.Limit, 2*conflictsKept))
+	all, err := a.runner(link).Conflicts(ctx, cmp.Or(q.Limit, 2*sinks.ConflictsKept))
 	if err != nil {
 		return admin.Replay{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 )
 
 // rules are how a row is settled by a side.
@@ -132,13 +133,10 @@ func (a api) DiscardParked(ctx context.Context, link, id string) error {
 	return stopped(err)
 }
 
-// conflictsKept is how many conflicts a store keeps for a link.
-const conflictsKept = 10_000
-
 // RevertConflict implements [admin.Rows].
 func (a api) RevertConflict(ctx context.Context, link, side string, id int64, take string) error {
 	r := a.runner(link)
-	all, err := r.Conflicts(ctx, 2*conflictsKept)
+	all, err := r.Conflicts(ctx, 2*sinks.ConflictsKept)
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,7 @@ func (r *runner) runOnce(ctx context.Context) (err error) {
 	group.Go(func() error { return r.watchContact(ctx, link, b) })
 	group.Go(func() error { return r.watchProgress(ctx, link, b.link.Watchdog) })
 	group.Go(func() error { return r.watchBreaker(ctx, link, b.link.Breaker) })
+	group.Go(func() error { return r.pruneConflicts(ctx, b.link.KeepConflicts) })
 	if err := group.Wait(); err != errEnded {
 		return err
 	}

@@ -29,6 +29,7 @@ func (s *downStore) Journal(string) journal                        { return noJo
 type noJournal struct{}
 
 func (noJournal) Conflicts(context.Context, int) ([]checkpoint.Conflict, error) { return nil, nil }
+func (noJournal) Prune(context.Context, time.Time) (int, error)                 { return 0, nil }
 func (noJournal) Close() error                                                  { return nil }
 
 // oneLink is a config with one link.

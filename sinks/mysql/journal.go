@@ -5,14 +5,17 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sinks"
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
-// Journal reads what a link recorded in one database. It is safe for concurrent use.
+// Journal is what a link recorded in one database. It is safe for concurrent use.
 type Journal struct {
 	store *store.Store
 	link  string
@@ -27,30 +30,76 @@ var _ sinks.Journal = (*Journal)(nil)
 func NewJournal(s *store.Store, link string) *Journal { return &Journal{store: s, link: link} }
 
 // Conflicts returns the latest limit conflicts, newest first; none where the link was never
-// set up. It connects again if the connection was lost.
-func (j *Journal) Conflicts(ctx context.Context, limit int) ([]checkpoint.Conflict, error) {
+// set up.
+func (j *Journal) Conflicts(ctx context.Context, limit int) (found []checkpoint.Conflict, err error) {
+	err = j.ask(ctx, "read conflicts", func() (err error) {
+		found, err = j.read(ctx, fmt.Sprintf("ORDER BY id DESC LIMIT %d", limit))
+		return err
+	})
+	return found, err
+}
+
+// Prune removes what is too old or too much. See [sinks.Journal].
+func (j *Journal) Prune(ctx context.Context, before time.Time) (removed int, err error) {
+	link := " WHERE link = " + store.Literal(j.link) + " "
+	err = j.ask(ctx, "prune conflicts", func() error {
+		floor, err := j.conn.Int(ctx, fmt.Sprintf("SELECT id FROM %s%sORDER BY id DESC LIMIT 1 OFFSET %d", store.ConflictTable, link, sinks.ConflictsKept))
+		if err != nil {
+			return err
+		}
+		page := func(after int64) ([]checkpoint.Conflict, error) {
+			return j.read(ctx, fmt.Sprintf("AND id > %d ORDER BY id LIMIT %d", after, sinks.PrunePage))
+		}
+		n, err := sinks.Prune(before, floor, page, func(ids []int64) error {
+			var list []string
+			for _, id := range ids {
+				list = append(list, strconv.FormatInt(id, 10))
+			}
+			_, err := j.conn.Exec(ctx, "DELETE FROM "+store.ConflictTable+link+"AND id IN ("+strings.Join(list, ", ")+")")
+			return err
+		})
+		removed += n
+		return err
+	})
+	return removed, err
+}
+
+// ask runs f with a connection; on another one if that was lost. It does nothing where the link was
+// never set up.
+func (j *Journal) ask(ctx context.Context, op string, f func() error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	reused := j.conn != nil
-	found, err := j.read(ctx, limit)
+	err := j.askOnce(ctx, f)
 	if err != nil && reused && j.conn == nil && ctx.Err() == nil {
-		found, err = j.read(ctx, limit) // the server was restarted meanwhile
+		err = j.askOnce(ctx, f) // the server was restarted meanwhile
 	}
-	return found, store.Classify("read conflicts", err)
+	return store.Classify(op, err)
 }
 
-// read reads once. After an error that ended the connection there is none.
-func (j *Journal) read(ctx context.Context, limit int) ([]checkpoint.Conflict, error) {
+// askOnce runs f. After an error that ended the connection there is none.
+func (j *Journal) askOnce(ctx context.Context, f func() error) error {
 	if j.conn == nil {
 		conn, err := j.store.Connect(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		j.conn = conn
 	}
-	var found []checkpoint.Conflict
-	sql := fmt.Sprintf("SELECT id, body FROM %s WHERE link = %s ORDER BY id DESC LIMIT %d", store.ConflictTable, store.Literal(j.link), limit)
-	err := j.conn.Query(ctx, sql, func(v []driver.Value) error {
+	err := f()
+	if store.Code(err) == store.NoSuchTable {
+		return nil
+	}
+	if j.conn.Broken() {
+		err = errors.Join(err, j.disconnect())
+	}
+	return err
+}
+
+// read reads the records of the link that are so.
+func (j *Journal) read(ctx context.Context, which string) (found []checkpoint.Conflict, err error) {
+	sql := fmt.Sprintf("SELECT id, body FROM %s WHERE link = %s %s", store.ConflictTable, store.Literal(j.link), which)
+	err = j.conn.Query(ctx, sql, func(v []driver.Value) error {
 		id := store.Number(v[0])
 		c, err := checkpoint.DecodeConflict([]byte(store.String(v[1])))
 		if err != nil {
@@ -60,12 +109,6 @@ func (j *Journal) read(ctx context.Context, limit int) ([]checkpoint.Conflict, e
 		found = append(found, c)
 		return nil
 	})
-	if store.Code(err) == store.NoSuchTable {
-		return nil, nil
-	}
-	if j.conn.Broken() {
-		err = errors.Join(err, j.disconnect())
-	}
 	return found, err
 }
 

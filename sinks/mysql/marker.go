@@ -27,8 +27,6 @@ const (
 func partName(part int) string { return [parts]string{"marker", "debts", "tables", "outcomes"}[part] }
 
 const (
-	// conflictsKept is how many conflicts of a link stay on record in one store.
-	conflictsKept = 10_000
 	// pruneEvery is after how many more of them the oldest are removed.
 	pruneEvery = 1000
 )
@@ -140,5 +138,5 @@ func (w *markerWriter) recordConflicts(ctx context.Context, p *packet, batch *si
 	link := store.Literal(w.link)
 	return p.add(ctx, fmt.Appendf(nil, `DELETE FROM %s WHERE link = %s AND id <=
 		(SELECT id FROM (SELECT id FROM %s WHERE link = %s ORDER BY id DESC LIMIT 1 OFFSET %d) AS kept)`,
-		store.ConflictTable, link, store.ConflictTable, link, conflictsKept))
+		store.ConflictTable, link, store.ConflictTable, link, sinks.ConflictsKept))
 }

@@ -29,8 +29,6 @@ const (
 func partName(part int) string { return [parts]string{"marker", "debts", "tables", "outcomes"}[part] }
 
 const (
-	// conflictsKept is how many conflicts of a link stay on record in one store.
-	conflictsKept = 10_000
 	// pruneEvery is after how many more of them the oldest are removed.
 	pruneEvery = 1000
 )
@@ -140,7 +138,7 @@ func (w *markerWriter) conflictSteps(batch *sinks.Batch, outcomes []sinks.Outcom
 		w.unpruned, w.pending = 0, 0
 		steps = append(steps, step{
 			sql: fmt.Sprintf(`DELETE FROM cdcsync.conflict WHERE link = $1 AND id <=
-				(SELECT id FROM cdcsync.conflict WHERE link = $1 ORDER BY id DESC OFFSET %d LIMIT 1)`, conflictsKept),
+				(SELECT id FROM cdcsync.conflict WHERE link = $1 ORDER BY id DESC OFFSET %d LIMIT 1)`, sinks.ConflictsKept),
 			bind: textual(w.link),
 		})
 	}

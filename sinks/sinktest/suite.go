@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) *sourcetest.Store) {
 		{"apply twice", testIdempotent},
 		{"a store that has lost a batch", testLostBatch},
 		{"conflicts", testConflicts},
+		{"conflicts are pruned", testPrune},
 		{"draw", testDraw},
 		{"draw for a refused row", testDrawRefused},
 		{"drawn keys", testDrawn},

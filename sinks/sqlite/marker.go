@@ -27,9 +27,6 @@ const (
 	parts      = partEchoes + 1
 )
 
-// conflictsKept is how many conflicts of a link stay on record in one store.
-const conflictsKept = 10_000
-
 // readMarker puts the marker of the link with this number together.
 func readMarker(ctx context.Context, conn *store.Conn, number int64) (checkpoint.Marker, error) {
 	var m checkpoint.Marker
@@ -149,7 +146,7 @@ func (w *markerWriter) writeConflicts(ctx context.Context, batch *sinks.Batch, o
 	if !some {
 		return nil
 	}
-	_, err := w.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE id <= (SELECT max(id) FROM %s) - %d", w.conflicts, w.conflicts, conflictsKept))
+	_, err := w.conn.Exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE id <= (SELECT max(id) FROM %s) - %d", w.conflicts, w.conflicts, sinks.ConflictsKept))
 	if err != nil {
 		return fmt.Errorf("prune conflicts: %w", err)
 	}

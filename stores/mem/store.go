@@ -126,6 +126,14 @@ func (s *Store) Conflicts(link string, limit int) [][]byte {
 	return latest
 }
 
+// KeepConflicts removes the records of the link of which keep says no.
+func (s *Store) KeepConflicts(link string, keep func(record []byte) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.link(link)
+	l.conflicts = slices.DeleteFunc(slices.Clone(l.conflicts), func(record []byte) bool { return !keep(record) })
+}
+
 // At runs read while nobody writes, with the place in the log that what it sees is true at:
 // its end, but for the transactions that are not shown yet.
 func (s *Store) At(read func(tx *Tx, at Place)) {
