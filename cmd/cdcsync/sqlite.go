@@ -178,7 +178,7 @@ func (s *sqliteStore) footprint(ctx context.Context, conn *sqlite.Conn, n needs)
 		f.add(there, "table "+name)
 	}
 	if fromLog {
-		dir := sqlitesource.LogDir(s.db, n.link)
+		dir := s.db.LogDir(n.link)
 		_, err := os.Stat(dir)
 		f.add(err == nil, "directory "+dir+", with a copy of the pages of the tables")
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
@@ -73,4 +74,35 @@ func (s *Sink) markEchoes(batch *sinks.Batch, w *writer) error {
 		}
 	}
 	return s.marker.part(partEchoes, body)
+}
+
+// noteOwn notes what the transaction has written, before it is committed, where the link reads the
+// write-ahead log.
+func (s *Sink) noteOwn(batch *sinks.Batch, outcomes []sinks.Outcome) error {
+	if s.logged == nil || !s.logged.FromLog {
+		return nil
+	}
+	t := store.OwnTransaction{Apply: batch.Marker.Apply, Prior: s.applied}
+	for i := range batch.Writes {
+		if w := &batch.Writes[i]; outcomes[i].Verdict == sinks.Done {
+			t.Writes = append(t.Writes, store.OwnWrite{Table: w.Table, Key: w.Key, Expect: w.Expect, New: w.New})
+		}
+	}
+	return s.own.Append(&t)
+}
+
+// readerWait is how long Apply waits for a reader of the log that is far behind.
+const readerWait = 10 * time.Second
+
+// awaitReader waits until the reader of the log has not too much of what the link wrote before it,
+// but not for one that does not read.
+func (s *Sink) awaitReader(ctx context.Context) error {
+	for began := time.Now(); s.own.Full() && time.Since(began) < readerWait; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
 }

@@ -36,6 +36,10 @@ type Sink struct {
 	marker *markerWriter
 	begin  *store.Stmt
 	pace   pace
+	// own notes what is written where the link reads the write-ahead log, applied is the last
+	// transaction that the database has.
+	own     *store.OwnWrites
+	applied uint64
 }
 
 var _ sinks.Sink = (*Sink)(nil)
@@ -52,7 +56,7 @@ func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 	if err != nil {
 		return checkpoint.Marker{}, err
 	}
-	next := &Sink{store: s.store, link: s.link, conn: conn, pace: s.pace, schema: -1, muted: new(bool)}
+	next := &Sink{store: s.store, link: s.link, conn: conn, pace: s.pace, schema: -1, muted: new(bool), own: store.NewOwnWrites(s.store.LogDir(s.link))}
 	m, err := next.takeOver(ctx)
 	if err != nil {
 		return m, errors.Join(store.Classify("open marker of link "+s.link, err), next.disconnect())
@@ -74,8 +78,8 @@ func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
 		if _, err := s.conn.Exec(ctx, "UPDATE _cdcsync_link SET epoch = epoch + 1, apply = NULL WHERE link = ?", change.TextValue(s.link)); err != nil {
 			return fmt.Errorf("raise epoch: %w", err)
 		}
-		err := s.conn.Query(ctx, "SELECT id, epoch FROM _cdcsync_link WHERE link = ?", func(row []change.Value) error {
-			s.number, s.epoch = row[0].Int64(), row[1].Uint64()
+		err := s.conn.Query(ctx, "SELECT id, epoch, applied FROM _cdcsync_link WHERE link = ?", func(row []change.Value) error {
+			s.number, s.epoch, s.applied = row[0].Int64(), row[1].Uint64(), row[2].Uint64()
 			return nil
 		}, change.TextValue(s.link))
 		if err != nil {
@@ -111,6 +115,9 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	}
 	if err := s.pace.look(ctx, s.conn, s.store); err != nil {
 		return sinks.Result{}, store.Classify("apply batch", err)
+	}
+	if err := s.awaitReader(ctx); err != nil {
+		return sinks.Result{}, err
 	}
 	refused := map[int]error{} // rows for which the store ends the transaction
 	careful := false
@@ -232,12 +239,18 @@ func (s *Sink) finish(ctx context.Context, batch *sinks.Batch, w *writer) error 
 		if err := s.marker.unclaim(m.Apply); err != nil {
 			return err
 		}
+		if err := s.noteOwn(batch, outcomes); err != nil {
+			return err
+		}
 	}
 	// Not ended by ctx: an interrupted COMMIT leaves open what became of it.
 	if err := s.conn.Do(context.Background(), "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	s.marker.committed()
+	if len(batch.Writes) > 0 {
+		s.applied = batch.Marker.Apply
+	}
 	return nil
 }
 
@@ -296,6 +309,9 @@ func (s *Sink) disconnect() error {
 	}
 	if s.marker != nil {
 		errs = append(errs, s.marker.close())
+	}
+	if s.own != nil {
+		errs = append(errs, s.own.Close())
 	}
 	errs = append(errs, s.conn.Close())
 	s.conn, s.begin, s.marker = nil, nil, nil

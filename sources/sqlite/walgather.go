@@ -24,19 +24,27 @@ const (
 // gatherer makes entries of the journal of what a reader of the log finds. See [wal.Found].
 type gatherer struct {
 	journal *wal.Journal
-	link    string
-	tables  map[string]*logged
-	order   []*logged
+	// dir is the directory of the link.
+	dir    string
+	link   string
+	tables map[string]*logged
+	order  []*logged
 
 	commit uint64
-	gap    bool
-	part   uint64
-	entry  entry
-	bytes  int
+	// gap reads the database at the end of a gap; nil if the commit is none.
+	gap   *store.Conn
+	part  uint64
+	entry entry
+	bytes int
 	// number is that of the link in the marker, 0 while it is not known.
 	number int64
-	// own are the rows that the link says it wrote in this commit, which it has told already.
-	own map[string]bool
+	// marked are the rows that the link says it wrote in this commit, which it has told already.
+	marked map[string]bool
+	// own is what the link wrote in a gap; nil if it wrote nothing, or that is not known.
+	own *ownGap
+	// last is the last transaction of the link that was read, owns how many were.
+	last uint64
+	owns int
 	// told is how many changes were written to the journal.
 	told func(n int)
 }
@@ -55,8 +63,8 @@ type logged struct {
 	unkeyed bool
 }
 
-func newGatherer(journal *wal.Journal, link string, tables []*change.Table, told func(int)) *gatherer {
-	g := &gatherer{journal: journal, link: link, tables: map[string]*logged{}, told: told}
+func newGatherer(journal *wal.Journal, dir, link string, tables []*change.Table, told func(int)) *gatherer {
+	g := &gatherer{journal: journal, dir: dir, link: link, tables: map[string]*logged{}, told: told}
 	for _, t := range tables {
 		l := &logged{captured: captured{table: t, reported: map[string]bool{}}}
 		g.tables[t.Name] = l
@@ -66,10 +74,10 @@ func newGatherer(journal *wal.Journal, link string, tables []*change.Table, told
 }
 
 // Begin implements wal.Found.
-func (g *gatherer) Begin(commit uint64, gap bool) {
+func (g *gatherer) Begin(commit uint64, gap *store.Conn) {
 	g.commit, g.gap, g.part, g.bytes = commit, gap, 0, 0
 	g.entry = entry{at: time.Now()}
-	g.own = nil
+	g.marked, g.own = nil, nil
 	for _, t := range g.order {
 		t.held, t.names = nil, nil
 	}
@@ -90,6 +98,17 @@ func (g *gatherer) Row(r wal.RowChange) error {
 	before, after := t.row(r.Was, r.Before), t.row(r.Is, r.After)
 	if before == nil && after == nil || before != nil && after != nil && before.Equal(after) {
 		return nil
+	}
+	if g.own != nil { // what the link wrote as well comes in its turn
+		if before != nil && g.own.take(t.table, before, false) {
+			before = nil
+		}
+		if after != nil && g.own.take(t.table, after, true) {
+			after = nil
+		}
+		if before == nil && after == nil {
+			return nil
+		}
 	}
 	keyed := r.Is.WithoutRowid || r.Is.Rowid >= 0
 	if keyed && r.Was.Storage == r.Is.Storage {
@@ -181,16 +200,35 @@ func (g *gatherer) linkRow(r wal.RowChange) error {
 		return nil
 	}
 	for _, column := range []string{"epoch", "applied"} {
-		if was, is := value(r.Was, r.Before, column), value(r.Is, r.After, column); g.gap && !was.IsNull() && is.Int64() < was.Int64() {
+		if was, is := value(r.Was, r.Before, column), value(r.Is, r.After, column); g.gap != nil && !was.IsNull() && is.Int64() < was.Int64() {
 			return fmt.Errorf("%w (%s %d in the marker, before %d)", wal.ErrRestored, column, is.Int64(), was.Int64())
 		}
 	}
 	g.number = value(r.Is, r.After, "id").Int64()
 	was, is := value(r.Was, r.Before, "applied"), value(r.Is, r.After, "applied")
-	if !is.IsNull() && is != was && is.Int64() > 0 {
-		g.entry.apply = is.Uint64()
+	if is.IsNull() || is == was || is.Int64() <= 0 {
+		return nil
 	}
+	if g.gap != nil {
+		behind := uint64(0)
+		if !was.IsNull() {
+			behind = was.Uint64()
+		}
+		var err error
+		if g.own, err = newOwnGap(g.gap, g.dir, behind, is.Uint64(), g.known()); err != nil || g.own != nil {
+			return err
+		}
+	}
+	g.entry.apply = is.Uint64()
 	return nil
+}
+
+// known are the tables of the link.
+func (g *gatherer) known() (list []*change.Table) {
+	for _, t := range g.order {
+		list = append(list, t.table)
+	}
+	return list
 }
 
 // markerRow takes the rows that the link says it wrote.
@@ -198,11 +236,11 @@ func (g *gatherer) markerRow(r wal.RowChange) error {
 	if r.After == nil || g.entry.apply == 0 || r.After[0].Int64() != g.number || r.After[1].Int64() != store.EchoesPart {
 		return nil
 	}
-	g.own = map[string]bool{}
+	g.marked = map[string]bool{}
 	var rows []entryRow
 	apply, err := store.DecodeEchoes([]byte(r.After[2].Str()), func(table string, key change.Row) {
 		if t := g.tables[table]; t != nil {
-			g.own[ownKey(t.table, key)] = true
+			g.marked[ownKey(t.table, key)] = true
 			rows = append(rows, entryRow{table: t.table, key: key})
 		}
 	})
@@ -210,7 +248,7 @@ func (g *gatherer) markerRow(r wal.RowChange) error {
 		return err
 	}
 	if apply != g.entry.apply {
-		g.own = nil // of an earlier transaction
+		g.marked = nil // of an earlier transaction
 		return nil
 	}
 	for _, row := range rows {
@@ -242,13 +280,61 @@ func (g *gatherer) End(schema bool, table func(string) (*wal.Table, error)) erro
 			g.entry.schema = append(g.entry.schema, t.unkeyedOnce()...)
 		}
 	}
-	return g.flush(false)
+	if g.own != nil {
+		if err := g.flushSome(); err != nil {
+			return err
+		}
+		if err := g.endGap(table); err != nil {
+			return err
+		}
+	}
+	if err := g.flush(false); err != nil {
+		return err
+	}
+	return g.forgetOwn()
+}
+
+// forgetEvery is after how many transactions of the link what was noted of them is forgotten.
+const forgetEvery = 64
+
+// forgetOwn forgets what was noted of transactions that need not be read again. The commit at hand
+// may have to be.
+func (g *gatherer) forgetOwn() (err error) {
+	now := g.entry.apply
+	if g.own != nil {
+		now = g.own.transactions[len(g.own.transactions)-1].Apply
+	}
+	if now == 0 {
+		return nil
+	}
+	if g.owns++; g.owns%forgetEvery == 0 && g.last != 0 {
+		err = store.ForgetOwnWrites(g.dir, g.last)
+	}
+	g.last = now
+	return err
+}
+
+// flushSome writes what was gathered, if there is something, with more of the commit to follow.
+func (g *gatherer) flushSome() error {
+	if len(g.entry.rows) == 0 {
+		return nil
+	}
+	return g.writeInside(true)
+}
+
+// writeInside writes what was gathered inside of the commit, as part of a transaction or as the end
+// of one.
+func (g *gatherer) writeInside(partial bool) error {
+	e := g.entry
+	e.partial, e.schema = partial, nil
+	g.entry.rows, g.bytes = nil, 0
+	return g.write(e, true)
 }
 
 // flush writes what was gathered, as part of the commit or as the end of it.
 func (g *gatherer) flush(partial bool) error {
 	e := g.entry
-	ownGap := g.gap && e.apply != 0 // whoever waits for the link's last write has to see it
+	ownGap := g.gap != nil && e.apply != 0 // whoever waits for the link's last write has to see it
 	if !partial && !ownGap && len(e.rows) == 0 && len(e.schema) == 0 && g.part == 0 {
 		return nil
 	}
@@ -265,12 +351,12 @@ func (g *gatherer) flush(partial bool) error {
 		case key != nil:
 			echoes.rows = append(echoes.rows, r)
 		default:
-			if key = r.table.KeyOf(either(r.after, r.before)); !g.own[ownKey(r.table, key)] {
+			if key = r.table.KeyOf(either(r.after, r.before)); !g.marked[ownKey(r.table, key)] {
 				echoes.rows = append(echoes.rows, entryRow{table: r.table, key: key})
 			}
 		}
 	}
-	if !g.gap {
+	if g.gap == nil || g.own != nil {
 		return g.write(echoes, partial)
 	}
 	// Nothing tells what the link wrote from what others did meanwhile. So every row is

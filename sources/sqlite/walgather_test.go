@@ -21,8 +21,12 @@ func gathered(t *testing.T, tables []*change.Table, commit uint64, gap bool, row
 		t.Fatal(err)
 	}
 	defer j.Close()
-	g := newGatherer(j, "l", tables, func(int) {})
-	g.Begin(commit, gap)
+	g := newGatherer(j, t.TempDir(), "l", tables, func(int) {})
+	var conn *store.Conn
+	if gap {
+		conn = new(store.Conn)
+	}
+	g.Begin(commit, conn)
 	for _, r := range rows {
 		if err := g.Row(r); err != nil {
 			t.Fatal(err)
@@ -121,8 +125,8 @@ func TestGather(t *testing.T) {
 		}
 	}
 
-	back := newGatherer(nil, "l", tables, func(int) {})
-	back.Begin(7, true)
+	back := newGatherer(nil, t.TempDir(), "l", tables, func(int) {})
+	back.Begin(7, new(store.Conn))
 	if err := back.Row(row(link, change.Row{num(3), text("l"), num(9)}, change.Row{num(3), text("l"), num(8)})); !errors.Is(err, wal.ErrRestored) {
 		t.Errorf("a marker that goes back: %v", err)
 	}

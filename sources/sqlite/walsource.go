@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,27 +42,21 @@ type LogSource struct {
 
 var _ sources.Source = (*LogSource)(nil)
 
-// LogDir returns where a link keeps what it needs to read the log of a database: beside the
-// database, in a directory of its own.
-func LogDir(s *store.Store, link string) string {
-	return filepath.Join(s.Path()+".cdcsync", link)
-}
-
 // NewLogSource returns a source that reads the write-ahead log for these tables of a store. It
 // opens nothing: Start does. SetupLog has to have been called once.
 func NewLogSource(s *store.Store, link string, tables []*change.Table) *LogSource {
-	return &LogSource{store: s, link: link, tables: tables, dir: wal.NewDir(LogDir(s, link)), closed: make(chan struct{})}
+	return &LogSource{store: s, link: link, tables: tables, dir: wal.NewDir(s.LogDir(link)), closed: make(chan struct{})}
 }
 
 // SetupLog makes what a link needs to read the log of a store for these tables, beside the
 // database. From then on nothing is missed, also while nothing runs.
 func SetupLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) error {
-	err := wal.NewDir(LogDir(s, link)).Setup(ctx, s, trackedNames(tables))
+	err := wal.NewDir(s.LogDir(link)).Setup(ctx, s, trackedNames(tables))
 	return store.Classify("set up reading the log for link "+link, err)
 }
 
 // RemoveLog removes that.
-func RemoveLog(s *store.Store, link string) error { return wal.NewDir(LogDir(s, link)).Remove() }
+func RemoveLog(s *store.Store, link string) error { return wal.NewDir(s.LogDir(link)).Remove() }
 
 func trackedNames(tables []*change.Table) []string {
 	names := append([]string{}, markerTables...)
@@ -94,7 +87,7 @@ func (s *LogSource) startCapture(ctx context.Context) (*logCapture, error) {
 	c := &logCapture{done: make(chan struct{}), more: make(chan struct{}, 1)}
 	var err error
 	c.Capture, err = s.dir.Open(ctx, s.store, trackedNames(s.tables), func(j *wal.Journal) wal.Found {
-		c.gather = newGatherer(j, s.link, s.tables, func(n int) { c.told.Add(int64(n)) })
+		c.gather = newGatherer(j, s.store.LogDir(s.link), s.link, s.tables, func(n int) { c.told.Add(int64(n)) })
 		return c.gather
 	})
 	if err != nil {
@@ -426,7 +419,7 @@ type logHeads struct {
 // NewLogLooker returns a looker on a store whose write-ahead log the link reads. It opens
 // nothing: the first call does.
 func NewLogLooker(s *store.Store, link string) *Looker {
-	return &Looker{store: s, link: link, log: &logHeads{store: s, dir: wal.NewDir(LogDir(s, link))}}
+	return &Looker{store: s, link: link, log: &logHeads{store: s, dir: wal.NewDir(s.LogDir(link))}}
 }
 
 // lookTries is how often a look is tried while others commit between its parts.

@@ -171,7 +171,7 @@ func (l *Live) compare(ctx context.Context, why error) error {
 		if n := now.index.Commits - l.at.counted; n > 1 && n < 1<<31 {
 			commit = l.at.commit + uint64(n) // as a look has counted, if the index is the same
 		}
-		l.found.Begin(commit, true)
+		l.found.Begin(commit, l.conn)
 		schema, err := track.Commit(l.shadow, now, changed, now.size, l.found.Row)
 		if err != nil {
 			return fmt.Errorf("compare pages: %w", err)

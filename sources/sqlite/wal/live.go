@@ -13,9 +13,10 @@ import (
 
 // Found is what a reader does with what it finds.
 type Found interface {
-	// Begin starts a commit with this number. Gap says that it is all that happened in a time
-	// in which the log was not read, found by comparing pages.
-	Begin(commit uint64, gap bool)
+	// Begin starts a commit with this number. Gap is nil, or the commit is all that happened in a
+	// time in which the log was not read, found by comparing pages; then gap reads the database as
+	// it was at the end of that, until End returns.
+	Begin(commit uint64, gap *store.Conn)
 	// Row is one changed row of the commit.
 	Row(RowChange) error
 	// End ends it. Schema says that it changed the schema; table returns a table as it is then,
@@ -237,6 +238,9 @@ func (l *Live) read(ctx context.Context, first bool) error {
 			return err
 		}
 		if x.Salt != l.at.salt {
+			if first { // what the index counts may have been made anew since
+				return fmt.Errorf("%w: it was begun again while nobody read it", ErrDoubt)
+			}
 			if ready, err := l.renew(x); err != nil || !ready {
 				return err
 			}
@@ -255,7 +259,7 @@ func (l *Live) read(ctx context.Context, first bool) error {
 		if l.at.counted != x.Commits && !first {
 			return fmt.Errorf("%w: there were %d commits, not %d", ErrDoubt, x.Commits, l.at.counted)
 		}
-		l.at.counted = x.Commits
+		l.at.counted, first = x.Commits, false
 	}
 	return ctx.Err()
 }
@@ -439,7 +443,7 @@ func (l *Live) take(c *Commit, pages *framePages) error {
 		changed = append(changed, page)
 	}
 	slices.Sort(changed)
-	l.found.Begin(l.at.commit+1, false)
+	l.found.Begin(l.at.commit+1, nil)
 	schema, err := l.track.Commit(l.shadow, pages, changed, c.Size, l.found.Row)
 	if err != nil {
 		return err

@@ -27,11 +27,11 @@ type replay struct {
 	gaps   int
 }
 
-func (r *replay) Begin(commit uint64, gap bool) {
-	if commit <= r.commit || !gap && commit != r.commit+1 {
+func (r *replay) Begin(commit uint64, gap *store.Conn) {
+	if commit <= r.commit || gap == nil && commit != r.commit+1 {
 		panic(fmt.Sprintf("commit %d comes after %d", commit, r.commit))
 	}
-	if r.commit, r.found = commit, nil; gap {
+	if r.commit, r.found = commit, nil; gap != nil {
 		r.gaps++
 	}
 }
@@ -623,5 +623,56 @@ func TestRestored(t *testing.T) {
 	}
 	if _, err := open(); !errors.Is(err, ErrRestored) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The mark of the shadow is never without its content: it is written over, at its full length.
+func TestShadowMark(t *testing.T) {
+	dir := t.TempDir()
+	s, err := CreateShadow(dir, 512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]uint32{1}, images{{1: make([]byte, 512)}}, []byte("state")); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(filepath.Join(dir, "boot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	stop, torn := make(chan struct{}), make(chan string, 1)
+	go func() {
+		defer close(torn)
+		b := make([]byte, 100)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if n, _ := file.ReadAt(b, 0); strings.TrimRight(string(b[:n]), " ") != clean && strings.TrimRight(string(b[:n]), " ") != boot() {
+				torn <- string(b[:n])
+				return
+			}
+		}
+	}()
+	for i := range 200 {
+		if err := s.mark([]string{clean, boot()}[i%2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if text, ok := <-torn; ok {
+		t.Errorf("the mark was %q for a moment", text)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = OpenShadow(dir, 512); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -82,7 +82,7 @@ func OpenShadow(dir string, pageSize int) (*Shadow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open shadow: %w", err)
 	}
-	if b := string(was); b != clean && b != boot() {
+	if b := strings.TrimRight(string(was), " "); b != clean && b != boot() {
 		return nil, fmt.Errorf("%w: the machine went down while it was written", ErrShadow)
 	}
 	s, err := openShadow(dir, pageSize)
@@ -109,13 +109,14 @@ func boot() string {
 	return strings.TrimSpace(string(b))
 }
 
-// mark writes what a later opening has to know, durably.
+// mark writes what a later opening has to know, durably. A kill leaves what was there, or this: it
+// is one write, over what was there, of one length.
 func (s *Shadow) mark(what string) error {
-	file, err := os.OpenFile(filepath.Join(s.dir, "boot"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(filepath.Join(s.dir, "boot"), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("mark shadow: %w", err)
 	}
-	_, err = file.WriteString(what)
+	_, err = file.WriteAt(fmt.Appendf(nil, "%-64s", what), 0)
 	return errors.Join(err, file.Sync(), file.Close())
 }
 
