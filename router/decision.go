@@ -304,9 +304,10 @@ func (p *Pair) initialMerge() string { return "initial merge, " + p.Policy.Rule.
 
 // policies are those by which conflicts of the pair are decided as a rule.
 func (p *Pair) policies() []string {
-	list := []string{p.Policy.Rule.String()}
-	if p.Policy.Rule == resolver.Manual {
-		list = nil // a person decides, by another name
+	var list []string
+	manual := p.Policy.Rule == resolver.Manual // a person decides, by another name
+	if !manual {
+		list = append(list, p.Policy.Rule.String())
 	}
 	if p.Policy.Deletes != resolver.DeletesByRule {
 		list = append(list, p.Policy.Deletes.String())
@@ -317,7 +318,10 @@ func (p *Pair) policies() []string {
 	case InitialRight:
 		return append(list, initialRight)
 	}
-	return append(list, p.initialMerge())
+	if p.Initial == InitialMerge && !manual {
+		list = append(list, p.initialMerge())
+	}
+	return list
 }
 
 // rule is by what w is compared.
