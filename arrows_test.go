@@ -42,10 +42,11 @@ var rooms = []room{
 	{"sinks", []string{"change", "checkpoint"}, nil},
 	{"sources/sourcetest", []string{"change", "checkpoint", "sources", "sinks"}, []string{"go.uber.org/goleak"}},
 	{"sinks/sinktest", []string{"change", "checkpoint", "sources", "sinks", "sources/sourcetest"}, nil},
-	{"stores/*", []string{"change"}, []string{"**"}},
+	{"stores/liveness", nil, nil},
+	{"stores/*", []string{"change", "stores/liveness"}, []string{"**"}},
 	// What the tests of an engine's source and sink share.
 	{"stores/*/*", []string{"**"}, everything},
-	{"sources/*", []string{"change", "sources", "stores/=", "sources/=/*"}, []string{"**"}},
+	{"sources/*", []string{"change", "sources", "stores/=", "stores/liveness", "sources/=/*"}, []string{"**"}},
 	// What a source decodes, apart from how it gets it.
 	{"sources/*/*", []string{"change", "stores/="}, []string{"**"}},
 	{"sinks/*", []string{"change", "checkpoint", "sinks", "stores/="}, []string{"**"}},

@@ -46,7 +46,8 @@ func faultPairs() map[string]func(t *testing.T) (left, right site) {
 // TestNetworkFaults has the networks of a link go bad in every way while both stores are in use.
 // Once they are good again both sides hold the same, counters are exact, and every committed
 // write is accounted for. CDCSYNC_FAULTS sets how many seeds are run, with all pairs of engines
-// and more faults for each; CDCSYNC_FAULTS_SEED runs that seed alone.
+// and more faults for each, and black holes that last until they are found; CDCSYNC_FAULTS_SEED
+// runs that seed alone.
 func TestNetworkFaults(t *testing.T) {
 	pairs := faultPairs()
 	names, seeds, rounds := []string{"mysql-postgres"}, []uint64{1}, len(faults)
@@ -119,6 +120,20 @@ func troubled(t *testing.T, left, right site, seed uint64, rounds int) {
 		case err := <-p.done:
 			t.Fatalf("cdcsync ended by itself: %v\n%s", err, p.output)
 		default:
+		}
+	}
+	if rounds > len(faults) { // the long programme
+		for _, n := range networks {
+			dead := strings.Count(p.output.String(), "is dead: ") + strings.Count(p.output.String(), "has sent nothing")
+			t.Logf("%s is a black hole until that is found", n)
+			n.toxic("timeout", "downstream", map[string]int{"timeout": 0})
+			for until := time.Now().Add(3 * time.Minute); strings.Count(p.output.String(), "is dead: ")+strings.Count(p.output.String(), "has sent nothing") == dead; {
+				if time.Now().After(until) {
+					t.Fatalf("nobody has noticed the black hole\n%s", p.output)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			n.heal()
 		}
 	}
 	cancel()

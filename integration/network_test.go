@@ -22,20 +22,17 @@ type network struct {
 	proxy *toxiproxy.Proxy
 }
 
-// behind puts a network between the program and the server of a site. Applications stay
-// beside the server.
-func behind(t *testing.T, s *site) *network {
+// address returns where the server of a site listens, and what makes its dsn one of another
+// address.
+func (s *site) address(t *testing.T) (address string, renamed func(to string) string) {
 	t.Helper()
-	var address string
-	var renamed func(to string) string
 	switch {
 	case s.engine == "postgres":
 		dsn, err := url.Parse(s.dsn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		address = dsn.Host
-		renamed = func(to string) string {
+		return dsn.Host, func(to string) string {
 			moved := *dsn
 			moved.Host = to
 			return moved.String()
@@ -45,14 +42,21 @@ func behind(t *testing.T, s *site) *network {
 		if err != nil {
 			t.Fatal(err)
 		}
-		address = config.Addr
-		renamed = func(to string) string {
-			config.Addr = to
-			return config.FormatDSN()
+		return config.Addr, func(to string) string {
+			moved := config.Clone()
+			moved.Addr = to
+			return moved.FormatDSN()
 		}
-	default:
-		t.Fatalf("there is no network to a %s", s.engine)
 	}
+	t.Fatalf("there is no network to a %s", s.engine)
+	return "", nil
+}
+
+// behind puts a network between the program and the server of a site. Applications stay
+// beside the server.
+func behind(t *testing.T, s *site) *network {
+	t.Helper()
+	address, renamed := s.address(t)
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxics log past the logger that they are given
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(metric.NewRegistry()), zerolog.Nop())
 	n := &network{t: t, name: s.engine, proxy: toxiproxy.NewProxy(server, s.engine, "127.0.0.1:0", address)}

@@ -18,6 +18,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/stores/liveness"
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
@@ -142,7 +143,7 @@ func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, erro
 	if closed {
 		return s.dialOnce(ctx, config)
 	}
-	conn, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, config.Net, config.Addr)
+	conn, err := liveness.Dial(ctx, config.Net, config.Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -23,9 +23,9 @@ type keeper struct {
 }
 
 // How often status is sent at least, if wal_sender_timeout does not ask for more, and how
-// often the publication is looked at.
+// often the publication is looked at. The answer to the status shows that the server is there.
 const (
-	reportEvery = 10 * time.Second
+	reportEvery = 4 * time.Second
 	watchEvery  = time.Minute
 )
 

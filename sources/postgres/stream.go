@@ -33,7 +33,7 @@ type stream struct {
 	writing sync.Mutex
 	// received is how far the log came over the connection, durable what may be forgotten.
 	received, durable pglogrepl.LSN
-	reported          time.Time
+	reported, asked   time.Time
 	dirty             bool // durable has moved since
 
 	// pings are the latest demands for a reply, in microseconds since 2000-01-01.
@@ -258,7 +258,8 @@ func (s *stream) due(now time.Time, every time.Duration) bool {
 
 // report sends a Standby Status Update. The three places of it are all set: what is received,
 // and for flush and apply what is durable in the other store, which is what the server
-// forgets by. See "Streaming Replication Protocol".
+// forgets by. See "Streaming Replication Protocol". Now and then the server has to answer: a
+// stream in which nothing happens would look like one that is dead.
 func (s *stream) report(now time.Time) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -268,7 +269,11 @@ func (s *stream) report(now time.Time) error {
 		body = binary.BigEndian.AppendUint64(body, uint64(lsn))
 	}
 	body = binary.BigEndian.AppendUint64(body, uint64(now.UnixMicro()-epoch))
-	m := pgproto3.CopyData{Data: append(body, 0)}
+	answer := byte(0)
+	if now.Sub(s.asked) >= askEvery {
+		s.asked, answer = now, 1
+	}
+	m := pgproto3.CopyData{Data: append(body, answer)}
 	b, err := m.Encode(nil)
 	if err != nil {
 		return err
@@ -287,6 +292,9 @@ const (
 	// epoch is 2000-01-01, from which PostgreSQL counts, in microseconds of Unix time.
 	epoch       = 946684800000000
 	writeWithin = 10 * time.Second
+	// askEvery is how often the server is to show that it is there; well within
+	// [liveness.Limits.Silence].
+	askEvery = 3 * time.Second
 )
 
 // closeWithin is how long close waits for the server.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/cdcsync/cdcsync/stores/liveness"
 )
 
 // Conn is one session. It is used by one goroutine at a time. A context that ends in the
@@ -19,6 +21,7 @@ type Conn struct {
 	PacketMax int
 
 	raw      driver.Conn
+	watched  *liveness.Conn // below raw
 	database string
 }
 
@@ -66,9 +69,15 @@ func (c *Conn) Query(ctx context.Context, sql string, row func(values []driver.V
 	}
 }
 
-// ended returns the end of ctx instead of what it made of the connection.
+// ended returns the end of ctx, or that the server is dead, instead of what the driver makes of
+// it.
 func (c *Conn) ended(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && c.Broken() {
+	switch {
+	case err == nil:
+		return nil
+	case c.watched != nil && c.watched.Silent() != nil:
+		return c.watched.Silent()
+	case ctx.Err() != nil && c.raw != nil && c.Broken():
 		return ctx.Err()
 	}
 	return err

@@ -13,11 +13,17 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/cdcsync/cdcsync/stores/liveness"
 )
 
 // Store is one database of a MySQL or MariaDB server. It holds no connection and is safe for
 // concurrent use.
-type Store struct{ config *mysql.Config }
+type Store struct {
+	config *mysql.Config
+	// limits are how a server that is silent is found out.
+	limits liveness.Limits
+}
 
 // connectWithin bounds one attempt to connect.
 const connectWithin = 15 * time.Second
@@ -37,7 +43,7 @@ func Open(dsn string, insecure bool) (*Store, error) {
 	if err := secure(config, insecure); err != nil {
 		return nil, err
 	}
-	config.Timeout = connectWithin
+	config.Timeout, config.DialFunc = connectWithin, liveness.Dial
 	config.Logger = &mysql.NopLogger{} // errors are returned
 	config.ParseTime, config.InterpolateParams, config.ClientFoundRows = false, false, false
 	config.MultiStatements = true
@@ -47,7 +53,7 @@ func Open(dsn string, insecure bool) (*Store, error) {
 	if config.ConnectionAttributes == "" {
 		config.ConnectionAttributes = "program_name:cdcsync"
 	}
-	return &Store{config: config}, nil
+	return &Store{config: config, limits: liveness.Default}, nil
 }
 
 // escaped returns dsn with the slashes in its settings as a driver wants them, which takes what
@@ -139,26 +145,37 @@ func (s *Store) Connect(ctx context.Context, settings ...string) (*Conn, error) 
 }
 
 func (s *Store) connect(ctx context.Context, settings []string) (*Conn, error) {
-	connector, err := mysql.NewConnector(s.config.Clone())
+	c := &Conn{}
+	config := s.config.Clone()
+	dial := config.DialFunc
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c.watched = liveness.Watch(conn, s.limits)
+		return c.watched, nil
+	}
+	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := connector.Connect(ctx)
-	if err != nil {
-		return nil, err
+	if c.raw, err = connector.Connect(ctx); err != nil {
+		return nil, c.ended(ctx, err)
 	}
-	c := &Conn{raw: raw}
 	set := session
 	if len(settings) > 0 {
 		set += "; SET " + strings.Join(settings, ", ")
 	}
 	err = c.Do(ctx, set)
 	if err == nil {
-		err = c.Query(ctx, "SELECT VERSION(), @@max_allowed_packet, DATABASE()", func(v []driver.Value) error {
+		err = c.Query(ctx, "SELECT VERSION(), @@max_allowed_packet, DATABASE(), CONNECTION_ID()", func(v []driver.Value) error {
 			var err error
 			c.Server, err = ParseServer(String(v[0]))
 			c.PacketMax = int(Number(v[1]))
 			c.database = String(v[2]) // some servers write all names in lower case
+			session := String(v[3])
+			c.watched.Ask(func(ctx context.Context) error { return s.atWork(ctx, session) })
 			return err
 		})
 	}

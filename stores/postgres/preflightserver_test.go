@@ -147,7 +147,7 @@ func TestServerProblems(t *testing.T) {
 func TestPreflightPooler(t *testing.T) {
 	each(t, func(t *testing.T, db *servers.Database) {
 		direct := open(t, db.DSN)
-		pooled := &Store{config: direct.config.Copy()}
+		pooled := &Store{config: direct.config.Copy(), limits: direct.limits}
 		pooled.config.TLSConfig, pooled.config.Fallbacks = nil, nil
 		dial := pooled.config.DialFunc
 		pooled.config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cdcsync/cdcsync/stores/liveness"
 )
 
 // Store is one database. It holds no connection and is safe for concurrent use.
 type Store struct {
 	config *pgconn.Config
+	// limits are how a server that is silent is found out.
+	limits liveness.Limits
 	// slotWithin is how long making a slot waits for transactions that are open.
 	slotWithin time.Duration
 }
@@ -36,9 +40,9 @@ func Open(dsn string, insecure bool) (*Store, error) {
 			return nil, err
 		}
 	}
-	config.ConnectTimeout = connectWithin
+	config.ConnectTimeout, config.DialFunc = connectWithin, liveness.Dial
 	maps.Copy(config.RuntimeParams, session)
-	return &Store{config: config, slotWithin: time.Minute}, nil
+	return &Store{config: config, limits: liveness.Default, slotWithin: time.Minute}, nil
 }
 
 // verify makes every way to the server verify it. A dsn that says nothing of TLS tries it
@@ -139,7 +143,7 @@ func (s *Store) Identity(ctx context.Context) (identity string, err error) {
 func (s *Store) Connect(ctx context.Context, settings map[string]string) (*Conn, error) {
 	config := s.config.Copy()
 	maps.Copy(config.RuntimeParams, settings)
-	pg, err := pgconn.ConnectConfig(ctx, config)
+	pg, err := s.connect(ctx, config, false)
 	if err != nil {
 		return nil, Classify("connect to "+s.Place(), err)
 	}
@@ -150,7 +154,7 @@ func (s *Store) Connect(ctx context.Context, settings map[string]string) (*Conn,
 func (s *Store) ConnectReplication(ctx context.Context) (*pgconn.PgConn, error) {
 	config := s.config.Copy()
 	config.RuntimeParams["replication"] = "database"
-	pg, err := pgconn.ConnectConfig(ctx, config)
+	pg, err := s.connect(ctx, config, true)
 	if err != nil {
 		return nil, Classify("open a replication connection to "+s.Place(), err)
 	}
