@@ -41,6 +41,26 @@ func FuzzPosition(f *testing.F) {
 	})
 }
 
+// FuzzLogPosition is FuzzPosition for places in a write-ahead log.
+func FuzzLogPosition(f *testing.F) {
+	for _, s := range []string{"w1:a:5", "w1:a:5:9", "w1::5", "w1:a:-1", "w1:a:5:18446744073709551615", "w1:a:18446744073709551615", "w1:a:99999999999999999999", "w1:a:1:2:3", "s1:a:5", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parseLogPosition(change.Position(s))
+		if err != nil {
+			return
+		}
+		again, err := parseLogPosition(p.public())
+		if err != nil || again != p {
+			t.Fatalf("%q is %+v, then %+v, %v", s, p, again, err)
+		}
+		if source := (*LogSource)(nil); !source.Reached(p.public(), p.public()) || source.Reached("", p.public()) || !source.Reached(p.public(), "") {
+			t.Fatalf("%q is not in order with itself", s)
+		}
+	})
+}
+
 // TestAhead follows what is remembered of rows that were told ahead of their place.
 func TestAhead(t *testing.T) {
 	var a ahead

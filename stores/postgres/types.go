@@ -139,10 +139,16 @@ func Decode(kind change.Kind, text string) (change.Value, error) {
 			}
 		}
 	case change.TimestampUTC:
-		if i := strings.Index(text, "+00"); i >= 0 { // behind it, " BC" at the most
-			return change.Str(kind, text[:i]+"Z"+text[i+len("+00"):]), nil
+		instant, bc := strings.CutSuffix(text, " BC")
+		if instant, ok := strings.CutSuffix(instant, "+00"); ok {
+			if bc {
+				return change.Str(kind, instant+"Z BC"), nil
+			}
+			return change.Str(kind, instant+"Z"), nil
 		}
-		return change.Str(kind, text), nil // infinity
+		if text == "infinity" || text == "-infinity" {
+			return change.Str(kind, text), nil
+		}
 	default:
 		return change.Str(kind, text), nil
 	}

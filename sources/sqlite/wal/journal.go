@@ -161,6 +161,17 @@ func readEntry(r io.Reader) (p Place, body []byte, ok bool) {
 	return Place{binary.BigEndian.Uint64(head[8:]), binary.BigEndian.Uint64(head[16:])}, body, true
 }
 
+// entryOf returns what readEntry reads.
+func entryOf(p Place, body []byte) []byte {
+	record := make([]byte, journalHeader, journalHeader+len(body))
+	binary.BigEndian.PutUint32(record[4:], uint32(len(body)))
+	binary.BigEndian.PutUint64(record[8:], p.Commit)
+	binary.BigEndian.PutUint64(record[16:], p.Part)
+	record = append(record, body...)
+	binary.BigEndian.PutUint32(record, crc32.Checksum(record[4:], castagnoli))
+	return record
+}
+
 // Append adds an entry, which has to be behind the last one.
 func (j *Journal) Append(p Place, body []byte) error {
 	j.mu.Lock()
@@ -173,12 +184,7 @@ func (j *Journal) Append(p Place, body []byte) error {
 			return err
 		}
 	}
-	record := make([]byte, journalHeader, journalHeader+len(body))
-	binary.BigEndian.PutUint32(record[4:], uint32(len(body)))
-	binary.BigEndian.PutUint64(record[8:], p.Commit)
-	binary.BigEndian.PutUint64(record[16:], p.Part)
-	record = append(record, body...)
-	binary.BigEndian.PutUint32(record, crc32.Checksum(record[4:], castagnoli))
+	record := entryOf(p, body)
 	if _, err := j.file.WriteAt(record, j.size); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
