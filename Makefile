@@ -15,7 +15,8 @@ COUNT   ?=
 TIMEOUT ?= 30m
 # HISTORIES is how many random histories the long programme runs.
 HISTORIES ?= 200000
-# WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows.
+# WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows, and
+# how many of several connections beside each other.
 WAL_HISTORIES ?= 500
 # FAULTS is how many seeds of bad networks are run for each pair of engines, KILLS how often a
 # program is killed.
@@ -88,7 +89,7 @@ bench-peers: ## whole links beside native replication and loaders, on servers of
 .PHONY: torture
 torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks for each pair, KILLS=500, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
-	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./sources/sqlite/wal
+	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor|Live' ./sources/sqlite/wal
 	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run TestNetworkFaults ./integration
 	CDCSYNC_KILLS=$(KILLS) $(GO) test -count=1 -timeout 0 -v -run TestKill ./integration
 	$(GO) test -count=10 -timeout 0 ./...

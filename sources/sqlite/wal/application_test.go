@@ -55,10 +55,24 @@ func (h *history) any() any {
 	return h.text(h.size())
 }
 
+// executor is a transaction, or a connection.
+type executor interface {
+	Exec(query string, args ...any) (sql.Result, error)
+}
+
+// locked tells whether a statement was refused because of what others do.
+func (h *history) locked(err error) bool {
+	if h.shared && err != nil && (strings.Contains(err.Error(), "locked") || strings.Contains(err.Error(), "interrupted")) {
+		h.refused = err
+		return true
+	}
+	return false
+}
+
 // write runs one statement; those that a constraint refuses do nothing.
-func (h *history) write(tx *sql.Tx) {
+func (h *history) write(tx executor) {
 	do := func(query string, args ...any) {
-		if _, err := tx.Exec(query, args...); err != nil && !strings.Contains(err.Error(), "constraint") && !strings.Contains(err.Error(), "no such") {
+		if _, err := tx.Exec(query, args...); err != nil && !strings.Contains(err.Error(), "constraint") && !strings.Contains(err.Error(), "no such") && !h.locked(err) {
 			h.t.Fatalf("seed %d: %s: %v", h.seed, query, err)
 		}
 	}
@@ -120,7 +134,7 @@ func (h *history) write(tx *sql.Tx) {
 }
 
 // alter runs a statement that changes the schema.
-func (h *history) alter(tx *sql.Tx) {
+func (h *history) alter(tx executor) {
 	h.extra++
 	statements := [][]string{
 		{fmt.Sprintf("ALTER TABLE t2 ADD COLUMN x%d INT DEFAULT %d", h.extra, h.rand.IntN(100))},
@@ -140,7 +154,9 @@ func (h *history) alter(tx *sql.Tx) {
 		{"PRAGMA incremental_vacuum(20)"},
 	}
 	for _, s := range statements[h.rand.IntN(len(statements))] {
-		if _, err := tx.Exec(s); err != nil {
+		if _, err := tx.Exec(s); h.locked(err) {
+			return
+		} else if err != nil {
 			h.t.Fatalf("seed %d: %s: %v", h.seed, s, err)
 		}
 	}

@@ -52,11 +52,19 @@ type history struct {
 	seed  uint64
 	rand  *rand.Rand
 	db    *sql.DB
+	path  string
+	names []string    // of the tables that are followed
 	files [2]*os.File // the database and its log
 	shape shape
+	// shared: others use the database too, so that a statement may be refused; then refused is why.
+	shared  bool
+	refused error
 
 	log     *Log
 	tracker *Tracker
+	// tables returns a table as it is at the commit at hand, declared is how it was before.
+	tables   func(name string) (*Table, error)
+	declared map[string]string
 	// images has every page of the database as of the last commit that was read.
 	images map[uint32][]byte
 	// rows is what the changes that were found add up to.
@@ -91,8 +99,9 @@ func merged(i images) map[uint32][]byte {
 
 // newHistory makes the database and starts a tracker on it.
 func newHistory(t testing.TB, seed uint64, s shape) *history {
-	h := &history{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), shape: s, rows: map[string]map[string]change.Row{}}
+	h := &history{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), shape: s, names: historyTables, rows: map[string]map[string]change.Row{}}
 	path := filepath.Join(t.TempDir(), "h.db")
+	h.path = path
 	var err error
 	if h.db, err = sql.Open("sqlite", path); err != nil {
 		t.Fatal(err)
@@ -153,8 +162,13 @@ func (h *history) must(query string, args ...any) {
 
 // start reads all pages, and what the tables hold by then.
 func (h *history) start() {
-	h.images = map[uint32][]byte{}
 	h.must("PRAGMA wal_checkpoint(TRUNCATE)")
+	h.load()
+}
+
+// load is start for a database whose log is empty.
+func (h *history) load() {
+	h.images = map[uint32][]byte{}
 	for number := uint32(1); ; number++ {
 		b := make([]byte, h.shape.page)
 		if _, err := h.files[0].ReadAt(b, int64(number-1)*int64(h.shape.page)); errors.Is(err, io.EOF) {
@@ -165,21 +179,26 @@ func (h *history) start() {
 		h.images[number] = b
 	}
 	var err error
-	if h.tracker, err = NewTracker(images{h.images}, uint32(len(h.images)), historyTables); err != nil {
+	if h.tracker, err = NewTracker(images{h.images}, uint32(len(h.images)), h.names); err != nil {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { h.tracker.Close() })
+	h.tables = h.tracker.Table
 	if got := h.tracker.Header(); got.PageSize != h.shape.page || got.Usable != h.shape.page-h.shape.reserved {
 		h.t.Fatalf("the header is %+v", got)
 	}
-	for _, name := range historyTables {
+	h.declared = map[string]string{}
+	for _, name := range h.names {
 		h.rows[name] = h.content(name)
+		if table, _ := h.tables(name); table != nil {
+			h.declared[name] = table.SQL
+		}
 	}
 }
 
 // content reads a table with SQLite. Columns that are not stored are left out.
 func (h *history) content(name string) map[string]change.Row {
-	table, err := h.tracker.Table(name)
+	table, err := h.tables(name)
 	if err != nil {
 		h.t.Fatalf("seed %d: table %s: %v", h.seed, name, err)
 	}
@@ -278,7 +297,25 @@ func (h *history) commit(c *Commit) error {
 	}
 	h.images = merged(images{now, h.images})
 	h.changes += len(found)
-	if schema {
+	return h.take(schema, found)
+}
+
+// take checks the changes of one commit. Where no table was declared anew, as in a VACUUM, a commit
+// that changed the schema is like any other.
+func (h *history) take(schema bool, found []RowChange) error {
+	if !schema {
+		return h.model(found)
+	}
+	anew := false
+	for _, name := range h.names {
+		declared := ""
+		if table, err := h.tables(name); table != nil && err == nil {
+			declared = table.SQL
+		}
+		anew = anew || declared != h.declared[name]
+		h.declared[name] = declared
+	}
+	if anew {
 		return h.remodel(found)
 	}
 	return h.model(found)
@@ -323,7 +360,7 @@ func (h *history) remodel(found []RowChange) error {
 			return fmt.Errorf("table %s: row %v was %v", r.Was.Name, short(r.Before), short(was))
 		}
 	}
-	for _, name := range historyTables {
+	for _, name := range h.names {
 		content := h.content(name)
 		for _, r := range found {
 			if r.Is.Name != name || r.After == nil {
@@ -333,7 +370,7 @@ func (h *history) remodel(found []RowChange) error {
 				return fmt.Errorf("table %s: row %v is %v", name, short(r.After), short(is))
 			}
 		}
-		if table, _ := h.tracker.Table(name); table != nil {
+		if table, _ := h.tables(name); table != nil {
 			if err := h.sameColumns(table, content, found); err != nil {
 				return err
 			}
@@ -367,7 +404,7 @@ func short(r change.Row) string { return fmt.Sprintf("%.120s", r.String()) }
 // check compares what the changes add up to with what the tables hold, and what is known of
 // the pages with what a tracker finds that starts now.
 func (h *history) check() error {
-	for _, name := range historyTables {
+	for _, name := range h.names {
 		content := h.content(name)
 		if len(content) != len(h.rows[name]) {
 			return fmt.Errorf("table %s: %d rows, %d were found", name, len(content), len(h.rows[name]))
@@ -382,7 +419,7 @@ func (h *history) check() error {
 }
 
 func (h *history) checkOwners() error {
-	fresh, err := NewTracker(images{h.images}, h.tracker.size, historyTables)
+	fresh, err := NewTracker(images{h.images}, h.tracker.size, h.names)
 	if err != nil {
 		return err
 	}

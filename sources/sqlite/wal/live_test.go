@@ -224,7 +224,7 @@ func TestLive(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := &history{t: t, db: app, tracker: l.track}
+	h := &history{t: t, db: app, tables: l.track.Table}
 	for _, name := range liveTables {
 		content := h.content(name)
 		if len(content) == 0 || len(content) != len(found.rows[name]) {
@@ -258,7 +258,7 @@ func prepared(t *testing.T) (app *sql.DB, l *Live, found *replay, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	found.rows["a"] = (&history{t: t, db: app, tracker: l.track}).content("a")
+	found.rows["a"] = (&history{t: t, db: app, tables: l.track.Table}).content("a")
 	return app, l, found, dir
 }
 
