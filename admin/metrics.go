@@ -36,8 +36,8 @@ type collector struct {
 	sides    []metric[Side]
 	tables   []metric[Table]
 	// These have one more label, or buckets.
-	state, stage, count, conflicts *prometheus.Desc
-	rows, seconds                  *prometheus.Desc
+	state, stage, count, conflicts, lag *prometheus.Desc
+	rows, seconds                       *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -59,6 +59,7 @@ func newCollector(in Instance) *collector {
 		count:     desc("link_tables", "Tables of the link by stage.", "link", "stage"),
 		stage:     desc("table_stage", "1 for the stage in which the table is, 0 for the others.", "link", "table", "stage"),
 		conflicts: desc("conflicts_total", "Conflicts that were decided, by the policy that did.", "link", "policy"),
+		lag:       desc("side_lag_bytes", "Bytes of the log that are not carried over; missing where the store does not say.", "link", "side"),
 		rows:      desc("batch_rows", "Rows of the batches that were written to the store.", "link", "side"),
 		seconds:   desc("apply_seconds", "How long the store took for a batch, retries included.", "link", "side"),
 	}
@@ -149,7 +150,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range c.tables {
 		out <- m.desc
 	}
-	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.conflicts, c.rows, c.seconds} {
+	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.conflicts, c.lag, c.rows, c.seconds} {
 		out <- desc
 	}
 }
@@ -172,6 +173,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 func (c *collector) collectSide(out chan<- prometheus.Metric, s *Side, link, side string) {
 	collect(out, c.sides, s, link, side)
+	if s.LagBytes != nil {
+		out <- constant(c.lag, gauge, float64(*s.LagBytes), link, side)
+	}
 	out <- s.Counters.BatchRows.metric(c.rows, link, side)
 	out <- s.Counters.ApplySeconds.metric(c.seconds, link, side)
 }

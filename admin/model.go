@@ -134,6 +134,9 @@ type Side struct {
 	// the oldest that was read has not been settled.
 	Behind     int64   `json:"behind"`
 	LagSeconds float64 `json:"lag_seconds"`
+	// LagBytes is how much of the log is not carried over, as the store said some seconds ago;
+	// missing where it does not say.
+	LagBytes *uint64 `json:"lag_bytes,omitempty"`
 	// Pending rows wait to be written to the store.
 	Pending  int      `json:"pending"`
 	Counters Counters `json:"counters"`

@@ -51,6 +51,7 @@ func newFullFake() *fake {
 	at := time.Unix(1, 500).UTC()
 	row := Row{Columns: []string{"id", "raw", "x"}, Values: change.Row{change.Int(1), change.BytesValue([]byte{0}), change.Float(1)}}
 	f.links[0].Error, f.links[0].Stalled, f.links[0].Breaker, f.links[0].Paused = "e", "s", "b", "p"
+	f.links[0].Left.LagBytes = new(uint64)
 	f.links[0].ByPolicy = []PolicyConflicts{{Policy: "latest", Conflicts: 7}}
 	f.links[0].Tables = []Table{
 		{Name: "t", Stage: "contact", Pass: "left", Contact: &Contact{Rows: 1, Total: 2, RowsPerSecond: 0.5, SecondsLeft: 2}, Reason: "r"},

@@ -57,6 +57,10 @@ type Tx struct {
 	Mark bool
 	// Behind is how many changes are known to wait in the log after this one.
 	Behind int64
+	// Read is how much of the log was read up to here, in bytes, from a beginning that is the
+	// source's own and stays; 0 if that is not known. A part of a transaction may have what the
+	// transaction before it had.
+	Read uint64
 }
 
 // SchemaChange says that a table is no longer as it was compiled.

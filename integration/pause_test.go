@@ -27,6 +27,7 @@ func (s *schemaShop) link(what string, ok func(admin.Link) bool) (l admin.Link) 
 // TestPausedLink pauses a link from the outside. It stays so over a kill, says so everywhere, and
 // when it is resumed, everything that changed meanwhile comes over, deletes among it.
 func TestPausedLink(t *testing.T) {
+	t.Parallel()
 	for name, sites := range map[string]func(t *testing.T) [2]site{
 		"sqlite and sqlite": func(t *testing.T) [2]site { return [2]site{file(t), file(t)} },
 		"postgres and mariadb": func(t *testing.T) [2]site {
@@ -34,6 +35,7 @@ func TestPausedLink(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSchemaShop(t, sites(t), "pause")
 			out, err := command("link", "pause", "shop", s.config, "--reason", "the server moves")
 			if err != nil || out != "link shop: paused (the server moves)\n" {
@@ -45,6 +47,10 @@ func TestPausedLink(t *testing.T) {
 			s.link("paused", func(l admin.Link) bool { return l.State == "paused" && l.Paused == "the server moves" })
 			s.exec(1, "UPDATE orders SET qty = 22 WHERE id = 2")
 			s.isPausedEverywhere()
+			if name != "sqlite and sqlite" {
+				s.exec(0, "CREATE TABLE bulk AS SELECT i, repeat(md5(i::text), 3) AS v FROM generate_series(1, 20000) i")
+			}
+			s.lags("while it waits", name != "sqlite and sqlite", 2_000_000, 1<<40)
 			if left, right := s.count(0, "orders"), s.count(1, "orders"); left != 4 || right != 4 {
 				t.Errorf("%d rows on the left and %d on the right", left, right)
 			}
@@ -55,10 +61,24 @@ func TestPausedLink(t *testing.T) {
 			if got := s.both("id, qty"); got != "2:22 3:3 4:4 5:5" {
 				t.Errorf("both sides have %q", got)
 			}
+			s.lags("afterwards", name != "sqlite and sqlite", 0, 500_000)
 			if l := s.link("running", func(l admin.Link) bool { return l.State == "running" }); l.Compared != 0 || l.Conflicts != 0 {
 				t.Errorf("it was compared again: %+v", l)
 			}
 		})
+	}
+}
+
+// lags waits until the log of the left side is behind by so many bytes, and that of the right one is
+// known, too; if they are not to be known, there is no such metric.
+func (s *schemaShop) lags(when string, known bool, least, most uint64) {
+	s.t.Helper()
+	s.link("behind "+when, func(l admin.Link) bool {
+		left, right := l.Left.LagBytes, l.Right.LagBytes
+		return (left != nil) == known && (right != nil) == known && (!known || *left >= least && *left <= most)
+	})
+	if families := scrape(s.t, s.address); len(families["cdcsync_side_lag_bytes"].GetMetric()) == 2 != known {
+		s.t.Errorf("%s the lag in bytes is %v", when, families["cdcsync_side_lag_bytes"])
 	}
 }
 

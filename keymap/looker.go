@@ -30,6 +30,17 @@ type digester struct {
 	looker Looker
 }
 
+// Measure implements [sources.Gauge].
+func (l *Looker) Measure(ctx context.Context) (sources.Length, error) {
+	if g, ok := l.Looker.(sources.Gauge); ok {
+		return g.Measure(ctx)
+	}
+	return sources.Length{}, nil
+}
+
+// Measure implements [sources.Gauge].
+func (d *digester) Measure(ctx context.Context) (sources.Length, error) { return d.looker.Measure(ctx) }
+
 // Look implements [sources.Looker].
 func (d *digester) Look(ctx context.Context, table *change.Table, keys []change.Row) (sources.Look, error) {
 	return d.looker.Look(ctx, table, keys)

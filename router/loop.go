@@ -44,6 +44,9 @@ type sideLoop struct {
 	marked  time.Time
 	behind  int64
 	latest  time.Time // when the last change read was made
+	backlog backlog
+	// carried is how far the log across was read when the batch was formed that is under way.
+	carried uint64
 }
 
 // answer is what came of a batch, and how long the sink had it.
@@ -148,6 +151,7 @@ func (lp *loop) take(d *sideLoop, tx *change.Tx) {
 	}
 	lp.link.cfg.Feed.publish(d.side, tx, lp.byTable[d.side])
 	d.behind = tx.Behind
+	d.backlog.take(tx.Read)
 	if n := len(tx.Changes); n > 0 && !tx.Tag.Echo() {
 		d.latest = tx.Changes[n-1].Time
 	}
@@ -166,6 +170,7 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 	}
 	lp.ends[d.side].count.timed(len(result.Outcomes), result.took)
 	lp.applied(d.side, result.Result)
+	lp.sides[d.side.Other()].backlog.settle(d.carried)
 	lp.checkSaved()
 	if d.kept != nil {
 		tx := d.kept
@@ -196,7 +201,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 		return
 	}
 	d.marked = now
-	d.batches <- batch
+	lp.dispatch(d, batch)
 }
 
 // heldBack tells whether the right store is not to be written to now. What is written to a
@@ -273,8 +278,14 @@ func (lp *loop) mark(d *sideLoop) {
 		return
 	}
 	if batch := lp.form(d.side, 0, 0, true); batch != nil {
-		d.batches <- batch
+		lp.dispatch(d, batch)
 	}
+}
+
+// dispatch gives a batch to the sink of d, which has none.
+func (lp *loop) dispatch(d *sideLoop, batch *sinks.Batch) {
+	d.carried = lp.sides[d.side.Other()].backlog.read
+	d.batches <- batch
 }
 
 // show renews the status, a few times a second.
@@ -290,6 +301,10 @@ func (lp *loop) show(now time.Time) {
 	for s, d := range lp.sides {
 		st := &lp.link.status.Sides[s]
 		st.Behind, st.Lag, st.Full = d.behind, 0, lp.readable(d.side) == nil
+		if lp.ends[s].unmarked == 0 && lp.ends[1-s].inFlight == nil {
+			d.backlog.settle(d.backlog.read)
+		}
+		st.Backlog, st.Measured = d.backlog.bytes()
 		if (d.behind > 0 || len(lp.ends[1-s].out) > 0) && !d.latest.IsZero() {
 			st.Lag = max(0, now.Sub(d.latest))
 		}

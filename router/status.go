@@ -46,10 +46,14 @@ type SideStatus struct {
 	Epoch, Apply uint64
 	// Read is how far the side's log was read, Behind how many changes are known to wait in
 	// it, and Lag for how long the oldest change that was read has not been settled.
-	Read    change.Position
-	Behind  int64
-	Lag     time.Duration
-	Pending int // rows waiting to be written to the side
+	Read   change.Position
+	Behind int64
+	Lag    time.Duration
+	// Backlog is how many bytes of the log are not settled on the other side, as far as a marker
+	// there says; Measured: that is known.
+	Backlog  uint64
+	Measured bool
+	Pending  int // rows waiting to be written to the side
 	// Writing: a batch is on its way to the side, and the store has not answered yet.
 	Writing bool
 	// Unechoed rows were written to the side and not read back yet.

@@ -115,10 +115,15 @@ func (lp *loop) settle(ctx context.Context, d *sideLoop) error {
 
 // lookAt reads rows of d directly, for whoever asks, until ctx ends.
 func (lp *loop) lookAt(ctx context.Context, d *sideLoop) error {
+	measure := time.NewTimer(measureFirst)
+	defer measure.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-measure.C:
+			lp.measure(ctx, d)
+			measure.Reset(measureEvery)
 		case work := <-d.looks:
 			work()
 		case work := <-lp.link.heads[d.side]:

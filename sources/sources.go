@@ -64,6 +64,20 @@ type Looker interface {
 	Close() error
 }
 
+// Gauge is a Looker that knows how long the log is. It is used like a Looker.
+type Gauge interface {
+	// Measure returns how long the log is. It is the zero Length if that is not known, because the
+	// source has not read yet or the user may not ask the server.
+	Measure(ctx context.Context) (Length, error)
+}
+
+// Length is how long a log is, as [change.Tx] has it in Read.
+type Length struct {
+	// Began is where the source was started last, Given where what it has given out ends, and End
+	// where the log does.
+	Began, Given, End uint64
+}
+
 // Look is rows as they were at one moment. Whoever has read the log to At knows of every
 // change that they show. Where transactions become visible in another order than the log's,
 // they may not show all that was read by then: they show a transaction that ends at a position

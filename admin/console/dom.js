@@ -65,5 +65,12 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
+export function bytes(n) {
+  for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
+    if (n >= size) return `${(n / size).toFixed(1)} ${unit}`;
+  }
+  return plural(n, "byte");
+}
+
 export const time = (text) => new Date(text).toLocaleString("en-GB");
 export const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;

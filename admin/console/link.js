@@ -2,7 +2,7 @@
 import { chart, recent } from "./chart.js";
 import { ask } from "./ask.js";
 import { pathOf, post } from "./api.js";
-import { announce, button, count, duration, el, keep, plural, say } from "./dom.js";
+import { announce, button, bytes, count, duration, el, keep, plural, say } from "./dom.js";
 
 const links = document.getElementById("links");
 const sides = document.getElementById("sides");
@@ -104,7 +104,7 @@ const makeButtons = (changed) => ({ name }) => {
 
 const numbers = [
   ["Behind", (s) => plural(s.behind, "change")],
-  ["Lag", (s) => duration(s.lag_seconds)],
+  ["Lag", (s) => duration(s.lag_seconds) + (s.lag_bytes === undefined ? "" : `, ${bytes(s.lag_bytes)} of log`)],
   ["Waiting to be written", (s) => plural(s.pending, "row")],
   ["Read", (s) => plural(s.counters.changes, "change")],
   ["Applied", (s) => plural(s.counters.applied, "row")],

@@ -185,9 +185,13 @@ func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
 	_, link := r.config()
 	side, store := &st.Sides[s], link.Stores[s]
 	c := &side.SideCounters
+	var lag *uint64
+	if side.Measured {
+		lag = &side.Backlog
+	}
 	return admin.Side{
 		Store: store.Name, Engine: store.Engine, Shadow: link.Shadow[s], Position: string(side.Read), Epoch: side.Epoch,
-		Behind: side.Behind, LagSeconds: side.Lag.Seconds(), Pending: side.Pending,
+		Behind: side.Behind, LagSeconds: side.Lag.Seconds(), LagBytes: lag, Pending: side.Pending,
 		Counters: admin.Counters{
 			Changes: c.Changes, Echoed: c.Echoed, Effects: c.Effects,
 			Applied: c.Applied, Batches: c.Batches, Split: c.Split, Differs: c.Differs, Refused: c.Refused,

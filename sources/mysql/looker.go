@@ -21,6 +21,7 @@ type Looker struct {
 	conn       *store.Conn
 	generation string // "" if the log of the store is not read
 	gtids      bool   // of MySQL, in the log
+	blind      bool   // the user may not know how long the log is
 	// known is the place of a snapshot of MariaDB, and knownSet what belongs to it.
 	known    store.Place
 	knownSet *gtids
@@ -28,7 +29,10 @@ type Looker struct {
 	queries  map[*change.Table]*query
 }
 
-var _ sources.Looker = (*Looker)(nil)
+var (
+	_ sources.Looker = (*Looker)(nil)
+	_ sources.Gauge  = (*Looker)(nil)
+)
 
 // NewLooker returns a looker on a store. Its looks wait for what a source with the same w has
 // given out; w is nil where there is none. It opens nothing: the first call does.
@@ -114,7 +118,7 @@ func (l *Looker) connect(ctx context.Context) error {
 		return err
 	}
 	l.conn, l.queries = conn, map[*change.Table]*query{}
-	l.known, l.knownSet = store.Place{}, nil
+	l.known, l.knownSet, l.blind = store.Place{}, nil, false
 	if err := l.prepare(ctx); err != nil {
 		return l.fail("read the catalogue", err)
 	}

@@ -64,6 +64,15 @@ type Source struct {
 	prepares  int
 
 	progress progress
+	length   length
+}
+
+// length is how much of the log was read.
+type length struct {
+	// read is where the last event ended that the server sent, or passed over.
+	read place
+	// given is how many bytes of events were given out, and 1, unread how many came since.
+	given, unread uint64
 }
 
 var _ sources.Source = (*Source)(nil)
@@ -139,6 +148,7 @@ func (s *Source) next(ctx context.Context) (*change.Tx, error) {
 // frame reads an event as the server sends it.
 func (s *Source) frame(raw []byte) error {
 	s.progress.bytes += len(raw)
+	s.length.unread += uint64(len(raw))
 	if isPayload(raw) {
 		s.inner = s.open(raw)
 		return nil
@@ -149,11 +159,24 @@ func (s *Source) frame(raw []byte) error {
 // idle gives out how far the log came if nothing else waits, so that whoever waits for a
 // position hears of it.
 func (s *Source) idle() *change.Tx {
-	if s.tx.open || !s.progress.moved {
+	if s.tx.open {
+		return nil
+	}
+	if !s.progress.moved {
+		s.length.unread = 0 // it is of no transaction
+		s.window.reach(s.length.read, s.length.given)
 		return nil
 	}
 	s.progress.moved = false
-	return &change.Tx{Position: s.at.public(), Mark: s.progress.mark(time.Now())}
+	return &change.Tx{Position: s.at.public(), Mark: s.progress.mark(time.Now()), Read: s.measure()}
+}
+
+// measure takes what was read for given out, and returns how much that is.
+func (s *Source) measure() uint64 {
+	l := &s.length
+	l.given, l.unread = l.given+l.unread, 0
+	s.window.reach(l.read, l.given)
+	return l.given
 }
 
 // progress is how far the log came with nothing of the link in it.
@@ -199,7 +222,10 @@ func (s *Source) give(partial bool) {
 	} else if s.stream.more() {
 		tx.Behind = 1 // at least: the server does not say
 	}
-	tx.Position, tx.Partial = at.public(), partial
+	tx.Position, tx.Partial, tx.Read = at.public(), partial, s.length.given
+	if !partial || s.inner == nil { // a compressed transaction is one event
+		tx.Read = s.measure()
+	}
 	if s.mariadb {
 		s.window.streamed(t.id)
 	}

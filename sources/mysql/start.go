@@ -67,6 +67,8 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 		s.seen = begin.set.clone()
 	}
 	s.held, s.heldBytes, s.tx, s.charsets = map[string]*prepared{}, 0, transaction{}, charsets{}
+	s.length = length{given: max(1, s.length.given)}
+	s.window.start(s.length.given)
 	s.textErr, s.decoder = nil, binlog.NewDecoder()
 	s.progress = progress{moved: from == "", marked: time.Now()} // where the log begins is news
 	encrypted := ""

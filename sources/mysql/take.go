@@ -17,6 +17,7 @@ func (s *Source) take(e *binlog.Event, raw []byte) error {
 	if e.LogPos > 0 && e.Flags&binlog.Artificial == 0 && e.Kind != binlog.HeartbeatEvent {
 		s.end = uint64(e.LogPos)
 	}
+	s.length.event(e)
 	switch e.Kind {
 	case binlog.GTIDEvent:
 		return s.begin(e)

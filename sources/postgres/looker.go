@@ -30,7 +30,10 @@ type Looker struct {
 	queries    map[*change.Table]*query
 }
 
-var _ sources.Looker = (*Looker)(nil)
+var (
+	_ sources.Looker = (*Looker)(nil)
+	_ sources.Gauge  = (*Looker)(nil)
+)
 
 // NewLooker returns a looker on a store. Its looks wait for what a source with the same w has
 // given out; w is nil where there is none. It opens nothing: the first call does.
@@ -59,6 +62,26 @@ func (l *Looker) Head(ctx context.Context) (change.Position, error) {
 		return "", l.fail("read the end of the log", err)
 	}
 	return at, nil
+}
+
+// Measure returns how long the log is. See [sources.Gauge].
+func (l *Looker) Measure(ctx context.Context) (found sources.Length, err error) {
+	if err := l.connect(ctx); err != nil || l.generation == "" {
+		return found, err
+	}
+	began, given := l.window.reached()
+	if began == 0 {
+		return found, nil
+	}
+	text, err := l.conn.Text(ctx, "SELECT pg_current_wal_flush_lsn()")
+	if err != nil {
+		return found, l.fail("read the length of the log", err)
+	}
+	lsn, ok := parseLSN(text)
+	if !ok {
+		return found, fmt.Errorf("read the length of the log: %q is no LSN", text)
+	}
+	return sources.Length{Began: began, Given: given, End: max(given, uint64(lsn))}, nil
 }
 
 // end returns where the log ends, for a store whose log is read.

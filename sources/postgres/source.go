@@ -128,6 +128,7 @@ func (s *Source) start(ctx context.Context, from change.Position) (err error) {
 	}
 	s.read, s.passed, s.ready = at, position{}, nil
 	s.settled.Store(uint64(found.confirmed))
+	s.window.start(uint64(at.lsn))
 	if lost := append(s.schema.missing(s.tables), hidden...); len(lost) > 0 {
 		s.ready = []*change.Tx{{Position: at.public(), Schema: lost}}
 	}
@@ -260,7 +261,8 @@ func (s *Source) idle() *change.Tx {
 	s.tx.behind = 0
 	s.passed.generation, s.passed.timeline = s.read.generation, s.read.timeline
 	s.read, s.passed = s.passed, position{}
-	return &change.Tx{Position: s.read.public(), Mark: uint64(s.read.lsn) > s.settled.Load()+holdMost}
+	s.window.reach(uint64(s.read.lsn))
+	return &change.Tx{Position: s.read.public(), Read: uint64(s.read.lsn), Mark: uint64(s.read.lsn) > s.settled.Load()+holdMost}
 }
 
 // holdMost is how much log, in bytes, the server keeps for a link in whose tables nothing
@@ -390,6 +392,10 @@ func (s *Source) commit(stream *stream) error {
 func (s *Source) give(tx *change.Tx, at position) {
 	s.tx.given = true
 	s.window.streamed(at.xid)
+	if !tx.Partial { // a part has the end of the whole as its position
+		s.window.reach(uint64(at.lsn))
+	}
+	_, tx.Read = s.window.reached()
 	s.read, s.passed = at, position{}
 	s.ready = append(s.ready, tx)
 }

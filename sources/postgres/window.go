@@ -14,6 +14,30 @@ type Window struct {
 	// floor is the latest of the transactions that fell out of recent.
 	floor   uint32
 	dropped bool
+	// began is where the source was started, whole where the last transaction ends that it gave out as
+	// a whole.
+	began, whole uint64
+}
+
+// start notes where the source is started.
+func (w *Window) start(lsn uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began, w.whole = lsn, lsn
+}
+
+// reach notes where the log was given out to.
+func (w *Window) reach(lsn uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.whole = lsn
+}
+
+// reached returns where the source was started, and where the log was given out to.
+func (w *Window) reached() (began, whole uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.began, w.whole
 }
 
 // windowMost is how many transactions are remembered one by one.

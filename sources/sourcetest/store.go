@@ -93,6 +93,8 @@ type Capabilities struct {
 	Infinity bool
 	// ForeignKeys: children.parent is checked.
 	ForeignKeys bool
+	// Measured: the looker says how long the log is.
+	Measured bool
 }
 
 // Statement is one row written by an application.

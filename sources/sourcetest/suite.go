@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) *Store) {
 		{"scan", testScan},
 		{"scan while rows are written", testScanWhileWritten},
 		{"looks are exact", testLooksExact},
+		{"length of the log", testLength},
 		{"looks are exact beside a writer", testLooksBesideWriter},
 	}
 	for _, test := range tests {

@@ -11,6 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/integration/servers"
 	"github.com/cdcsync/cdcsync/sinks"
+	"github.com/cdcsync/cdcsync/sources"
 	"github.com/cdcsync/cdcsync/sources/sourcetest"
 )
 
@@ -61,6 +62,11 @@ func TestLeastPrivilege(t *testing.T) {
 		look, err := reader.Looker.Look(t.Context(), s.Table("items"), []change.Row{sourcetest.ID(1), sourcetest.ID(2)})
 		if err != nil || look.Rows[0] != nil || !look.Rows[1].Equal(row) {
 			t.Errorf("a look shows %v (%v)", look.Rows, err)
+		}
+		// Only MariaDB tells everybody how long its log is.
+		length, err := reader.Looker.(sources.Gauge).Measure(t.Context())
+		if err != nil || strings.HasPrefix(t.Name(), "TestLeastPrivilege/MariaDB") != (length.End > 0) {
+			t.Errorf("the log is %+v (%v)", length, err)
 		}
 		if _, err := s.Journal(t, "a").Conflicts(t.Context(), 10); err != nil {
 			t.Error(err)

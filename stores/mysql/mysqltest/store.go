@@ -92,7 +92,7 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourc
 		t.Fatal(err)
 	}
 	return &sourcetest.Store{
-		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, NUL: true, ForeignKeys: true},
+		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, NUL: true, ForeignKeys: true, Measured: true},
 		Table:        table,
 		Write: func(t testing.TB, commit bool, statements ...sourcetest.Statement) {
 			app.write(t, commit, table, statements)
