@@ -109,7 +109,7 @@ func (s *LogSource) startCapture(ctx context.Context) (*logCapture, error) {
 
 // run reads until ctx ends.
 func (c *logCapture) run(ctx context.Context, path string) (err error) {
-	w := newWake(path)
+	w := newLightWake(path)
 	defer func() { err = errors.Join(err, w.close()) }()
 	gaps := c.Gaps
 	for {

@@ -304,6 +304,24 @@ func TestLogBegunAgain(t *testing.T) {
 	}
 }
 
+// After a start the index may be another one, whose count says nothing of what was missed, also where
+// it looks as if it did.
+func TestLogBegunAgainAtTheStart(t *testing.T) {
+	app, l, found, _ := prepared(t)
+	mustExec(t, app, "INSERT INTO a(id, x) VALUES(2, 'first')")
+	if err := l.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, app, "INSERT INTO a(id, x) VALUES(3, 'missed')", "PRAGMA wal_checkpoint(RESTART)", "UPDATE a SET x = 'last' WHERE id = 1")
+	l.at.counted++
+	if err := l.step(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if rows := found.rows["a"]; len(rows) != 3 || found.gaps != 1 {
+		t.Errorf("%d rows were found, pages compared %d times", len(rows), found.gaps)
+	}
+}
+
 // A reader that is behind keeps the log from being begun again, and nothing else.
 func TestHold(t *testing.T) {
 	app, l, _, _ := prepared(t)
