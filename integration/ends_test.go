@@ -11,6 +11,7 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/router"
+	"github.com/cdcsync/cdcsync/sinks"
 	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
 	pgsink "github.com/cdcsync/cdcsync/sinks/postgres"
 	"github.com/cdcsync/cdcsync/sources"
@@ -123,6 +124,9 @@ type duo struct {
 	pairs  []router.Pair
 	tables [2][]*change.Table
 	writes [2]bool
+	limits router.Limits // the zero value: the usual ones
+	// onSink puts something before the sink of the right; nil: nothing.
+	onSink func(sinks.Sink) sinks.Sink
 }
 
 // newDuo binds the tables called names and sets the link up.
@@ -175,7 +179,7 @@ func (d *duo) exec(side int, statements ...string) {
 // open returns an instance of the link, and what closes it.
 func (d *duo) open() (*router.Link, func()) {
 	d.tb.Helper()
-	cfg := router.Config{Name: endsLink, Pairs: d.pairs, Log: hclog.NewNullLogger()}
+	cfg := router.Config{Name: endsLink, Pairs: d.pairs, Limits: d.limits, Log: hclog.NewNullLogger()}
 	var closers []func() error
 	for s, e := range d.ends {
 		st := e.open(d.tables[s], d.writes[1-s], d.writes[s])
@@ -186,6 +190,9 @@ func (d *duo) open() (*router.Link, func()) {
 		}
 		if st.Sink != nil {
 			closers = append(closers, st.Sink.Close)
+		}
+		if s == 1 && d.onSink != nil {
+			cfg.Stores[s].Sink = d.onSink(st.Sink)
 		}
 	}
 	if os.Getenv("CDCSYNC_BENCH_STATUS") != "" {

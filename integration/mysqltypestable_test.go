@@ -145,22 +145,29 @@ func TestPostgresTypesInMySQL(t *testing.T) {
 		versions := servers.Versions()
 		c := &crossing{t: t, from: newTypesEnd(t, "postgres", versions[len(versions)-1]), to: newTypesEnd(t, f.engine, f.version)}
 		c.from.exec(sampleTypes + "CREATE TABLE public.other (id int)")
-		for _, s := range samples {
-			if s.extension != "" {
-				continue
-			}
-			columns := mysqlColumns[s.name]
-			if columns == nil {
-				columns = asLongtext
-			}
-			for _, column := range columns {
-				if mysqlOnly[column] == "" || mysqlOnly[column] == f.engine {
-					c.passages = append(c.passages, &passage{from: s.name, to: column, what: s.what, literals: s.literals, cast: true})
-				}
-			}
-		}
+		c.passages = postgresPassages(f)
 		return c
 	})
+}
+
+// postgresPassages are the samples of PostgreSQL in columns of a server.
+func postgresPassages(f flavour) []*passage {
+	var list []*passage
+	for _, s := range samples {
+		if s.extension != "" {
+			continue
+		}
+		columns := mysqlColumns[s.name]
+		if columns == nil {
+			columns = asLongtext
+		}
+		for _, column := range columns {
+			if mysqlOnly[column] == "" || mysqlOnly[column] == f.engine {
+				list = append(list, &passage{from: s.name, to: column, what: s.what, literals: s.literals, cast: true})
+			}
+		}
+	}
+	return list
 }
 
 // TestSQLiteTypesInMySQL carries values that SQLite's columns hold to MySQL and MariaDB.

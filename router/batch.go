@@ -20,6 +20,15 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		return nil
 	}
 	r.evaluateAll()
+	if s == change.Right && maxRows > 0 && (len(e.out) == 0 || !e.blockLast) {
+		if c := r.dueBlock(); c != nil {
+			if batch := r.formBlock(c); batch != nil {
+				e.blockLast = true
+				return batch
+			}
+		}
+	}
+	e.blockLast = false
 	f, in := &flight{apply: e.next}, &e.space
 	taken, bytes := 0, 0
 	for _, w := range e.out {
@@ -187,6 +196,10 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	r.told = max(r.told, f.emptied)
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
+	if f.chunk != nil {
+		r.blockApplied(f, result.Outcomes[0])
+		return
+	}
 	done, held := 0, false
 	for i, w := range f.rows {
 		switch o := result.Outcomes[i]; {

@@ -23,6 +23,7 @@ type chunk struct {
 	last  bool
 	// open counts the rows that are not settled; rows all of them.
 	open, rows int
+	block      *block // nil: its rows are compared, or it is written
 }
 
 // scan asks for the next chunk of first contact: rows of pass behind after, and what the
@@ -43,6 +44,8 @@ type scan struct {
 	sparse bool
 	// vacant: what the log says of the other side is enough, nobody looks there.
 	vacant bool
+	// block is how many rows are read as a block; 0: they are compared.
+	block int
 }
 
 // vacancy is a right table that had no rows when first contact began. What its log did not tell
@@ -69,7 +72,7 @@ func (r *reconciler) nextScan() *scan {
 		for len(p.chunks) > 0 && p.chunks[0].open == 0 {
 			r.finishChunk(p)
 		}
-		if p.held() {
+		if p.held() || r.isLoose(p) {
 			continue
 		}
 		if p.Initial == InitialNone && p.state.Stage == checkpoint.Contact && p.state.By == checkpoint.ByConfig {
@@ -92,6 +95,12 @@ func (r *reconciler) nextScan() *scan {
 			p.vacancy = r.newVacancy()
 		}
 		q.vacant = r.vacant(p) && q.pass == change.Left
+		if q.vacant && r.carries(p) {
+			q.block = p.carriage.rows()
+		}
+		if k := p.carriage; k != nil && k.plain > 0 {
+			k.plain--
+		}
 		return q
 	}
 	return nil

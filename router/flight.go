@@ -12,6 +12,10 @@ type flight struct {
 	apply uint64
 	// emptied is the reconciler's when it was formed.
 	emptied int
+	// chunk is that of a block; nil: it has none. prints are the rows of the block that wait for
+	// their echo.
+	chunk  *chunk
+	prints []fingerprint
 }
 
 // space is what the flights to one side are kept in, one after the other: large ones would

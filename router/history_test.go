@@ -52,6 +52,7 @@ func drawPlan(seed uint64, steps int) plan {
 	p.hold, p.repair = pick(rng, 0, 0, 30), pick(rng, 0, 0, 30)
 	p.filter = rng.IntN(3) == 0 && !p.policy.Counts()
 	p.bare = p.filled && rng.IntN(2) == 0
+	p.blocks = p.bare && rng.IntN(3) > 0
 	return p
 }
 

@@ -117,6 +117,7 @@ func (l *Link) run(ctx context.Context) error {
 	writes := [2]bool{l.cfg.Stores[0].Sink != nil, l.cfg.Stores[1].Sink != nil}
 	r := newReconciler(l.cfg.Pairs, l.orders(), writes)
 	r.overshadow(l.cfg.Shadow)
+	_, r.dumps = l.cfg.Stores[change.Left].Looker.(sources.Dumper)
 	if l.cfg.Laps {
 		r.laps = newLaps()
 	}

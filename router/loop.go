@@ -168,7 +168,7 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 	if result.Room > 0 {
 		d.room = result.Room
 	}
-	lp.ends[d.side].count.timed(len(result.Outcomes), result.took)
+	lp.ends[d.side].count.timed(lp.ends[d.side].inFlight.batch.Rows(), result.took)
 	lp.applied(d.side, result.Result)
 	lp.sides[d.side.Other()].backlog.settle(d.carried)
 	lp.checkSaved()

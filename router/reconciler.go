@@ -53,6 +53,7 @@ type pair struct {
 	bare     bool      // the right side had no rows when first contact began
 	walk     uint64    // the number of the walk of first contact; none comes to a row twice
 	vacancy  *vacancy  // nil: that is not known, or not of use any more
+	carriage *carriage // nil: its rows do not go as blocks
 	reshaped bool      // its columns are not those that the debts of the markers have
 	parked   int
 	waiting  int     // rows that wait because the table is held
@@ -93,15 +94,17 @@ type end struct {
 	// window is the own apply whose echo ends this log's recovery window; 0 once it was met.
 	window uint64
 
-	out      []*row       // rows to be written to this store
-	waiting  int          // rows written to this store whose echo was not read
-	inFlight *flight      // the batch that the sink has
-	space    space        // what it is kept in
-	sent     []sentBatch  // batches whose echo was not read to its end, oldest first
-	quiet    quietRows    // of their rows, those that nothing else is known of: most
-	looks    []*look      // open looks at this store
-	asked    []*look      // of these, the ones nobody was asked for yet
-	count    SideCounters // since the start
+	out      []*row  // rows to be written to this store
+	waiting  int     // rows written to this store whose echo was not read
+	inFlight *flight // the batch that the sink has
+	// blockLast: the last batch was a block. Rows that wait take turns with blocks.
+	blockLast bool
+	space     space        // what it is kept in
+	sent      []sentBatch  // batches whose echo was not read to its end, oldest first
+	quiet     quietRows    // of their rows, those that nothing else is known of: most
+	looks     []*look      // open looks at this store
+	asked     []*look      // of these, the ones nobody was asked for yet
+	count     SideCounters // since the start
 }
 
 // sentBatch is a batch that was written: its number, and how many of its rows wait for
@@ -140,6 +143,7 @@ type reconciler struct {
 	pausedFor  string
 	parkedRows map[*row]struct{}
 	now        time.Time
+	dumps      bool            // the left store can be read in blocks
 	key        []byte          // scratch
 	seeds      [2]maphash.Seed // of fingerprints
 	count      Counters
@@ -149,8 +153,8 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                       bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift, noMet bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                                                    bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift, noMet, noRecall, noLoose, noReturn bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
@@ -173,7 +177,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		r.byTable[s] = map[*change.Table]*pair{}
 	}
 	for _, p := range pairs {
-		q := &pair{Pair: p, number: uint64(len(r.pairs))}
+		q := &pair{Pair: p, number: uint64(len(r.pairs)), carriage: newCarriage(&p)}
 		q.enter(checkpoint.Contact, "")
 		q.state.Aside = q.aside()
 		for _, policy := range p.policies() {

@@ -200,6 +200,10 @@ func (lp *loop) rowsBehind(ctx context.Context, d *sideLoop, table *change.Table
 // doScan reads a chunk of first contact: the rows of one side in key order, then, through
 // that side's looker, what the other side has under their keys.
 func (lp *loop) doScan(ctx context.Context, q *scan) {
+	if q.block > 0 {
+		lp.doDump(ctx, q)
+		return
+	}
 	pass, across := lp.sides[q.pass], lp.sides[q.pass.Other()]
 	table, limit := q.pair.Tables[q.pass], lp.link.cfg.Limits.Chunk
 	rows, err := lp.rowsBehind(ctx, pass, table, q.after, limit)
@@ -231,6 +235,23 @@ func (lp *loop) doScan(ctx context.Context, q *scan) {
 			lp.finishLooks(change.Right)
 		})
 	}
+}
+
+// doDump reads a block of first contact.
+func (lp *loop) doDump(ctx context.Context, q *scan) {
+	d, k := lp.sides[q.pass], q.pair.carriage
+	table := q.pair.Tables[d.side]
+	op := "read a block of the " + d.side.String() + " table " + table.Name
+	var dump sources.Dump
+	err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
+		dump, err = d.store.Looker.(sources.Dumper).Dump(ctx, table, k.from, q.after, q.block, blockBytes)
+		return err
+	})
+	if err != nil {
+		lp.fail(ctx, fmt.Errorf("%s: %w", op, err))
+		return
+	}
+	lp.post(ctx, func() { lp.dumped(q, dump) })
 }
 
 // across reads what the other side of a scan has under keys, nil where there is none, and

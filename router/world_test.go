@@ -32,6 +32,7 @@ type plan struct {
 	split   int // changes in one Tx at the most
 	filled  bool
 	bare    bool // but the right store has no rows
+	blocks  bool // the left store can be read in blocks
 	initial Initial
 	empty   int  // per mille: truncations
 	late    int  // per cent of the transactions that looks show later
@@ -75,11 +76,14 @@ type world struct {
 	writes  []write
 	marks   int // transactions of the link
 	applied int // rows that it wrote
-	drifted map[int]bool
-	said    map[int]bool // left said something of the row since the link is there
-	scan    *walk
-	sum     map[int]int64
-	trace   []string
+	blocks  int // of these, in blocks
+	// blockRows is how many rows are dumped; 0: some.
+	blockRows int
+	drifted   map[int]bool
+	said      map[int]bool // left said something of the row since the link is there
+	scan      *walk
+	sum       map[int]int64
+	trace     []string
 	// trampled are the rows outside of the filter that the link changed.
 	trampled []string
 	// unseen are the rows that drifted while they were parked. The link looks at the side that is
@@ -91,6 +95,7 @@ type world struct {
 type walk struct {
 	q            *scan
 	pass, across *sources.Look
+	dump         *sources.Dump
 }
 
 // failer is a *testing.T or a *rapid.T.
@@ -204,6 +209,7 @@ func (w *world) start() {
 		w.flight[s], w.result[s], w.kept[s], w.taken[s] = nil, nil, nil, nil
 	}
 	w.r = newReconciler([]Pair{w.pair}, reached, [2]bool{w.plan.writes(change.Left), w.plan.writes(change.Right)})
+	w.r.dumps = w.plan.blocks
 	w.r.broken = w.plan.broken
 	w.r.now = w.clock
 	w.r.load(markers)
@@ -344,7 +350,11 @@ func (w *world) apply(s change.Side) bool {
 	})
 	w.result[s] = &result
 	for _, o := range result.Outcomes {
-		if o.Verdict == sinks.Done {
+		switch {
+		case o.Verdict == sinks.Done && w.flight[s].Block != nil:
+			w.applied += w.flight[s].Block.Rows
+			w.blocks += w.flight[s].Block.Rows
+		case o.Verdict == sinks.Done:
 			w.applied++
 		}
 	}
@@ -410,6 +420,15 @@ func (w *world) walkOn() {
 	k := w.scan
 	table, other := w.pair.Tables[k.q.pass], w.pair.Tables[k.q.pass.Other()]
 	switch {
+	case k.q.block > 0 && k.dump == nil:
+		dump, err := w.lookers[k.q.pass].Dump(ctx, table, k.q.pair.carriage.from, k.q.after, w.dumps(), blockBytes)
+		w.must(err)
+		k.dump = &dump
+		w.logf("dump %s behind %v: %d rows at %s", k.q.pass, k.q.after, dump.Rows, dump.At)
+	case k.dump != nil:
+		w.scan = nil
+		w.r.dumped(k.q, *k.dump)
+		w.logf("dumped")
 	case k.pass == nil:
 		pass, err := w.lookers[k.q.pass].Scan(ctx, table, k.q.after, limit)
 		w.must(err)
@@ -443,6 +462,13 @@ func (w *world) walkOn() {
 		w.r.finishLooks(1)
 		w.logf("scanned")
 	}
+}
+
+func (w *world) dumps() int {
+	if w.blockRows > 0 {
+		return w.blockRows
+	}
+	return 1 + w.rng.IntN(3)
 }
 
 // show has looks show one more transaction.

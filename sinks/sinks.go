@@ -5,6 +5,7 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,6 +76,10 @@ type Draw struct {
 // Batch is what is written to a store in one transaction. No row is in it twice.
 type Batch struct {
 	Writes []Write
+	// Block is written instead of Writes if it is not nil. It has one outcome: nothing of it is
+	// written if one of its rows is there already, or is one that the store does not take as it is
+	// (Differs), or if the sink takes no such blocks of the table (Refused).
+	Block *Block
 	// Marker is as it is to be stored if every write is Done; [Batch.Settled] says how it
 	// is to be stored otherwise.
 	Marker checkpoint.Marker
@@ -83,6 +88,43 @@ type Batch struct {
 	// Time is the latest commit time among the changes in it, zero if not known; a sink that
 	// can carries it along as the commit time.
 	Time time.Time
+}
+
+// Block is new rows of one table as text.
+type Block struct {
+	change.Block
+	Table *change.Table
+	// Columns are those of the table that the fields are for, Notations how the fields are written:
+	// see package sources. Other columns get their defaults.
+	Columns   []int
+	Notations []change.Notation
+}
+
+// Refusal is the outcome of a block that a sink does not take.
+func (b *Block) Refusal() Outcome {
+	return Outcome{Verdict: Refused, Err: &change.Error{Op: "write block", Table: b.Table.Name, Err: errors.New("its rows are written one by one")}}
+}
+
+// Without returns the batch that writes what is left of b if its block has come to nothing, for the
+// outcome: the marker.
+func (b *Batch) Without(outcome Outcome) *Batch {
+	return &Batch{Marker: b.Settled([]Outcome{outcome}), Prior: b.Prior, Time: b.Time}
+}
+
+// Size returns how many outcomes the batch has; none for a marker alone.
+func (b *Batch) Size() int {
+	if b.Block != nil {
+		return 1
+	}
+	return len(b.Writes)
+}
+
+// Rows returns how many rows the batch is about.
+func (b *Batch) Rows() int {
+	if b.Block != nil {
+		return b.Block.Rows
+	}
+	return len(b.Writes)
 }
 
 // Write is one row to be written on condition.
@@ -152,7 +194,7 @@ func (b *Batch) Behind(applied uint64) error {
 func (b *Batch) Recorded(outcomes []Outcome) []Drawn {
 	var keys []Drawn
 	done := false
-	for i := range outcomes {
+	for i := range b.Writes {
 		done = done || outcomes[i].Verdict == Done
 		if d := b.Writes[i].Drawn; d != nil && outcomes[i].Verdict != Differs {
 			keys = append(keys, *d)
@@ -205,11 +247,11 @@ func (b *Batch) Settled(outcomes []Outcome) checkpoint.Marker {
 		switch {
 		case outcomes[i].Verdict == Done:
 			done++
-		case b.Writes[i].Debt != nil:
+		case b.Block == nil && b.Writes[i].Debt != nil:
 			debts = append(debts, *b.Writes[i].Debt)
 		}
 	}
-	if len(b.Writes) > 0 && done == 0 {
+	if b.Size() > 0 && done == 0 {
 		m.Apply = b.Prior
 	}
 	m.Debts = debts

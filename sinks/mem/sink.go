@@ -96,8 +96,13 @@ func (s *Sink) room() int {
 // apply runs the batch as one transaction.
 func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 	apply := batch.Marker.Apply
-	if len(batch.Writes) == 0 {
+	if batch.Size() == 0 {
 		apply = 0
+	}
+	if batch.Block != nil && !takes(batch.Block) {
+		refused := batch.Block.Refusal()
+		_, err := s.apply(batch.Without(refused))
+		return []sinks.Outcome{refused}, err
 	}
 	var outcomes []sinks.Outcome
 	err := s.store.Apply(s.link, func(tx *mem.Tx) error {
@@ -114,11 +119,21 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		if err := batch.Behind(marker.Apply); err != nil {
 			return err
 		}
-		if outcomes, err = s.write(tx, batch.Writes); err != nil {
+		if batch.Block != nil {
+			outcomes, err = s.insertBlock(tx, batch.Block)
+		} else {
+			outcomes, err = s.write(tx, batch.Writes)
+		}
+		if err != nil {
 			return err
 		}
 		return s.record(tx, batch, outcomes)
 	})
+	if errors.Is(err, errDiffers) {
+		differs := sinks.Outcome{Verdict: sinks.Differs}
+		_, err := s.apply(batch.Without(differs))
+		return []sinks.Outcome{differs}, err
+	}
 	if errors.Is(err, errWritten) && apply == s.last.apply {
 		return s.last.outcomes, nil
 	}

@@ -62,7 +62,7 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	columns := g.inserted()
-	into := g.into(columns)
+	into := g.loading(columns)
 	data, rows := w.sink.buffer[:0], int64(0)
 	flush := func() error {
 		taken, warnings, err := w.sink.conn.Load(ctx, into, data)
@@ -91,9 +91,9 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 	return flush()
 }
 
-// into is the statement that loads rows, from INTO on. Bytes are in hexadecimal digits, because
+// loading is the statement that loads rows, from INTO on. Bytes are in hexadecimal digits, because
 // a line is text.
-func (f *form) into(columns []int) string {
+func (f *form) loading(columns []int) string {
 	var fields, set []string
 	for n, i := range columns {
 		switch {
@@ -107,12 +107,17 @@ func (f *form) into(columns []int) string {
 			fields = append(fields, f.names[i])
 		}
 	}
-	sql := "INTO TABLE " + f.target.name + ` CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (` +
-		strings.Join(fields, ", ") + ")"
+	sql := f.target.into(fields)
 	if set != nil {
 		sql += " SET " + strings.Join(set, ", ")
 	}
 	return sql
+}
+
+// into is the statement that loads lines with these fields, from INTO on.
+func (t *target) into(fields []string) string {
+	return "INTO TABLE " + t.name + ` CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' (` +
+		strings.Join(fields, ", ") + ")"
 }
 
 // appendLine appends a new row as a line.

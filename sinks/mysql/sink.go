@@ -175,7 +175,11 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	var outcomes []sinks.Outcome
 	began := time.Now()
 	err := s.connected(ctx, func() (err error) {
-		outcomes, err = s.write(ctx, batch)
+		if batch.Block != nil {
+			outcomes, err = s.writeBlock(ctx, batch)
+		} else {
+			outcomes, err = s.write(ctx, batch)
+		}
 		return err
 	})
 	if cap(s.buffer) > bufferKept {
@@ -185,7 +189,9 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 		s.marker.unknown()
 		return sinks.Result{}, store.Classify("apply batch", err)
 	}
-	s.pace.took(len(batch.Writes), time.Since(began))
+	if batch.Block == nil {
+		s.pace.took(len(batch.Writes), time.Since(began))
+	}
 	return sinks.Result{Outcomes: outcomes, Room: s.pace.room}, s.renew(outcomes)
 }
 
@@ -257,12 +263,8 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode, load 
 	if len(batch.Writes) == 0 {
 		return nil, s.markOnly(ctx, batch, nil)
 	}
-	if s.catalogue == nil {
-		c, err := readCatalogue(ctx, s.conn)
-		if err != nil {
-			return nil, err
-		}
-		s.catalogue = c
+	if err := s.learn(ctx); err != nil {
+		return nil, err
 	}
 	w := newWriter(s, batch, mode, load)
 	run := w.write
@@ -273,6 +275,14 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode, load 
 		return nil, err
 	}
 	return w.outcomes, s.finish(ctx, w)
+}
+
+// learn reads the catalogue, if it is not known.
+func (s *Sink) learn(ctx context.Context) (err error) {
+	if s.catalogue == nil {
+		s.catalogue, err = readCatalogue(ctx, s.conn)
+	}
+	return err
 }
 
 // finish writes what goes with the rows, and commits. Of a batch of which nothing was done
@@ -351,7 +361,7 @@ func (s *Sink) outcomesBefore(ctx context.Context, batch *sinks.Batch) ([]sinks.
 	if err != nil {
 		return nil, fmt.Errorf("read outcomes: %w", err)
 	}
-	return sinks.DecodeOutcomes([]byte(body), len(batch.Writes))
+	return sinks.DecodeOutcomes([]byte(body), batch.Size())
 }
 
 // Check returns an error of class Fenced once a later instance has opened the store. It

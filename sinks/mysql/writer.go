@@ -43,7 +43,7 @@ type failure struct {
 // newWriter binds the writes of a batch to tables.
 func newWriter(s *Sink, batch *sinks.Batch, mode mode, load bool) *writer {
 	n := len(batch.Writes)
-	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, n), targets: make([]*target, n), seen: make([]byte, n),
+	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, batch.Size()), targets: make([]*target, n), seen: make([]byte, n),
 		limits: limitsOf(s.conn), mode: mode, load: load}
 	w.packet = packet{conn: s.conn, max: w.limits.packet}
 	var last *target

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -84,35 +83,13 @@ func (c *copied) row(w *sinks.Write) {
 		v := a.of(w)
 		switch v.Kind() {
 		case change.Null, change.Unset:
-			c.b = append(c.b, `\N`...)
+			c.b = append(c.b, change.NullField...)
 		case change.Bool, change.Int64, change.Uint64, change.Float64, change.UUID, change.Decimal:
 			c.b = store.AppendText(c.b, v)
 		default:
 			c.scratch = store.AppendText(c.scratch[:0], v)
-			c.b = appendEscaped(c.b, c.scratch)
+			c.b = change.AppendField(c.b, c.scratch)
 		}
 	}
 	c.b = append(c.b, '\n')
-}
-
-// appendEscaped appends text as COPY reads it.
-func appendEscaped(b, text []byte) []byte {
-	for {
-		i := bytes.IndexAny(text, "\\\n\r\t")
-		if i < 0 {
-			return append(b, text...)
-		}
-		b = append(b, text[:i]...)
-		switch text[i] {
-		case '\\':
-			b = append(b, `\\`...)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\r':
-			b = append(b, `\r`...)
-		case '\t':
-			b = append(b, `\t`...)
-		}
-		text = text[i+1:]
-	}
 }

@@ -183,10 +183,12 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 		s.marker.unknown()
 		return sinks.Result{}, store.Classify("apply batch", err)
 	}
-	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Refused }) {
+	if batch.Block == nil && slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Refused }) {
 		s.catalogue = nil // somebody may change the table for them
 	}
-	s.pace.took(len(batch.Writes), time.Since(began))
+	if batch.Block == nil {
+		s.pace.took(len(batch.Writes), time.Since(began))
+	}
 	for i := range s.arrays {
 		s.arrays[i].Shrink()
 	}
@@ -211,6 +213,10 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, 
 			return s.outcomesBefore(ctx, batch)
 		case s.session.IsClosed(), ctx.Err() != nil:
 			return nil, err
+		case batch.Block != nil && (store.IsRow(err) || errors.Is(err, errUnclear)):
+			differs := sinks.Outcome{Verdict: sinks.Differs}
+			_, err := s.attempt(ctx, batch.Without(differs), false)
+			return []sinks.Outcome{differs}, err
 		case isStale(err) && !renewed:
 			renewed = true
 			if err := s.abandon(); err != nil {
@@ -244,17 +250,24 @@ var (
 
 // attempt runs the transaction once. On an error it may still be open.
 func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, careful bool) ([]sinks.Outcome, error) {
-	if s.catalogue == nil && len(batch.Writes) > 0 {
+	if s.catalogue == nil && batch.Size() > 0 {
 		c, err := readCatalogue(ctx, s.session, s.patience)
 		if err != nil {
 			return nil, err
 		}
 		s.catalogue = c
 	}
+	if batch.Block != nil && !s.catalogue.target(batch.Block.Table).takes(batch.Block) {
+		refused := batch.Block.Refusal()
+		_, err := s.attempt(ctx, batch.Without(refused), false)
+		return []sinks.Outcome{refused}, err
+	}
 	w := newWriter(s, batch)
 	head := append([]step{{sql: "BEGIN"}, s.claim(batch)}, s.session.tagSteps(batch, s.link)...)
 	var err error
-	if careful {
+	if batch.Block != nil {
+		err = w.writeBlock(ctx, head)
+	} else if careful {
 		err = w.writeCarefully(ctx, head)
 	} else {
 		err = w.write(ctx, head)
@@ -282,7 +295,7 @@ func (s *Sink) claim(batch *sinks.Batch) step {
 			if err != nil {
 				return fmt.Errorf("check epoch: %w", err)
 			}
-			if len(batch.Writes) > 0 && applied >= batch.Marker.Apply {
+			if batch.Size() > 0 && applied >= batch.Marker.Apply {
 				return errAgain
 			}
 			return batch.Behind(applied)
@@ -330,7 +343,7 @@ func (s *Sink) outcomesBefore(ctx context.Context, batch *sinks.Batch) ([]sinks.
 	if err != nil {
 		return nil, fmt.Errorf("read outcomes: %w", err)
 	}
-	return sinks.DecodeOutcomes(body, len(batch.Writes))
+	return sinks.DecodeOutcomes(body, batch.Size())
 }
 
 // Check returns an error of class Fenced once a later instance has opened the store. It

@@ -107,7 +107,7 @@ func (s *session) takeOrigin(ctx context.Context, name, link string) error {
 // the session: one that writes nothing but the marker does not carry the number of an earlier
 // one.
 func (s *session) tagSteps(batch *sinks.Batch, link string) []step {
-	writes := len(batch.Writes) > 0
+	writes := batch.Size() > 0
 	switch {
 	case s.tag == tagMessage && writes:
 		return []step{message(batch, link)}

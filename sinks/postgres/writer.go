@@ -42,7 +42,7 @@ type failure struct {
 
 // newWriter groups the writes of a batch.
 func newWriter(s *Sink, batch *sinks.Batch) *writer {
-	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, len(batch.Writes))}
+	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, batch.Size())}
 	groups := map[*form]*group{}
 	var roles []byte
 	for i := range batch.Writes {

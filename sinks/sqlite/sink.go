@@ -110,6 +110,12 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	if err := s.ready(); err != nil {
 		return sinks.Result{}, err
 	}
+	if batch.Block != nil {
+		refused := batch.Block.Refusal()
+		result, err := s.Apply(ctx, batch.Without(refused))
+		result.Outcomes = []sinks.Outcome{refused}
+		return result, err
+	}
 	if err := s.pace.wait(ctx); err != nil {
 		return sinks.Result{}, err
 	}

@@ -69,7 +69,13 @@ func (q *query) look(ctx context.Context, conn *store.Conn, keys, rows []change.
 
 // scan appends the first limit rows behind the key after to rows.
 func (q *query) scan(ctx context.Context, conn *store.Conn, after change.Row, limit int, rows *[]change.Row, lock string) error {
-	b := []byte(q.start)
+	sql := q.behind([]byte(q.start), after, limit, lock)
+	*rows = slices.Grow(*rows, min(limit, 1024))
+	return q.run(ctx, conn, string(sql), func(row change.Row) { *rows = append(*rows, row) })
+}
+
+// behind appends to a SELECT of the table what makes it read the first limit rows behind a key.
+func (q *query) behind(b []byte, after change.Row, limit int, lock string) []byte {
 	if after != nil {
 		b = append(b, " WHERE "...)
 		b = q.appendBehind(b, after)
@@ -78,9 +84,7 @@ func (q *query) scan(ctx context.Context, conn *store.Conn, after change.Row, li
 	b = append(b, strings.Join(q.names, ", ")...)
 	b = append(b, " LIMIT "...)
 	b = strconv.AppendInt(b, int64(limit), 10)
-	b = append(b, lock...)
-	*rows = slices.Grow(*rows, min(limit, 1024))
-	return q.run(ctx, conn, string(b), func(row change.Row) { *rows = append(*rows, row) })
+	return append(b, lock...)
 }
 
 // appendBehind appends the condition that a row is behind a key: a > x OR (a = x AND b > y)….

@@ -310,9 +310,19 @@ func (l *Looker) read(ctx context.Context, table *change.Table, q *query, keys, 
 
 // page appends the first limit rows behind the key after to rows.
 func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after change.Row, limit int, rows *[]change.Row) error {
-	sql := "SELECT " + q.columns + " FROM " + q.from + " t"
+	*rows = slices.Grow(*rows, min(limit, 1024))
+	var values slab
+	return l.conn.Query(ctx, q.pageOf(q.columns, after, limit), func(fields [][]byte) error {
+		row, err := rowOf(table, fields, &values)
+		*rows = append(*rows, row)
+		return err
+	})
+}
+
+// pageOf is the statement that reads columns of the first limit rows behind the key after.
+func (q *query) pageOf(columns string, after change.Row, limit int) string {
+	sql := "SELECT " + columns + " FROM " + q.from + " t"
 	order := "t." + strings.Join(q.names, ", t.")
-	var args []string
 	if after != nil {
 		var marks []string
 		for i, kind := range q.keys {
@@ -320,19 +330,11 @@ func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after 
 			if cast == "integer" || cast == "smallint" {
 				cast = "bigint" // behind what the column cannot hold there is nothing
 			}
-			marks = append(marks, fmt.Sprintf("$%d::text::%s", i+1, cast))
-			args = append(args, string(store.AppendText(nil, after[i])))
+			marks = append(marks, store.Literal(string(store.AppendText(nil, after[i])))+"::text::"+cast)
 		}
 		sql += " WHERE (" + order + ") > (" + strings.Join(marks, ", ") + ")"
 	}
-	sql += fmt.Sprintf(" ORDER BY %s LIMIT %d", order, limit)
-	*rows = slices.Grow(*rows, min(limit, 1024))
-	var values slab
-	return l.conn.Query(ctx, sql, func(fields [][]byte) error {
-		row, err := rowOf(table, fields, &values)
-		*rows = append(*rows, row)
-		return err
-	}, args...)
+	return sql + fmt.Sprintf(" ORDER BY %s LIMIT %d", order, limit)
 }
 
 // Close releases what the looker holds.

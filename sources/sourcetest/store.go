@@ -95,6 +95,8 @@ type Capabilities struct {
 	ForeignKeys bool
 	// Measured: the looker says how long the log is.
 	Measured bool
+	// Blocks: rows can be written as text.
+	Blocks bool
 }
 
 // Statement is one row written by an application.

@@ -42,6 +42,8 @@ func Run(t *testing.T, open func(t *testing.T) *Store) {
 		{"close ends next", testClose},
 		{"look", testLook},
 		{"scan", testScan},
+		{"dump", testDump},
+		{"dump of wide rows", testDumpWide},
 		{"scan while rows are written", testScanWhileWritten},
 		{"looks are exact", testLooksExact},
 		{"length of the log", testLength},

@@ -121,7 +121,7 @@ func with(configure func(s *mem.Store)) *sourcetest.Store {
 	}
 	return &sourcetest.Store{
 		Capabilities: sourcetest.Capabilities{
-			Transactions: true, BeforeImages: true, Untyped: true, NUL: true, Infinity: true, ForeignKeys: true,
+			Transactions: true, BeforeImages: true, Untyped: true, NUL: true, Infinity: true, ForeignKeys: true, Blocks: true,
 		},
 		Table: s.Table,
 		Write: func(t testing.TB, commit bool, statements ...sourcetest.Statement) {

@@ -87,12 +87,16 @@ func newStoreOf(t *testing.T, dsn string, user func(*Application) string) *sourc
 			t.Fatal(err)
 		}
 	}
+	local, err := conn.Int(t.Context(), "SELECT @@local_infile")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := store.Open(user(app), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &sourcetest.Store{
-		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, NUL: true, ForeignKeys: true, Measured: true},
+		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, NUL: true, ForeignKeys: true, Measured: true, Blocks: local == 1},
 		Table:        table,
 		Write: func(t testing.TB, commit bool, statements ...sourcetest.Statement) {
 			app.write(t, commit, table, statements)

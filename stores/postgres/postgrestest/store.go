@@ -63,7 +63,7 @@ func newStore(t *testing.T, dsn string, options []sink.Option) *sourcetest.Store
 	})
 	table := func(name string) *change.Table { return catalogue[name].Table }
 	return &sourcetest.Store{
-		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, Infinity: true, ForeignKeys: true, Measured: true},
+		Capabilities: sourcetest.Capabilities{Transactions: true, BeforeImages: true, Infinity: true, ForeignKeys: true, Measured: true, Blocks: true},
 		Table:        table,
 		Write: func(t testing.TB, commit bool, statements ...sourcetest.Statement) {
 			app.write(t, commit, table, statements)

@@ -1,0 +1,45 @@
+package mem
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sinks"
+	"github.com/cdcsync/cdcsync/stores/mem"
+)
+
+// errDiffers: a row of a block is there already, or breaks a constraint.
+var errDiffers = errors.New("not every row of the block can be inserted")
+
+// takes tells whether the sink takes blocks written so.
+func takes(block *sinks.Block) bool {
+	return !slices.ContainsFunc(block.Notations, func(n change.Notation) bool { return n != mem.Notation })
+}
+
+// insertBlock inserts the rows of a block, all or none.
+func (s *Sink) insertBlock(tx *mem.Tx, block *sinks.Block) ([]sinks.Outcome, error) {
+	v, err := s.view(block.Table)
+	if err != nil {
+		return nil, err
+	}
+	block.Lines(func(line []byte) bool {
+		values, e := mem.ParseLine(line, len(block.Columns))
+		if e != nil {
+			err = e
+			return true
+		}
+		row := make(change.Row, len(block.Table.Columns))
+		for n, c := range block.Columns {
+			row[c] = values[n]
+		}
+		if tx.Insert(block.Table.Name, v.Full(block.Table.KeyOf(row), row)) != nil {
+			err = errDiffers
+		}
+		return true
+	})
+	if err == nil && len(tx.Broken()) > 0 {
+		err = errDiffers
+	}
+	return []sinks.Outcome{{Verdict: sinks.Done}}, err
+}
