@@ -51,6 +51,10 @@ console-test: ## drive the console with a browser (fetches Debian's chromium-hea
 loop-test: ## have another replication carry rows back, until the breaker trips
 	CDCSYNC_LOOP_TEST=1 $(GO) test -count=1 -run TestBreakerLoop ./integration
 
+.PHONY: memory-test
+memory-test: ## carry half a gigabyte of one transaction on each engine, in 128 MB of memory
+	CDCSYNC_MEMORY_MB=500 $(GO) test -count=1 -v -run TestMemoryHugeTransaction ./integration
+
 .PHONY: release-test
 release-test: ## make a release twice, and compare them to the byte
 	CDCSYNC_RELEASE_TEST=1 $(GO) test -count=1 -run TestReleaseIsReproducible ./integration

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestMemory(t *testing.T) {
 	s.carry(rows, limit)
 }
 
-// TestMemoryOneTransaction lets two million rows wait that one transaction has written, between
+// TestMemoryOneTransaction lets a million rows wait that one transaction has written, between
 // two PostgreSQL servers.
 func TestMemoryOneTransaction(t *testing.T) {
 	t.Parallel()
@@ -58,6 +59,61 @@ func TestMemoryOneTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.carry(rows, limit)
+}
+
+// TestMemoryHugeTransaction lets one transaction wait that wrote CDCSYNC_MEMORY_MB megabytes of
+// what cannot be compressed, on each engine, and expects the program to carry it with 128 MB of
+// resident memory.
+func TestMemoryHugeTransaction(t *testing.T) {
+	const limit, rowBytes = 128 << 20, 8 << 10
+	text := os.Getenv("CDCSYNC_MEMORY_MB")
+	if text == "" {
+		t.Skip("CDCSYNC_MEMORY_MB is not set; make memory-test sets it")
+	}
+	megabytes, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("CDCSYNC_MEMORY_MB: %v", err)
+	}
+	rows := megabytes << 20 / rowBytes
+	// Each doubles what is there; the transaction is that of the last statement.
+	const series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
+	random := fmt.Sprintf("to_base64(random_bytes(%d))", min(1024, rowBytes*3/4))
+	random = "concat(" + strings.TrimSuffix(strings.Repeat(random+", ", rowBytes*3/4/1024), ", ") + ")"
+	mysqlInsert := "INSERT INTO tbl_item " + series + "SELECT i, " + random + " FROM n"
+	for name, c := range map[string]struct {
+		left   func(*testing.T) site
+		before []string
+		insert string
+	}{
+		"postgres": {func(t *testing.T) site { return postgresSite(t, servers.Versions()[0]) }, nil,
+			fmt.Sprintf("INSERT INTO tbl_item SELECT i, (SELECT string_agg(md5(random()::text || i || k), '') FROM generate_series(1, %d) k) FROM generate_series(1, %%d) i", rowBytes/32)},
+		"mysql":            {mysqlSite, []string{"SET cte_max_recursion_depth = 10000000"}, mysqlInsert},
+		"mysql compressed": {mysqlSite, []string{"SET cte_max_recursion_depth = 10000000", "SET binlog_transaction_compression = ON"}, mysqlInsert},
+		"mariadb": {func(t *testing.T) site { return mariadbSite(t, true) }, []string{"SET max_recursive_iterations = 10000000"},
+			mysqlInsert},
+		"sqlite":     {file, nil, "INSERT INTO tbl_item " + series + fmt.Sprintf("SELECT i, hex(randomblob(%d)) FROM n", rowBytes/2)},
+		"sqlite wal": {logged, nil, "INSERT INTO tbl_item " + series + fmt.Sprintf("SELECT i, hex(randomblob(%d)) FROM n", rowBytes/2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShopOn(t, c.left(t), file(t))
+			p := start(t, "run", s.config)
+			p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			db := s.open(0)
+			db.SetMaxOpenConns(1)
+			for _, q := range append(c.before, fmt.Sprintf(c.insert, rows)) {
+				if _, err := db.Exec(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s.carry(rows, limit)
+		})
+	}
 }
 
 // carry runs the program until all rows that wait on the left are on the right, and checks how

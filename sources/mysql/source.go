@@ -128,7 +128,7 @@ func (s *Source) next(ctx context.Context) (*change.Tx, error) {
 			return nil, s.failed
 		}
 		if s.inner != nil {
-			s.failed = s.unpack()
+			s.failed = s.unpack(ctx)
 			continue
 		}
 		if !s.stream.more() {
@@ -136,21 +136,22 @@ func (s *Source) next(ctx context.Context) (*change.Tx, error) {
 				return tx, nil
 			}
 		}
-		raw, err := s.stream.next(ctx, s.quit)
+		event, err := s.stream.next(ctx, s.quit)
 		if err != nil {
 			return nil, err
 		}
 		// What was taken from the stream is read to its end, whatever becomes of ctx.
-		s.failed = s.frame(raw)
+		s.failed = s.frame(event)
 	}
 }
 
 // frame reads an event as the server sends it.
-func (s *Source) frame(raw []byte) error {
-	s.progress.bytes += len(raw)
-	s.length.unread += uint64(len(raw))
-	if isPayload(raw) {
-		s.inner = s.open(raw)
+func (s *Source) frame(event arrival) error {
+	raw := event.raw
+	s.progress.bytes += event.size()
+	s.length.unread += uint64(event.size())
+	if binlog.IsPayload(raw) {
+		s.inner = s.open(event)
 		return nil
 	}
 	return s.decoder.Each(raw, func(e *binlog.Event) error { return s.take(e, raw) })

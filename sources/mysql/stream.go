@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/client"
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
-	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -22,11 +20,11 @@ import (
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
 
-// stream is a connection on which the server sends its log. Its events are read by a goroutine
-// of go-mysql, a few ahead of who takes them.
+// stream is a connection on which the server sends its log. Its events are read by a goroutine,
+// a few ahead of who takes them.
 type stream struct {
-	syncer *replication.BinlogSyncer
-	events chan []byte
+	conn   *client.Conn
+	events chan arrival
 	stop   chan struct{} // closed by close
 	// bytes is how much is in events; room is signalled when it becomes less.
 	bytes atomic.Int64
@@ -35,10 +33,12 @@ type stream struct {
 	// ended is closed once no event comes any more; err says why.
 	ended chan struct{}
 	err   error
-	// left is closed if the server has ended the stream, or never began it.
+	// left is closed if the server has ended the stream.
 	left chan struct{}
 	// silence is how long it is waited for a heartbeat.
 	silence time.Duration
+	// again connects as the stream did.
+	again func(ctx context.Context, dial client.Dialer) (*client.Conn, error)
 
 	mu      sync.Mutex
 	dialled []net.Conn
@@ -73,28 +73,22 @@ func serverID(link, generation, database string) uint32 {
 
 // startStream has the server send its log from a place on.
 func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
-	s := &stream{events: make(chan []byte, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{}), silence: silenceMost}
-	settings := replication.BinlogSyncerConfig{
-		ServerID: id, Flavor: gomysql.MySQLFlavor, Host: config.Addr, User: config.User, Password: config.Passwd,
-		Localhost: "cdcsync", RawModeEnabled: true, DisableRetrySync: true, DiscardGTIDSet: true,
-		HeartbeatPeriod: heartbeat, EventCacheCount: 1, MaxReconnectAttempts: 1,
-		Logger: slog.New(slog.DiscardHandler), TLSConfig: tlsOf(config, encrypted), SynchronousEventHandler: s,
-	}
-	if mariadb {
-		settings.Flavor = gomysql.MariaDBFlavor
+	s := &stream{events: make(chan arrival, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{}), silence: silenceMost}
+	s.again = func(ctx context.Context, dial client.Dialer) (*client.Conn, error) {
+		return client.ConnectWithDialer(ctx, "", config.Addr, config.User, config.Passwd, "", dial, func(c *client.Conn) error {
+			c.SetTLSConfig(tlsOf(config, encrypted))
+			c.SetAttributes(map[string]string{"_client_role": "binary_log_listener"})
+			return nil
+		})
 	}
 	within, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
-	settings.Option = plainSession
-	settings.Dialer = func(inner context.Context, _, _ string) (net.Conn, error) { return s.dial(inner, config) }
-	s.syncer = replication.NewBinlogSyncer(settings)
 	watch := context.AfterFunc(within, s.hangUp)
-	streamer, err := s.sync(settings.Flavor, from)
+	err := s.begin(within, config, replica{id: id, user: config.User, mariadb: mariadb}, from)
 	if late := !watch(); late || err != nil {
-		close(s.left)
-		close(s.stop)
-		s.hangUp()
-		s.syncer.Close()
+		if s.conn != nil {
+			_ = s.conn.Close() // it may be broken
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -105,23 +99,18 @@ func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb b
 	}
 	go func() {
 		defer close(s.ended)
-		_, s.err = streamer.GetEvent(context.Background()) // there are only errors in it
+		s.err = s.read()
 	}()
 	return s, nil
 }
 
-func (s *stream) sync(flavor string, from *place) (*replication.BinlogStreamer, error) {
-	if from.set == nil {
-		if from.offset > 1<<32-1 {
-			return nil, fmt.Errorf("file %s of the log is longer than the protocol can tell", from.file)
-		}
-		return s.syncer.StartSync(gomysql.Position{Name: from.file, Pos: uint32(from.offset)})
+// begin connects and asks for the log.
+func (s *stream) begin(ctx context.Context, config *mysql.Config, r replica, from *place) (err error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, config) }
+	if s.conn, err = s.again(ctx, dial); err != nil {
+		return err
 	}
-	set, err := gomysql.ParseGTIDSet(flavor, from.set.String())
-	if err != nil {
-		return nil, err
-	}
-	return s.syncer.StartSyncGTID(set)
+	return r.follow(s.conn, from)
 }
 
 // tlsOf returns how the connection is to be encrypted: as the other ones are.
@@ -135,14 +124,8 @@ func tlsOf(config *mysql.Config, encrypted bool) *tls.Config {
 	return nil
 }
 
-// dial connects, and keeps the connection to be able to close it.
+// dial connects, and keeps the connection to be able to end what is done on it.
 func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, error) {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		return s.dialOnce(ctx, config)
-	}
 	conn, err := liveness.Dial(ctx, config.Net, config.Addr)
 	if err != nil {
 		return nil, err
@@ -156,23 +139,28 @@ func (s *stream) dial(ctx context.Context, config *mysql.Config) (net.Conn, erro
 	return conn, nil
 }
 
-// dialOnce connects to end the session of the stream, which go-mysql does by another one: the
-// server would find out by itself only with the next heartbeat, and keep its log until then.
-func (s *stream) dialOnce(ctx context.Context, config *mysql.Config) (net.Conn, error) {
-	select {
-	case <-s.left:
-		return nil, net.ErrClosed // it has ended
-	default:
-	}
-	conn, err := (&net.Dialer{Timeout: endWithin}).DialContext(ctx, config.Net, config.Addr)
+// kill ends the session of the stream by another one: the server would find out by itself only with
+// the next heartbeat, and keep its log until then. It is in vain if the server cannot be reached, or
+// the session has ended.
+func (s *stream) kill() {
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	conn, err := s.again(ctx, func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return conn, conn.SetDeadline(time.Now().Add(endWithin))
+	})
 	if err != nil {
-		return nil, err
+		return
 	}
-	return conn, conn.SetDeadline(time.Now().Add(endWithin))
+	_, _ = conn.Execute(fmt.Sprintf("KILL %d", s.conn.GetConnectionID()))
+	_ = conn.Close()
 }
 
-// hangUp ends what is being read and written on the connection. Only go-mysql closes it, which
-// would be a race with who reads from it.
+// hangUp ends what is being read and written on the connection. To close it would be a race with who
+// reads from it.
 func (s *stream) hangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,26 +179,13 @@ func (s *stream) close() {
 	}
 	close(s.stop)
 	s.hangUp()
-	s.syncer.Close()
-	<-s.ended
-}
-
-// HandleEvent takes an event from go-mysql.
-func (s *stream) HandleEvent(e *replication.BinlogEvent) error {
-	for s.bytes.Load() > aheadBytes {
-		select {
-		case <-s.room:
-		case <-s.stop:
-			return replication.ErrSyncClosed
-		}
-	}
-	s.bytes.Add(int64(len(e.RawData)))
 	select {
-	case s.events <- e.RawData:
-		return nil
-	case <-s.stop:
-		return replication.ErrSyncClosed
+	case <-s.left:
+	default:
+		s.kill()
 	}
+	<-s.ended
+	_ = s.conn.Close() // nothing is said on it any more
 }
 
 // more tells whether events wait.
@@ -220,45 +195,52 @@ func (s *stream) more() bool { return len(s.events) > 0 }
 var errInterrupted = errors.New("interrupted")
 
 // next returns the next event and waits for it.
-func (s *stream) next(ctx context.Context, interrupt <-chan struct{}) ([]byte, error) {
-	raw, err := s.wait(ctx, interrupt)
+func (s *stream) next(ctx context.Context, interrupt <-chan struct{}) (arrival, error) {
+	e, err := s.wait(ctx, interrupt)
 	if err == nil {
-		s.bytes.Add(-int64(len(raw)))
+		s.bytes.Add(-int64(len(e.raw)))
 		select {
 		case s.room <- struct{}{}:
 		default:
 		}
 	}
-	return raw, err
+	return e, err
 }
 
-func (s *stream) wait(ctx context.Context, interrupt <-chan struct{}) ([]byte, error) {
+func (s *stream) wait(ctx context.Context, interrupt <-chan struct{}) (arrival, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return arrival{}, err
 	}
+	e, _, err := awaited(ctx, s, s.events, interrupt)
+	return e, err
+}
+
+// awaited returns what comes next on a channel that the goroutine of the stream fills; ok is false at
+// its end.
+func awaited[T any](ctx context.Context, s *stream, from <-chan T, interrupt <-chan struct{}) (found T, ok bool, err error) {
 	select {
-	case raw := <-s.events:
-		return raw, nil
+	case found, ok = <-from:
+		return found, ok, nil
 	default:
 	}
 	timer := time.NewTimer(s.silence)
 	defer timer.Stop()
 	select {
-	case raw := <-s.events:
-		return raw, nil
+	case found, ok = <-from:
+		return found, ok, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return found, false, ctx.Err()
 	case <-interrupt:
-		return nil, errInterrupted
+		return found, false, errInterrupted
 	case <-timer.C:
-		return nil, &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has sent nothing for %s", s.silence)}
+		return found, false, &change.Error{Op: "read log", Class: change.Transient, Err: fmt.Errorf("the server has sent nothing for %s", s.silence)}
 	case <-s.ended:
 	}
-	select { // what came before the end is in events
-	case raw := <-s.events:
-		return raw, nil
+	select { // what came before the end is there
+	case found, ok = <-from:
+		return found, ok, nil
 	default:
-		return nil, fromGoMySQL(s.err)
+		return found, false, fromGoMySQL(s.err)
 	}
 }
 
@@ -270,18 +252,10 @@ func fromGoMySQL(err error) error {
 	if store.IsTransient(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	for _, broken := range []error{gomysql.ErrBadConn, gomysql.ErrMalformPacket, replication.ErrSyncClosed} {
+	for _, broken := range []error{gomysql.ErrBadConn, gomysql.ErrMalformPacket, errEnded} {
 		if errors.Is(err, broken) {
 			return &change.Error{Op: "read log", Class: change.Transient, Err: err}
 		}
 	}
-	return err
-}
-
-// plainSession takes back what a server may have set for all sessions and what hinders even the
-// few statements that begin the reading of a log.
-func plainSession(c *client.Conn) error {
-	_, err := c.Execute("SET sql_mode = '', sql_select_limit = 18446744073709551615, sql_big_selects = 1, autocommit = 1, completion_type = 0, " +
-		"net_write_timeout = 600 /*M!100100 , max_statement_time = 0 */ /*!80000 , max_execution_time = 0 */")
 	return err
 }

@@ -49,7 +49,7 @@ func (d *Decoder) Each(raw []byte, f func(*Event) error) error {
 		return d.failed(header, err)
 	}
 	if header.Type == typeTransactionPayload {
-		return d.eachInner(header, body, f)
+		return d.eachPayload(header, body, f)
 	}
 	return d.one(header, body, false, f)
 }
@@ -72,7 +72,16 @@ func split(raw []byte) (Header, []byte, error) {
 	if len(raw) < headerSize {
 		return Header{}, nil, fmt.Errorf("decode header of an event: %w", ErrMalformed)
 	}
-	h := Header{
+	h := headerOf(raw)
+	if uint64(h.Size) != uint64(len(raw)) {
+		return Header{}, nil, fmt.Errorf("decode event of type %d: it has %d bytes and says %d: %w", h.Type, len(raw), h.Size, ErrMalformed)
+	}
+	return h, raw[headerSize:], nil
+}
+
+// headerOf reads the header at the beginning of raw.
+func headerOf(raw []byte) Header {
+	return Header{
 		Timestamp: binary.LittleEndian.Uint32(raw),
 		Type:      raw[4],
 		ServerID:  binary.LittleEndian.Uint32(raw[5:]),
@@ -80,10 +89,6 @@ func split(raw []byte) (Header, []byte, error) {
 		LogPos:    binary.LittleEndian.Uint32(raw[13:]),
 		Flags:     binary.LittleEndian.Uint16(raw[17:]),
 	}
-	if uint64(h.Size) != uint64(len(raw)) {
-		return Header{}, nil, fmt.Errorf("decode event of type %d: it has %d bytes and says %d: %w", h.Type, len(raw), h.Size, ErrMalformed)
-	}
-	return h, raw[headerSize:], nil
 }
 
 // verified returns the body without its checksum, which has to be right. A FormatEvent says

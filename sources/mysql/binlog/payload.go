@@ -1,10 +1,12 @@
 package binlog
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 
@@ -26,17 +28,74 @@ const (
 // its highest level; MySQL's default needs 2 MiB.
 const window = 128 << 20
 
-// eachInner calls f with the events of a compressed transaction, which have no checksums. It
-// is decompressed as it is read, and never held as a whole.
-func (d *Decoder) eachInner(outer Header, body []byte, f func(*Event) error) error {
+// IsPayload tells whether an event of which this is the header is a compressed transaction.
+func IsPayload(header []byte) bool { return len(header) > 4 && header[4] == typeTransactionPayload }
+
+// HeaderSize is how long the header of an event is.
+const HeaderSize = headerSize
+
+// EachFrom is Each for a compressed transaction that is not there as a whole: header is its header, and
+// rest gives what follows, of which no more is held than is needed to decompress it. What is wrong with
+// its checksum, if it has one, comes out behind its last event.
+func (d *Decoder) EachFrom(header []byte, rest io.Reader, f func(*Event) error) error {
+	outer := headerOf(header)
+	size := int64(outer.Size) - headerSize
+	sum, stored := crc32.NewIEEE(), [checksumSize]byte{}
+	if d.checksums == crc32Checksums {
+		size -= checksumSize
+		_, _ = sum.Write(header[:headerSize]) // it never fails
+		rest = io.TeeReader(rest, sum)
+	}
+	body := bufio.NewReader(io.LimitReader(rest, max(0, size)))
+	fields, err := body.Peek(body.Size())
+	if err != nil && !errors.Is(err, io.EOF) {
+		return d.failed(outer, err)
+	}
+	c := cursor{b: fields}
+	compression, length, err := c.payload()
+	if err != nil {
+		return d.failed(outer, err)
+	}
+	consumed := len(fields) - len(c.b)
+	if length > uint64(size-int64(consumed)) {
+		return d.failed(outer, ErrMalformed)
+	}
+	_, _ = body.Discard(consumed) // they are there
+	if err := d.eachInner(outer, compression, io.LimitReader(body, int64(length)), f); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return d.failed(outer, err)
+	}
+	if d.checksums != crc32Checksums {
+		return nil
+	}
+	want := sum.Sum32()
+	if _, err := io.ReadFull(rest, stored[:]); err != nil {
+		return d.failed(outer, endless(err))
+	}
+	if binary.LittleEndian.Uint32(stored[:]) != want {
+		return d.failed(outer, ErrChecksum)
+	}
+	return nil
+}
+
+// eachPayload calls f with the events of a compressed transaction.
+func (d *Decoder) eachPayload(outer Header, body []byte, f func(*Event) error) error {
 	compression, payload, err := parsePayload(body)
 	if err != nil {
 		return d.failed(outer, err)
 	}
-	var reader io.Reader = bytes.NewReader(payload)
+	return d.eachInner(outer, compression, bytes.NewReader(payload), f)
+}
+
+// eachInner calls f with the events of a compressed transaction, which have no checksums. It
+// is decompressed as it is read, and never held as a whole.
+func (d *Decoder) eachInner(outer Header, compression uint64, reader io.Reader, f func(*Event) error) error {
 	switch compression {
 	case compressionNone:
 	case compressionZstd:
+		var err error
 		if reader, err = d.unzstd(reader); err != nil {
 			return d.failed(outer, err)
 		}
@@ -69,15 +128,27 @@ func (d *Decoder) eachInner(outer Header, body []byte, f func(*Event) error) err
 // parsePayload returns how a transaction is compressed, and what of the body it is.
 func parsePayload(body []byte) (compression uint64, payload []byte, err error) {
 	c := cursor{b: body}
+	compression, size, err := c.payload()
+	if err != nil {
+		return 0, nil, err
+	}
+	payload = c.take(size)
+	if c.bad {
+		return 0, nil, ErrMalformed
+	}
+	return compression, payload, nil
+}
+
+// payload reads how a transaction is compressed, and how long it is then; it follows.
+func (c *cursor) payload() (compression, size uint64, err error) {
 	compression = compressionNone
-	size := uint64(0)
 	for {
 		kind := c.packed()
 		if c.bad {
-			return 0, nil, ErrMalformed
+			return 0, 0, ErrMalformed
 		}
 		if kind == payloadEnd {
-			break
+			return compression, size, nil
 		}
 		field := cursor{b: c.string()}
 		switch kind {
@@ -88,14 +159,9 @@ func parsePayload(body []byte) (compression uint64, payload []byte, err error) {
 		case payloadUncompressedSize: // what really comes is counted
 		}
 		if c.bad || field.bad {
-			return 0, nil, ErrMalformed
+			return 0, 0, ErrMalformed
 		}
 	}
-	payload = c.take(size)
-	if c.bad {
-		return 0, nil, ErrMalformed
-	}
-	return compression, payload, nil
 }
 
 func (d *Decoder) unzstd(r io.Reader) (io.Reader, error) {

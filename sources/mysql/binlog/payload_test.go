@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -116,6 +119,73 @@ func TestPayload(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// checked returns an event with its checksum.
+func checked(raw []byte) []byte {
+	binary.LittleEndian.PutUint32(raw[9:], uint32(len(raw)+4))
+	return binary.LittleEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+}
+
+// checkedFormat says that events have checksums.
+func checkedFormat() []byte {
+	raw := formatEvent()
+	raw = raw[:len(raw)-4]
+	raw[len(raw)-1] = 1
+	return checked(raw)
+}
+
+// TestPayloadFrom reads transactions while they come, in pieces of whatever size, with checksums and
+// without: it gives the events, and the errors, that it gives if they are there as a whole.
+func TestPayloadFrom(t *testing.T) {
+	content := slices.Concat(query("BEGIN"), query(strings.Repeat("long ", 10000)), event(16, make([]byte, 8)))
+	zipped := compress(t, content)
+	flipped := checked(transaction(methodNone, content, len(content)))
+	flipped[200] ^= 1
+	wrongSum := checked(transaction(methodZstd, zipped, len(zipped)))
+	wrongSum[len(wrongSum)-1] ^= 1
+	pieces := map[string]func(io.Reader) io.Reader{
+		"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader, "with its end": iotest.DataErrReader,
+	}
+	for name, c := range map[string]struct {
+		format, raw []byte
+		want        error
+	}{
+		"zstd":          {formatEvent(), transaction(methodZstd, zipped, len(zipped)), nil},
+		"none":          {formatEvent(), transaction(methodNone, content, len(content)), nil},
+		"more":          {formatEvent(), transaction(methodZstd, append(slices.Clone(zipped), 1, 2, 3, 4), len(zipped)), nil},
+		"checked":       {checkedFormat(), checked(transaction(methodZstd, zipped, len(zipped))), nil},
+		"checked, more": {checkedFormat(), checked(transaction(methodNone, append(slices.Clone(content), 1, 2), len(content))), nil},
+		"flipped":       {checkedFormat(), flipped, binlog.ErrChecksum},
+		"wrong sum":     {checkedFormat(), wrongSum, binlog.ErrChecksum},
+		"cut":           {formatEvent(), transaction(methodZstd, zipped[:len(zipped)/2], len(zipped)/2), binlog.ErrMalformed},
+		"too long":      {formatEvent(), transaction(methodZstd, zipped, len(zipped)+1), binlog.ErrMalformed},
+		"half event":    {formatEvent(), transaction(methodNone, content[:len(content)-1], len(content)-1), binlog.ErrMalformed},
+		"no fields":     {formatEvent(), event(40, nil), binlog.ErrMalformed},
+		"unknown":       {formatEvent(), transaction(7, zipped, len(zipped)), binlog.ErrUnknown},
+	} {
+		for how, in := range pieces {
+			d, whole := binlog.NewDecoder(), binlog.NewDecoder()
+			var got, want transcript
+			for _, x := range []*binlog.Decoder{d, whole} {
+				if err := x.Each(c.format, func(*binlog.Event) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := d.EachFrom(c.raw[:binlog.HeaderSize], in(bytes.NewReader(c.raw[binlog.HeaderSize:])), got.add)
+			if other := whole.Each(c.raw, want.add); !errors.Is(err, c.want) || !errors.Is(other, c.want) || (err == nil) != (c.want == nil) {
+				t.Errorf("%s, %s: %v, as a whole %v", name, how, err, other)
+			}
+			if c.want != binlog.ErrChecksum && !slices.Equal(got.lines, want.lines) { // which comes too late
+				t.Errorf("%s, %s: %.200q, as a whole %.200q", name, how, got.lines, want.lines)
+			}
+		}
+	}
+	raw, broken := transaction(methodZstd, zipped, len(zipped)), errors.New("broken")
+	cut := io.MultiReader(bytes.NewReader(raw[binlog.HeaderSize:len(raw)/2]), iotest.ErrReader(broken))
+	if err := binlog.NewDecoder().EachFrom(raw[:binlog.HeaderSize], cut, func(*binlog.Event) error { return nil }); !errors.Is(err, broken) {
+		t.Errorf("a reader that fails: %v", err)
+	}
 }
 
 // TestPayloadStops returns the error of the function that events are given to, and that one
