@@ -18,6 +18,9 @@ type Config struct {
 	Links  []*Link
 	// Admin is nil where there is no admin block.
 	Admin *Admin
+	// DataDir is an absolute path: where links keep what has to be on the disk of this machine. Empty:
+	// beside the file of the store.
+	DataDir string
 
 	files map[string]*hcl.File // with secrets masked
 }

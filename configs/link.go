@@ -15,7 +15,7 @@ func (d *decoder) link(b *hclsyntax.Block) {
 	d.check(b.Body, "a link block", schema{
 		attrs:  []string{"left", "right", "direction", "initial", "schema_change", "shadow", "params", "salt", "watchdog", "keep_conflicts"},
 		blocks: []string{"conflict", "tables", "table", "verify", "breaker"},
-		later:  []string{"memory", "data_dir", "trigger_changes", "batch", "schedule"},
+		later:  []string{"memory", "trigger_changes", "batch", "schedule"},
 	})
 	l := &Link{Direction: Both, Initial: InitialMerge, SchemaChange: SchemaPause, at: b.DefRange(), attrs: ranges(b.Body)}
 	l.Stores[change.Left] = d.storeOf(d.required(b, "left", "store.name"))

@@ -233,9 +233,11 @@ func (d *decoder) finish(bodies []*hclsyntax.Body) (*Config, hcl.Diagnostics) {
 func (d *decoder) decode(bodies []*hclsyntax.Body) {
 	for _, body := range bodies {
 		d.check(body, "a config file", schema{
+			attrs:  []string{"data_dir"},
 			blocks: []string{"store", "link", "admin"},
-			later:  []string{"data_dir", "memory", "log"},
+			later:  []string{"memory", "log"},
 		})
+		d.dataDir(body.Attributes["data_dir"])
 		for _, b := range body.Blocks {
 			if b.Type == "store" {
 				d.store(b)
@@ -251,6 +253,23 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) {
 				d.admin(b)
 			}
 		}
+	}
+}
+
+// dataDir decodes the directory of the links. Whether it can be used, the preflight tells.
+func (d *decoder) dataDir(attr *hclsyntax.Attribute) {
+	if attr == nil {
+		return
+	}
+	path, ok := d.text(attr.Expr)
+	switch {
+	case !ok:
+	case d.config.DataDir != "":
+		d.errorf(attr.NameRange, "Duplicate data_dir", "There is a data_dir already; one is for all files.")
+	case !filepath.IsAbs(path):
+		d.errorf(attr.Expr.Range(), "Absolute path expected", "Write the whole path: data_dir = \"/var/lib/cdcsync\". A link has to find its directory again from wherever it is started.")
+	default:
+		d.config.DataDir = filepath.Clean(path)
 	}
 }
 

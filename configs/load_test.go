@@ -56,6 +56,19 @@ func TestLoadDirectory(t *testing.T) {
 	}
 }
 
+// There is one data directory for all files.
+func TestDataDir(t *testing.T) {
+	link := "link \"l\" {\n  left = store.a\n  right = store.b\n  tables { include = [\"t\"] }\n}\n"
+	config, diags := Load(write(t, map[string]string{"a.hcl": "data_dir = \"/var/lib/cdcsync/\"\n" + twoStores, "b.hcl": link}))
+	if len(diags) > 0 || config.DataDir != "/var/lib/cdcsync" {
+		t.Errorf("%q: %s", config.DataDir, render(t, config, diags))
+	}
+	config, diags = Load(write(t, map[string]string{"a.hcl": "data_dir = \"/a\"\n" + twoStores, "b.hcl": "data_dir = \"/b\"\n" + link}))
+	if len(diags) != 1 || diags[0].Summary != "Duplicate data_dir" {
+		t.Errorf("%q: %s", config.DataDir, render(t, config, diags))
+	}
+}
+
 func TestLoadReportsWhatCannotBeRead(t *testing.T) {
 	dir := write(t, map[string]string{"large.hcl": strings.Repeat("# x\n", MaxFileBytes/4+1)})
 	for _, path := range []string{filepath.Join(dir, "missing.hcl"), t.TempDir(), filepath.Join(dir, "large.hcl")} {

@@ -20,7 +20,7 @@ type stores map[string]store
 func openStores(cfg *configs.Config) (stores, error) {
 	all := stores{}
 	for _, s := range cfg.Stores {
-		opened, err := openStore(s)
+		opened, err := openStore(s, cfg.DataDir)
 		if err != nil {
 			return nil, err
 		}

@@ -15,11 +15,12 @@ import (
 
 // This file names the engines; each has a file of its own that opens its stores.
 
-// openStore returns the store that s describes, by its engine. It connects to nothing.
-func openStore(s *configs.Store) (store, error) {
+// openStore returns the store that s describes, by its engine. It connects to nothing. What a link
+// keeps on this machine is in dataDir, or beside the store if that is empty.
+func openStore(s *configs.Store, dataDir string) (store, error) {
 	switch s.Engine {
 	case "sqlite":
-		return openSQLite(s)
+		return openSQLite(s, dataDir)
 	case "postgres":
 		return openPostgres(s)
 	case "mysql", "mariadb":

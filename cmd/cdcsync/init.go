@@ -82,7 +82,7 @@ func (o *initOptions) run(ctx context.Context, out, report io.Writer) error {
 	for s := range o.dsn {
 		found := findStore(o.dsn[s], change.Side(s))
 		found.Insecure = o.insecure && found.engine != "sqlite"
-		st, err := openStore(&configs.Store{Name: change.Side(s).String(), Engine: found.engine, DSN: configs.NewSecret(found.dsn), Insecure: found.Insecure})
+		st, err := openStore(&configs.Store{Name: change.Side(s).String(), Engine: found.engine, DSN: configs.NewSecret(found.dsn), Insecure: found.Insecure}, "")
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func params() testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"expand": expand, "sql": sql, "same": same, "barrier": barrier, "listening": listening, "quiet": quiet, "exitcode": exitcode,
-			"settled": settled, "shows": shows, "certificate": certificate, "answering": answering,
+			"settled": settled, "shows": shows, "move": move, "certificate": certificate, "answering": answering,
 		},
 	}
 }
@@ -77,6 +78,14 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// move runs the statement that plan has just printed to move the directory of a link.
+func move(ts *testscript.TestScript, neg bool, args []string) {
+	statement := regexp.MustCompile(`(?m)^ *(mkdir -p .*)$`).FindString(ts.ReadFile("stdout"))
+	if text, err := exec.Command("sh", "-c", statement).CombinedOutput(); err != nil || statement == "" {
+		ts.Fatalf("%q: %v: %s", statement, err, text)
 	}
 }
 

@@ -90,6 +90,9 @@ func fixed(old, now *configs.Config) error {
 	case (a.TLS == nil) != (b.TLS == nil):
 		wrong("the tls block of the admin API came or went")
 	}
+	if old.DataDir != now.DataDir {
+		wrong("data_dir is %q now", now.DataDir)
+	}
 	for _, l := range now.Links {
 		if old.Link(l.Name) == nil {
 			wrong("link %q is new", l.Name)

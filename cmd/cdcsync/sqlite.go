@@ -26,12 +26,13 @@ type sqliteStore struct {
 	fromLog bool
 }
 
-func openSQLite(s *configs.Store) (store, error) {
+func openSQLite(s *configs.Store, dataDir string) (store, error) {
 	db, err := sqlite.Open(s.DSN.Reveal())
 	if err != nil {
 		// The error may show the dsn.
 		return nil, fmt.Errorf("open store %q: its dsn is neither the path of a database file nor a file: URI", s.Name)
 	}
+	db.SetDataDir(dataDir)
 	return &sqliteStore{db: db, fromLog: s.Capture == configs.CaptureWAL}, nil
 }
 
@@ -148,7 +149,7 @@ func (s *sqliteStore) preflight(ctx context.Context, n needs) (problems []proble
 	found, err := s.db.Preflight(ctx, n.tables)
 	if err == nil && s.fromLog && n.reads {
 		var more []sqlite.Problem
-		more, err = sqlitesource.PreflightLog(ctx, s.db, n.tables)
+		more, err = sqlitesource.PreflightLog(ctx, s.db, n.link, n.tables)
 		found = append(found, more...)
 	}
 	for i := range found {

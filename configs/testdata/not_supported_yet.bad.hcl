@@ -1,4 +1,4 @@
-data_dir = "/var/lib"
+log = "debug"
 
 store "a" {
   engine = "sqlite"

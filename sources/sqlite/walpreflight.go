@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sources/sqlite/wal"
@@ -14,8 +15,8 @@ import (
 const useRows = `write capture = "rows" for this store`
 
 // PreflightLog returns what keeps a link from reading the write-ahead log of a store for these
-// tables. It writes nothing.
-func PreflightLog(ctx context.Context, s *store.Store, tables []*change.Table) (problems []store.Problem, err error) {
+// tables. It writes nothing but, for a moment, a file into the data directory.
+func PreflightLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) (problems []store.Problem, err error) {
 	if !wal.Supported {
 		return []store.Problem{{Summary: "the write-ahead log can be read on Linux only", Remedy: useRows}}, nil
 	}
@@ -47,7 +48,49 @@ func PreflightLog(ctx context.Context, s *store.Store, tables []*change.Table) (
 			Remedy: "take PRAGMA locking_mode = EXCLUSIVE out of the application, or " + useRows}}, nil
 	}
 	problems, err = preflightStorage(ctx, conn, tables)
+	if p := preflightDir(s, link); p != nil {
+		problems = append(problems, *p)
+	}
 	return problems, store.Classify("check tables", err)
+}
+
+// preflightDir returns what keeps a link from using the data directory.
+func preflightDir(s *store.Store, link string) *store.Problem {
+	dir := s.DataDir()
+	if dir == "" {
+		return nil // beside the database, whose directory has to be writable anyway
+	}
+	p := &store.Problem{Remedy: "make it, for the user that runs cdcsync, on a disk of this machine: install -d -m 700 " + dir}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		p.Summary = "data_dir cannot be used: " + err.Error()
+		return p
+	case !info.IsDir():
+		p.Summary = "data_dir cannot be used: " + dir + " is no directory"
+		return p
+	}
+	if remote, err := wal.Remote(dir); err != nil || remote != "" {
+		p.Summary = "data_dir is on " + remote + ", where a file is not what another program has just written"
+		if err != nil {
+			p.Summary = "data_dir cannot be used: " + err.Error()
+		}
+		return p
+	}
+	file, err := os.CreateTemp(dir, ".cdcsync-probe-")
+	if err == nil {
+		err = errors.Join(file.Close(), os.Remove(file.Name()))
+	}
+	if err != nil {
+		p.Summary = "data_dir cannot be written: " + err.Error()
+		return p
+	}
+	beside := s.LogDirBeside(link)
+	if wal.NewDir(beside).Exists() && !wal.NewDir(s.LogDir(link)).Exists() {
+		return &store.Problem{Summary: "the link has what it read in " + beside + ", and not in data_dir",
+			Remedy: "stop the link and move it, or tear the link down before data_dir is set", Statement: "mkdir -p " + filepath.Dir(s.LogDir(link)) + " && mv " + beside + " " + s.LogDir(link)}
+	}
+	return nil
 }
 
 // preflightStorage looks for tables whose rows cannot be read from the file.

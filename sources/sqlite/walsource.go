@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,12 +53,22 @@ func NewLogSource(s *store.Store, link string, tables []*change.Table) *LogSourc
 // SetupLog makes what a link needs to read the log of a store for these tables, beside the
 // database. From then on nothing is missed, also while nothing runs.
 func SetupLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) error {
+	if p := preflightDir(s, link); p != nil { // what is elsewhere must not be taken for lost
+		return &change.Error{Op: "set up reading the log for link " + link, Err: errors.New(p.Summary), Hint: strings.TrimSuffix(p.Remedy+": "+p.Statement, ": ")}
+	}
 	err := wal.NewDir(s.LogDir(link)).Setup(ctx, s, trackedNames(tables))
 	return store.Classify("set up reading the log for link "+link, err)
 }
 
-// RemoveLog removes that.
-func RemoveLog(s *store.Store, link string) error { return wal.NewDir(s.LogDir(link)).Remove() }
+// RemoveLog removes that, and with the last link the directory of the database.
+func RemoveLog(s *store.Store, link string) error {
+	dir := s.LogDir(link)
+	if err := wal.NewDir(dir).Remove(); err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(dir)) // other links have theirs there, or it was never made
+	return nil
+}
 
 func trackedNames(tables []*change.Table) []string {
 	names := append([]string{}, markerTables...)

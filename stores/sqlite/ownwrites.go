@@ -14,9 +14,18 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 )
 
-// LogDir returns where a link keeps what it needs to read the write-ahead log of the database:
-// beside the database, in a directory of its own.
-func (s *Store) LogDir(link string) string { return filepath.Join(s.path+".cdcsync", link) }
+// LogDir returns where a link keeps what it needs to read the write-ahead log of the database, in a
+// directory of its own. Below the data directory it has the name of the file, and a number of its
+// path: databases of many places may have one name.
+func (s *Store) LogDir(link string) string {
+	if s.dataDir == "" {
+		return s.LogDirBeside(link)
+	}
+	return filepath.Join(s.dataDir, fmt.Sprintf("%s-%08x", filepath.Base(s.path), crc32.Checksum([]byte(s.path), ownTable)), link)
+}
+
+// LogDirBeside returns where that is if there is no data directory: beside the database.
+func (s *Store) LogDirBeside(link string) string { return filepath.Join(s.path+".cdcsync", link) }
 
 // OwnWrite is a row that a link wrote. Rows are in the columns of the link's table; Unset values
 // are not known, or were left as they were.

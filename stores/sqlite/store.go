@@ -16,6 +16,8 @@ const busyTimeout = 5000
 type Store struct {
 	path string
 	dsn  string
+	// dataDir is where links keep what they need beside the database; empty: beside its file.
+	dataDir string
 	// written moves whenever one of this store's connections commits by Immediate.
 	written atomic.Uint64
 }
@@ -57,6 +59,13 @@ func Open(dsn string) (*Store, error) {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	return &Store{path: path, dsn: u.String()}, nil
 }
+
+// SetDataDir has links keep what they need to read the write-ahead log in a directory of this one,
+// and not beside the database. It is called before anything else.
+func (s *Store) SetDataDir(dir string) { s.dataDir = dir }
+
+// DataDir returns that directory, empty if there is none.
+func (s *Store) DataDir() string { return s.dataDir }
 
 // Path returns the absolute path of the database file.
 func (s *Store) Path() string { return s.path }
