@@ -229,7 +229,11 @@ type Conflict struct {
 	// LeftTime and RightTime are the commit times of the two changes, where known.
 	LeftTime  *time.Time `json:"left_time,omitempty"`
 	RightTime *time.Time `json:"right_time,omitempty"`
-	Decided   time.Time  `json:"decided"`
+	// LeftPosition and RightPosition are up to where the logs were read that told of what the sides
+	// had, where known.
+	LeftPosition  string    `json:"left_position,omitempty"`
+	RightPosition string    `json:"right_position,omitempty"`
+	Decided       time.Time `json:"decided"`
 }
 
 // Parked is a row that waits for a person or for a retry.

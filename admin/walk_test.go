@@ -64,7 +64,7 @@ func newFullFake() *fake {
 	f.jobs = []Job{{ID: "6", Kind: "verify", Link: "shop", State: JobDone, Started: at, Ended: &at, Result: c,
 		Progress: &JobProgress{Table: "t", Tables: 1}}, {ID: "5", Kind: "verify", Link: "shop", State: JobFailed, Error: "e", Started: at}}
 	conflict := Conflict{ID: 7, Side: "left", Table: "t", Key: row, Base: &row, Left: row, Right: Row{}, Result: row, Winner: "given", Policy: "p",
-		LeftTime: &at, RightTime: &at, Decided: at}
+		LeftPosition: "m1:7", RightPosition: "m1:8", LeftTime: &at, RightTime: &at, Decided: at}
 	f.conflicts = []Conflict{conflict}
 	f.rows = []Parked{{ID: "7", Table: "t", Key: row, Left: &row, Right: &Row{}, Reason: "r", Since: at, Retry: &at}}
 	f.replay = Replay{Conflicts: 7, Examples: []ReplayExample{{Conflict: conflict, Would: &row}, {Conflict: conflict}}}

@@ -158,4 +158,7 @@ type Conflict struct {
 	// LeftTime and RightTime are the commit times of the two changes, zero if not known.
 	LeftTime, RightTime time.Time
 	Decided             time.Time
+	// LeftAt and RightAt are up to where the logs were read that told of what the sides had, or the
+	// positions of the looks; empty if not known.
+	LeftAt, RightAt change.Position
 }

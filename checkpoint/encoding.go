@@ -13,8 +13,12 @@ import (
 // fields in the order of the struct, numbers as varints, text behind its length, times as
 // seconds and nanoseconds since 1970 in UTC. What one version of the program writes, every
 // later one reads: a field that is added makes a new version. Version 2 added to Table what is
-// behind its Shape.
-const version = 2
+// behind its Shape, version 3 to Conflict what is behind its times; other records stay at 2, for an
+// earlier version of the program.
+const (
+	version         = 2
+	conflictVersion = 3
+)
 
 // ErrEncoding is returned for bytes that are no record of this package.
 var ErrEncoding = errors.New("malformed record")
@@ -81,7 +85,7 @@ func DecodeTables(b []byte) ([]Table, error) {
 
 // AppendConflict appends the encoding of c to b.
 func AppendConflict(b []byte, c Conflict) []byte {
-	b = append(b, version)
+	b = append(b, conflictVersion)
 	b = binary.AppendVarint(b, c.ID)
 	b = appendText(b, c.Pair)
 	b = change.AppendRow(b, c.Key)
@@ -93,12 +97,14 @@ func AppendConflict(b []byte, c Conflict) []byte {
 	b = appendText(b, c.Policy)
 	b = appendTime(b, c.LeftTime)
 	b = appendTime(b, c.RightTime)
-	return appendTime(b, c.Decided)
+	b = appendTime(b, c.Decided)
+	b = appendText(b, string(c.LeftAt))
+	return appendText(b, string(c.RightAt))
 }
 
 // DecodeConflict reads what AppendConflict wrote, all of b.
 func DecodeConflict(b []byte) (Conflict, error) {
-	r := open(b)
+	r := openUpTo(b, conflictVersion)
 	c := Conflict{
 		ID:        r.int(),
 		Pair:      r.text(),
@@ -112,6 +118,9 @@ func DecodeConflict(b []byte) (Conflict, error) {
 		LeftTime:  r.time(),
 		RightTime: r.time(),
 		Decided:   r.time(),
+	}
+	if r.version >= conflictVersion {
+		c.LeftAt, c.RightAt = change.Position(r.text()), change.Position(r.text())
 	}
 	if err := r.close(); err != nil {
 		return Conflict{}, fmt.Errorf("decode conflict: %w", err)
@@ -189,10 +198,13 @@ type reader struct {
 }
 
 // open starts to read a record behind its version.
-func open(b []byte) *reader {
+func open(b []byte) *reader { return openUpTo(b, version) }
+
+// openUpTo begins to read a record, of a version up to latest.
+func openUpTo(b []byte, latest byte) *reader {
 	r := &reader{b: b}
-	if r.version = r.byte(); r.err == nil && (r.version < 1 || r.version > version) {
-		r.fail(fmt.Errorf("version %d is not known: this program reads versions 1 to %d; run the one that wrote it, or a later one", r.version, version))
+	if r.version = r.byte(); r.err == nil && (r.version < 1 || r.version > latest) {
+		r.fail(fmt.Errorf("version %d is not known: this program reads versions 1 to %d; run the one that wrote it, or a later one", r.version, latest))
 	}
 	return r
 }

@@ -92,6 +92,7 @@ var conflicts = rapid.Custom(func(t *rapid.T) Conflict {
 		Result: rows.Draw(t, "result"), Winner: rapid.String().Draw(t, "winner"),
 		Policy: rapid.String().Draw(t, "policy"), LeftTime: times.Draw(t, "left time"),
 		RightTime: times.Draw(t, "right time"), Decided: times.Draw(t, "decided"),
+		LeftAt: change.Position(rapid.String().Draw(t, "left at")), RightAt: change.Position(rapid.String().Draw(t, "right at")),
 	}
 })
 
@@ -154,6 +155,20 @@ func TestMarkerGolden(t *testing.T) {
 		"\x01\x01p\x02\x03\x01\x00\x01\x00\x04m1:6\x01\x02\x02\x01\x01x" +
 		"\x01\x01p\x01\x01\x00\x09\x00\x03a=b\x02\x02\x01\x01n\x02\x01a\x01b"
 	if got := string(AppendMarker(nil, m)); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestConflictGolden writes what is in stores, and reads what the version before wrote there.
+func TestConflictGolden(t *testing.T) {
+	c := Conflict{ID: 7, Pair: "p", Key: change.Row{change.Int(1)}, Left: change.Row{change.Int(1)}, Winner: "left", Policy: "latest",
+		LeftTime: time.Unix(1, 2).UTC(), Decided: time.Unix(3, 4).UTC()}
+	const old = "\x0e\x01p\x02\x03\x01\x00\x02\x03\x01\x00\x00\x04left\x06latest\x01\x02\x02\x00\x01\x06\x04"
+	if got, err := DecodeConflict([]byte("\x02" + old)); err != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	c.LeftAt, c.RightAt = "m1:7", "m1:8"
+	if got, want := string(AppendConflict(nil, c)), "\x03"+old+"\x04m1:7\x04m1:8"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

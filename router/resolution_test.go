@@ -55,7 +55,7 @@ func TestResolve(t *testing.T) {
 				b.must(err)
 				found = append(found, list...)
 			}
-			if len(found) != 1 || found[0].Winner != c.winner || found[0].Policy != "resolved" {
+			if len(found) != 1 || found[0].Winner != c.winner || found[0].Policy != "resolved" || found[0].LeftAt == "" || found[0].RightAt == "" {
 				t.Errorf("records %+v", found)
 			}
 			b.until(l, "nothing parked", func(s Status) bool { return s.Parked == 0 && s.ByPolicy["resolved"] == 1 })

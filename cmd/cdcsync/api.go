@@ -211,6 +211,7 @@ func shownConflict(c *conflict, rows curtain) admin.Conflict {
 		Base: rows.image(c.Base),
 		Left: rows.row(c.Left), Right: rows.row(c.Right), Result: rows.row(c.Result),
 		Winner: c.Winner, Policy: c.Policy, LeftTime: known(c.LeftTime), RightTime: known(c.RightTime), Decided: c.Decided.UTC(),
+		LeftPosition: string(c.LeftAt), RightPosition: string(c.RightAt),
 	}
 }
 
