@@ -33,8 +33,6 @@ type stream struct {
 	// ended is closed once no event comes any more; err says why.
 	ended chan struct{}
 	err   error
-	// left is closed if the server has ended the stream.
-	left chan struct{}
 	// silence is how long it is waited for a heartbeat.
 	silence time.Duration
 	// again connects as the stream did.
@@ -73,7 +71,7 @@ func serverID(link, generation, database string) uint32 {
 
 // startStream has the server send its log from a place on.
 func startStream(ctx context.Context, config *mysql.Config, encrypted, mariadb bool, id uint32, from *place) (*stream, error) {
-	s := &stream{events: make(chan arrival, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), left: make(chan struct{}), silence: silenceMost}
+	s := &stream{events: make(chan arrival, ahead), stop: make(chan struct{}), room: make(chan struct{}, 1), ended: make(chan struct{}), silence: silenceMost}
 	s.again = func(ctx context.Context, dial client.Dialer) (*client.Conn, error) {
 		return client.ConnectWithDialer(ctx, "", config.Addr, config.User, config.Passwd, "", dial, func(c *client.Conn) error {
 			c.SetTLSConfig(tlsOf(config, encrypted))
@@ -172,16 +170,15 @@ func (s *stream) hangUp() {
 
 // close ends the connection and waits for whoever reads from it.
 func (s *stream) close() {
+	ended := false
 	select {
 	case <-s.ended:
-		close(s.left)
+		ended = true
 	default:
 	}
 	close(s.stop)
 	s.hangUp()
-	select {
-	case <-s.left:
-	default:
+	if !ended {
 		s.kill()
 	}
 	<-s.ended
