@@ -61,7 +61,7 @@ func (s *Sink) loadBlock(ctx context.Context, batch *sinks.Batch) error {
 	for _, i := range block.Columns {
 		fields = append(fields, t.names[i])
 	}
-	rows, warnings, err := s.conn.Load(ctx, t.into(fields), block.Text)
+	rows, warnings, err := s.conn.Load(ctx, t.into(fields), bytes.NewReader(block.Text))
 	switch {
 	case err != nil:
 		return fmt.Errorf("load rows of table %s: %w", block.Table.Name, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -16,8 +17,8 @@ import (
 const (
 	// loadMin is from how many new rows on they are loaded, and not inserted.
 	loadMin = 1000
-	// loadBytes is about how much is loaded at once.
-	loadBytes = 4 << 20
+	// loadChunk is about how many bytes of lines are made at a time.
+	loadChunk = 64 << 10
 )
 
 // errLoad: LOAD DATA did not take the rows as they are. It changes values that do not fit, and
@@ -62,33 +63,43 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	columns := g.inserted()
-	into := g.loading(columns)
-	data, rows := w.sink.buffer[:0], int64(0)
-	flush := func() error {
-		taken, warnings, err := w.sink.conn.Load(ctx, into, data)
-		switch {
-		case store.IsNoLoad(err), err == nil && (taken != rows || warnings > 0):
-			return errors.Join(errLoad, err)
-		case err != nil:
-			return fmt.Errorf("load rows of table %s: %w", g.table.Name, err)
+	lines := &lines{form: g.form, batch: w.batch, rows: g.rows, columns: columns, b: w.sink.buffer[:0]}
+	taken, warnings, err := w.sink.conn.Load(ctx, g.loading(columns), lines)
+	w.sink.buffer, w.loaded = lines.b, true
+	switch {
+	case store.IsNoLoad(err), err == nil && (taken != int64(len(g.rows)) || warnings > 0):
+		return errors.Join(errLoad, err)
+	case err != nil:
+		return fmt.Errorf("load rows of table %s: %w", g.table.Name, err)
+	}
+	return nil
+}
+
+// lines is rows as LOAD DATA reads them, made as they are read.
+type lines struct {
+	*form
+	batch   *sinks.Batch
+	rows    []int
+	columns []int
+	b       []byte
+	at      int
+}
+
+// Read implements io.Reader.
+func (l *lines) Read(p []byte) (int, error) {
+	if l.at == len(l.b) {
+		l.b, l.at = l.b[:0], 0
+		for len(l.b) < loadChunk && len(l.rows) > 0 {
+			l.b = l.appendLine(l.b, &l.batch.Writes[l.rows[0]], l.columns)
+			l.rows = l.rows[1:]
 		}
-		data, rows = data[:0], 0
-		return nil
-	}
-	for _, i := range g.rows {
-		data = g.appendLine(data, &w.batch.Writes[i], columns)
-		rows++
-		if len(data) > loadBytes {
-			if err := flush(); err != nil {
-				return err
-			}
+		if len(l.b) == 0 {
+			return 0, io.EOF
 		}
 	}
-	w.sink.buffer, w.loaded = data, true
-	if rows == 0 {
-		return nil
-	}
-	return flush()
+	n := copy(p, l.b[l.at:])
+	l.at += n
+	return n, nil
 }
 
 // loading is the statement that loads rows, from INTO on. Bytes are in hexadecimal digits, because

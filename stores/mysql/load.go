@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,10 +12,10 @@ import (
 // Load runs LOAD DATA LOCAL with the data that is given, where into is the statement from INTO
 // on, and returns how many rows the server took, and how many warnings it has. What it would
 // refuse of an INSERT it changes or leaves out, and warns.
-func (c *Conn) Load(ctx context.Context, into string, data []byte) (rows, warnings int64, err error) {
+func (c *Conn) Load(ctx context.Context, into string, data io.Reader) (rows, warnings int64, err error) {
 	// The driver knows readers by name, in all sessions of the process.
 	name := fmt.Sprintf("cdcsync-%p", c)
-	mysql.RegisterReaderHandler(name, func() io.Reader { return bytes.NewReader(data) })
+	mysql.RegisterReaderHandler(name, func() io.Reader { return data })
 	defer mysql.DeregisterReaderHandler(name)
 	rows, err = c.Exec(ctx, "LOAD DATA LOCAL INFILE 'Reader::"+name+"' "+into)
 	if err != nil {
