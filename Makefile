@@ -18,9 +18,10 @@ HISTORIES ?= 200000
 # WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows, and
 # how many of several connections beside each other.
 WAL_HISTORIES ?= 500
-# FAULTS is how many seeds of bad networks are run for each pair of engines, KILLS how often a
-# program is killed.
+# FAULTS is how many seeds of bad networks are run for each pair of engines, CRASHES how often a
+# link ends at each of its steps there, KILLS how often a program is killed.
 FAULTS    ?= 20
+CRASHES   ?= 20
 KILLS     ?= 500
 FUZZTIME  ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -91,10 +92,11 @@ bench-peers: ## whole links beside native replication and loaders, on servers of
 	$(GO) run ./integration/bench
 
 .PHONY: torture
-torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks for each pair, KILLS=500, every test ten times
+torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks and CRASHES=20 ends at each step for each pair, KILLS=500, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
 	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor|Live' ./sources/sqlite/wal
-	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run TestNetworkFaults ./integration
+	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run 'TestNetworkFaults|TestDeadWithoutASign' ./integration
+	CDCSYNC_CRASHES=$(CRASHES) $(GO) test -count=1 -timeout 0 -v -run TestCrashPoints ./integration
 	CDCSYNC_KILLS=$(KILLS) $(GO) test -count=1 -timeout 0 -v -run TestKill ./integration
 	$(GO) test -count=10 -timeout 0 ./...
 

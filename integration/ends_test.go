@@ -14,11 +14,14 @@ import (
 	"github.com/cdcsync/cdcsync/sinks"
 	mysqlsink "github.com/cdcsync/cdcsync/sinks/mysql"
 	pgsink "github.com/cdcsync/cdcsync/sinks/postgres"
+	sqlitesink "github.com/cdcsync/cdcsync/sinks/sqlite"
 	"github.com/cdcsync/cdcsync/sources"
 	mysqlsource "github.com/cdcsync/cdcsync/sources/mysql"
 	pgsource "github.com/cdcsync/cdcsync/sources/postgres"
+	sqlitesource "github.com/cdcsync/cdcsync/sources/sqlite"
 	"github.com/cdcsync/cdcsync/stores/mysql"
 	"github.com/cdcsync/cdcsync/stores/postgres"
+	"github.com/cdcsync/cdcsync/stores/sqlite"
 )
 
 // end is one of the two stores of a benchmark's link, of any engine.
@@ -99,9 +102,72 @@ func (e mysqlEnd) open(tables []*change.Table, reads, writes bool) (s router.Sto
 
 func (e mysqlEnd) reader() sources.Looker { return mysqlsource.NewLooker(e.Store, "", nil) }
 
+// sqliteEnd is a file that is captured by triggers, or whose write-ahead log is read.
+type sqliteEnd struct {
+	*sqlite.Store
+	logged bool
+}
+
+func (e sqliteEnd) tables() (map[string]*change.Table, error) {
+	conn, err := e.Connect(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := conn.Catalogue(context.Background())
+	tables := map[string]*change.Table{}
+	for name, t := range catalogue {
+		tables[name] = t.Table
+	}
+	return tables, errors.Join(err, conn.Close())
+}
+
+func (e sqliteEnd) setup(tables []*change.Table, reads, writes bool) error {
+	if e.logged && reads {
+		if err := e.SetupFromLog(context.Background(), endsLink, writes); err != nil {
+			return err
+		}
+		return sqlitesource.SetupLog(context.Background(), e.Store, endsLink, tables)
+	}
+	capture := sqlite.Keys
+	if reads && writes {
+		capture = sqlite.Rows
+	}
+	return e.Setup(context.Background(), endsLink, tables, capture, reads)
+}
+
+func (e sqliteEnd) open(tables []*change.Table, reads, writes bool) (s router.Store) {
+	s.Looker = e.looker(endsLink)
+	switch {
+	case reads && e.logged:
+		s.Source = sqlitesource.NewLogSource(e.Store, endsLink, tables)
+	case reads:
+		s.Source = sqlitesource.New(e.Store, endsLink, tables)
+	}
+	if writes {
+		s.Sink = sqlitesink.New(e.Store, endsLink)
+	}
+	return s
+}
+
+func (e sqliteEnd) looker(link string) sources.Looker {
+	if e.logged {
+		return sqlitesource.NewLogLooker(e.Store, link)
+	}
+	return sqlitesource.NewLooker(e.Store, link)
+}
+
+func (e sqliteEnd) reader() sources.Looker { return e.looker("") }
+
 // openEnd returns the end at a site.
 func openEnd(tb testing.TB, at site) end {
 	tb.Helper()
+	if at.engine == "sqlite" {
+		s, err := sqlite.Open(at.dsn)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return sqliteEnd{s, at.capture == "wal"}
+	}
 	if at.isMySQL() {
 		s, err := mysql.Open(at.dsn, true)
 		if err != nil {

@@ -3,11 +3,8 @@ package integration
 import (
 	"context"
 	"io"
-	"net"
 	"os"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,75 +16,18 @@ import (
 	"github.com/cdcsync/cdcsync/stores/liveness"
 )
 
-// forgetful is a way to a server that forgets connections: what is sent on those that it has
-// forgotten is taken, and goes nowhere. New ones it carries.
-type forgetful struct {
-	listener net.Listener
-	to       string
-	age      atomic.Int64 // connections of an earlier age are forgotten
-	wait     sync.WaitGroup
-	mu       sync.Mutex
-	open     []net.Conn
-}
-
-// forgetfully puts such a way between the program and the server of a site.
-func forgetfully(t *testing.T, s *site) *forgetful {
-	t.Helper()
-	address, renamed := s.address(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &forgetful{listener: listener, to: address}
-	f.wait.Go(f.serve)
-	t.Cleanup(func() {
-		_ = listener.Close()
-		f.mu.Lock()
-		for _, c := range f.open {
-			_ = c.Close()
-		}
-		f.mu.Unlock()
-		f.wait.Wait()
-	})
-	s.through = renamed(listener.Addr().String())
-	return f
-}
-
-func (f *forgetful) serve() {
-	for {
-		client, err := f.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", f.to)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		f.mu.Lock()
-		f.open = append(f.open, client, server)
-		f.mu.Unlock()
-		age := f.age.Load()
-		f.wait.Go(func() { f.carry(server, client, age) })
-		f.wait.Go(func() { f.carry(client, server, age) })
-	}
-}
-
-func (f *forgetful) carry(to io.Writer, from io.Reader, age int64) {
-	b := make([]byte, 1<<16)
-	for {
-		n, err := from.Read(b)
-		if forgotten := f.age.Load() != age; !forgotten && n > 0 {
-			_, _ = to.Write(b[:n])
-		} else if forgotten && err == nil {
-			continue
-		}
-		if err != nil { // the other end hears of it only if it is still known
-			if c, ok := to.(net.Conn); ok && f.age.Load() == age {
-				_ = c.Close()
+// forgetfully puts a wire before the server of a site. What it returns makes it forget the
+// connections that are open: what is sent on them is taken, and goes nowhere. New ones it carries.
+func forgetfully(t *testing.T, s *site) (forget func()) {
+	w := wired(t, s)
+	return func() {
+		forgotten := w.made.Load()
+		w.asks(func(c *wireConn, _ bool, _ []byte) (int, func()) {
+			if c.number <= forgotten {
+				return lost, nil
 			}
-			return
-		}
+			return whole, nil
+		})
 	}
 }
 
@@ -229,8 +169,7 @@ func TestDeadWithoutASign(t *testing.T) {
 			return func() { n.toxic("timeout", "downstream", map[string]int{"timeout": 0}) }, n.heal
 		},
 		"forgotten": func(t *testing.T, s *site) (die, heal func()) {
-			f := forgetfully(t, s)
-			return func() { f.age.Add(1) }, func() {}
+			return forgetfully(t, s), func() {}
 		},
 	}
 	for name, at := range silentSites(t) {

@@ -17,9 +17,13 @@ func (w *world) local() {
 	}
 	rows := []int{1, 1, 1, 2, 3}[w.rng.IntN(5)]
 	w.clock = w.clock.Add(time.Duration(w.rng.IntN(2+1)) * time.Second)
+	if w.plan.jumps > 0 && w.rng.IntN(100) < w.plan.jumps {
+		w.skew[s] = pick(w.rng, -time.Hour, -time.Second, 0, time.Second, time.Hour)
+		w.logf("the clock of %s jumps to %s", s, w.skew[s])
+	}
 	var made []write
 	err := w.stores[s].Write(func(tx *mem.Tx) error {
-		tx.Commit(w.clock)
+		tx.Commit(w.time(s))
 		empty := -1
 		if w.plan.empty > 0 && w.rng.IntN(20) == 0 {
 			empty = w.rng.IntN(rows)
@@ -43,6 +47,9 @@ func (w *world) local() {
 	}
 }
 
+// time is what the clock of a store shows.
+func (w *world) time(s change.Side) time.Time { return w.clock.Add(w.skew[s]) }
+
 // truncate empties the table of one store.
 func (w *world) truncate() {
 	s := change.Side(w.rng.IntN(2))
@@ -51,7 +58,7 @@ func (w *world) truncate() {
 	}
 	w.clock = w.clock.Add(time.Duration(w.rng.IntN(3)) * time.Second)
 	w.must(w.stores[s].Write(func(tx *mem.Tx) error {
-		tx.Commit(w.clock)
+		tx.Commit(w.time(s))
 		w.emptied(tx, s)
 		return nil
 	}))
@@ -79,7 +86,7 @@ func (w *world) emptied(tx *mem.Tx, s change.Side) (made []write) {
 // note remembers what an application wrote to a column.
 func (w *world) note(s change.Side, key, column int, v change.Value) write {
 	h := w.hiddenOf(s, key)
-	m := write{id: len(w.writes) + 1, key: key, column: column, side: s, value: v, at: w.clock, seen: map[int]bool{}}
+	m := write{id: len(w.writes) + 1, key: key, column: column, side: s, value: v, at: w.time(s), seen: map[int]bool{}}
 	for id := range h.seen[column] {
 		m.seen[id] = true
 	}
@@ -163,7 +170,7 @@ func (w *world) touch() {
 		w.clock = w.clock.Add(time.Second)
 		row := change.Row{change.Int(int64(key)), change.Int(int64(1_000_000 + 3*w.rng.IntN(1000))), change.Int(0)}
 		w.must(w.stores[s].Write(func(tx *mem.Tx) error {
-			tx.Commit(w.clock)
+			tx.Commit(w.time(s))
 			return tx.Upsert(w.pair.Tables[s].Name, row)
 		}))
 		w.scanned[s] = w.stores[s].Log()

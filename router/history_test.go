@@ -53,6 +53,7 @@ func drawPlan(seed uint64, steps int) plan {
 	p.filter = rng.IntN(3) == 0 && !p.policy.Counts()
 	p.bare = p.filled && rng.IntN(2) == 0
 	p.blocks = p.bare && rng.IntN(3) > 0
+	p.skew, p.jumps = rng.IntN(4) == 0, pick(rng, 0, 0, 0, 30)
 	return p
 }
 
@@ -72,7 +73,7 @@ func history(t failer, p plan) (*world, []string) {
 
 // TestHistories is the router against two stores in memory: random writes on both sides,
 // crashes between any two steps, drift, changes without before-images, merging and counting
-// policies, first contact. A failing seed replays exactly with -rapid.seed; CDCSYNC_HISTORIES
+// policies, first contact, clocks that are apart and that jump. A failing seed replays exactly with -rapid.seed; CDCSYNC_HISTORIES
 // sets how many there are.
 func TestHistories(t *testing.T) {
 	checks(t, 2000)

@@ -113,8 +113,11 @@ func (w *world) records(such func(checkpoint.Conflict) bool) bool {
 	return false
 }
 
+// checkFair: of the changes that had not seen each other, the latest is kept, each by the clock of
+// its store. How far the clocks are apart decides which that is; a clock that jumps decides
+// between two changes as it was at each, and a third may come in between.
 func (w *world) checkFair(key int, v change.Value, last []write, add func(string, ...any)) {
-	if w.plan.policy.Rule != resolver.Latest {
+	if w.plan.policy.Rule != resolver.Latest || w.plan.jumps > 0 {
 		return
 	}
 	best := last[0]

@@ -41,6 +41,8 @@ type plan struct {
 	repair  int  // per mille: a row is compared again
 	oneWay  bool // from left to right, where nobody else writes
 	filter  bool // the pair has one
+	skew    bool // the clocks of the stores are far apart
+	jumps   int  // per cent of the transactions before which the clock of the store jumps
 	seed    uint64
 	broken  breakage
 	// What an engine does wrong: it gives out what looks do not show yet; it takes the position
@@ -71,6 +73,7 @@ type world struct {
 	kept    [2]*change.Tx
 	taken   [2][]*look
 	clock   time.Time
+	skew    [2]time.Duration // of the clocks of the stores
 	hidden  [2]map[int]*hidden // what each store's row has seen, by key
 	scanned [2]int             // log entries that hidden knows
 	writes  []write
@@ -140,7 +143,7 @@ func newWorld(t failer, p plan) *world {
 	for s := range w.stores {
 		w.stores[s] = mem.New(tables[s])
 		w.stores[s].BareEchoes = true
-		w.stores[s].Now = func() time.Time { return w.clock }
+		w.stores[s].Now = func() time.Time { return w.time(change.Side(s)) }
 		n := 0
 		w.stores[s].Blind = func(c change.Change) bool {
 			n++
@@ -155,6 +158,9 @@ func newWorld(t failer, p plan) *world {
 			w.stores[s].Late = func() bool { return w.rng.IntN(100) < p.late }
 		}
 		w.hidden[s] = map[int]*hidden{}
+	}
+	if p.skew {
+		w.skew = pick(w.rng, [2]time.Duration{time.Hour}, [2]time.Duration{0, time.Hour}, [2]time.Duration{-time.Second, time.Second})
 	}
 	if p.filled {
 		w.fill()

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -151,10 +152,12 @@ func readEntry(r io.Reader) (p Place, body []byte, ok bool) {
 	if size > entryMax {
 		return p, nil, false
 	}
-	body = make([]byte, size)
-	if _, err := io.ReadFull(r, body); err != nil {
+	var whole bytes.Buffer // which grows with what is there: the size may be wrong
+	whole.Grow(int(min(size, 1<<16)))
+	if n, err := io.CopyN(&whole, r, int64(size)); err != nil || n != int64(size) {
 		return p, nil, false
 	}
+	body = whole.Bytes()
 	if crc32.Update(crc32.Update(0, castagnoli, head[4:]), castagnoli, body) != be32(head[:]) {
 		return p, nil, false
 	}

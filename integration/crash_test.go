@@ -1,0 +1,377 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/integration/servers"
+	"github.com/cdcsync/cdcsync/resolver"
+	"github.com/cdcsync/cdcsync/router"
+)
+
+// crashSites are the stores between which a link is ended at every point.
+func crashSites() map[string]func(t *testing.T) site {
+	versions, marias, mysqls := servers.Versions(), servers.MariaDBVersions(), servers.MySQLVersions()
+	on := func(engine string, s *servers.Server, t *testing.T) site {
+		return site{engine: engine, dsn: s.Database(t).DSN, server: s}
+	}
+	return map[string]func(t *testing.T) site{
+		"sqlite":   file,
+		"wal":      logged,
+		"postgres": func(t *testing.T) site { return on("postgres", pool.Postgres(t, versions[len(versions)-1]), t) },
+		"mysql":    func(t *testing.T) site { return on("mysql", pool.MySQL(t, mysqls[len(mysqls)-1]), t) },
+		"mariadb":  func(t *testing.T) site { return on("mariadb", pool.MariaDB(t, marias[len(marias)-1]), t) },
+	}
+}
+
+// TestCrashPoints ends a link that is in use at every one of crashPoints, on either side, and goes
+// on. In the end nothing is lost, nothing counted twice, both sides hold the same, no row went back
+// to an earlier value, and no echo crosses. A point that the link never came to fails the test.
+// CDCSYNC_CRASHES sets how many times all points are gone through, for every pair of engines.
+func TestCrashPoints(t *testing.T) {
+	t.Parallel()
+	sites, pairs, seeds := crashSites(), [][2]string{{"postgres", "mysql"}}, 1
+	if v := os.Getenv("CDCSYNC_CRASHES"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatalf("CDCSYNC_CRASHES: %v", err)
+		}
+		seeds, pairs = n, nil
+		for _, left := range slices.Sorted(maps.Keys(sites)) {
+			for _, right := range slices.Sorted(maps.Keys(sites)) {
+				pairs = append(pairs, [2]string{left, right})
+			}
+		}
+	}
+	for _, p := range pairs {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s-%s/%d", p[0], p[1], seed), func(t *testing.T) {
+				w := newCrashWorld(t, sites[p[0]](t), sites[p[1]](t))
+				w.run(uint64(seed), os.Getenv("CDCSYNC_CRASHES") != "")
+			})
+		}
+	}
+}
+
+// crashWorld is two stores in use, and a link between them that ends again and again.
+type crashWorld struct {
+	*duo
+	t *testing.T
+	// The sinks have a way of their own to their servers. A file has none.
+	read, write           [2]end
+	readWires, writeWires [2]*wire
+
+	mu      sync.Mutex
+	written map[int]int // by key: what is written once
+	added   [4]int      // to the counters
+}
+
+const (
+	versionKey = 500 // of a row that only one side changes, to ever higher values
+	hotKeys    = 3
+)
+
+func newCrashWorld(t *testing.T, left, right site) *crashWorld {
+	t.Helper()
+	sites := [2]site{left, right}
+	for i, at := range sites {
+		db, err := at.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema := []string{"CREATE TABLE item (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)", "CREATE TABLE counter (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)"}
+		if at.engine == "sqlite" {
+			schema = append(schema, "PRAGMA journal_mode = WAL")
+		}
+		for id := 1; id <= 120-60*i; id++ {
+			schema = append(schema, fmt.Sprintf("INSERT INTO item VALUES (%d, 0)", id))
+		}
+		for id := 1; id <= hotKeys; id++ {
+			schema = append(schema, fmt.Sprintf("INSERT INTO counter VALUES (%d, 0)", id))
+		}
+		for _, q := range schema {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = db.Close()
+	}
+	w := &crashWorld{duo: newDuo(t, sites, [2]bool{true, true}, router.InitialMerge, "item", "counter"), t: t, written: map[int]int{}}
+	w.pairs[1].Policy = resolver.Policy{Columns: make([]resolver.ColumnRule, len(w.pairs[1].Columns))}
+	w.pairs[1].Policy.Columns[1] = resolver.Sum
+	for s, at := range sites {
+		reads, writes := at, at
+		if at.server != nil {
+			w.readWires[s], w.writeWires[s] = wired(t, &reads), wired(t, &writes)
+		}
+		reads.dsn, writes.dsn = reads.given(), writes.given()
+		w.read[s], w.write[s] = openEnd(t, reads), openEnd(t, writes)
+	}
+	return w
+}
+
+// cut ends all connections of the link.
+func (w *crashWorld) cut() {
+	for s := range w.readWires {
+		for _, wire := range []*wire{w.readWires[s], w.writeWires[s]} {
+			if wire != nil {
+				wire.cut()
+			}
+		}
+	}
+}
+
+// begin starts the link, which ends as c says; nil: it does not. It returns the link, its end, and what
+// closes the stores.
+func (w *crashWorld) begin(ctx context.Context, c *crash) (link *router.Link, done chan error, closeAll func()) {
+	cfg := router.Config{Name: endsLink, Pairs: w.pairs, Log: hclog.NewNullLogger(), Limits: router.DefaultLimits}
+	cfg.Limits.Chunk = 10
+	var closers []func() error
+	for s := range w.read {
+		st := w.read[s].open(w.tables[s], true, true)
+		closers = append(closers, st.Sink.Close, st.Source.Close, st.Looker.Close)
+		st.Sink = w.write[s].open(w.tables[s], true, true).Sink
+		closers = append(closers, st.Sink.Close)
+		if wire := w.writeWires[s]; wire != nil {
+			wire.asks(nil)
+			if c != nil && change.Side(s) == c.side {
+				wire.asks(c.tap(w.sites[s].engine == "postgres"))
+			}
+		}
+		if c != nil {
+			st = c.wrap(st, change.Side(s))
+		}
+		cfg.Stores[s] = st
+	}
+	link = router.NewLink(cfg)
+	done = make(chan error, 1)
+	go func() { done <- link.Run(ctx) }()
+	return link, done, func() {
+		for _, c := range closers {
+			_ = c() // the connections may be cut
+		}
+	}
+}
+
+// end runs the link until it is gone at a point.
+func (w *crashWorld) end(point string, side change.Side, skip int64) {
+	w.t.Helper()
+	c := &crash{point: point, side: side, cut: w.cut}
+	c.skip.Store(skip)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	_, done, closeAll := w.begin(ctx, c)
+	err := <-done
+	closeAll()
+	switch {
+	case ctx.Err() != nil:
+		w.t.Errorf("the link never came to the point %q on the %s", point, side)
+	case !c.dead.Load():
+		w.t.Fatalf("%q on the %s: the link ended by itself: %v", point, side, err)
+	}
+}
+
+// settled runs the link undisturbed, until everything is carried over and, if there is more to do,
+// that is done.
+func (w *crashWorld) settled(more func(*router.Link)) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	link, done, closeAll := w.begin(ctx, nil)
+	within, stop := context.WithTimeout(ctx, 2*time.Minute)
+	defer stop()
+	if err := link.Barrier(within); err != nil {
+		w.t.Fatalf("barrier: %v; %+v", err, link.Status())
+	}
+	if more != nil {
+		more(link)
+	}
+	cancel()
+	w.must(<-done)
+	closeAll()
+}
+
+// run goes through all points: on both sides, or on one of them each.
+func (w *crashWorld) run(seed uint64, both bool) {
+	rng := rand.New(rand.NewPCG(seed, 8))
+	type stop struct {
+		crashPoint
+		side change.Side
+	}
+	var stops []stop
+	for i, p := range crashPoints {
+		for s, at := range w.sites {
+			if p.on(at.engine) && (both || s == i%2 || !p.on(w.sites[1-s].engine)) {
+				stops = append(stops, stop{p, change.Side(s)})
+			}
+		}
+	}
+	rng.Shuffle(len(stops), func(i, j int) { stops[i], stops[j] = stops[j], stops[i] })
+	slices.SortStableFunc(stops, func(a, b stop) int { return len(strconv.FormatBool(a.contact)) - len(strconv.FormatBool(b.contact)) })
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	var used sync.WaitGroup
+	begun := false
+	for _, p := range stops {
+		if !p.contact && !begun { // counters count from first contact on
+			w.settled(nil)
+			begun = true
+			used.Go(func() { w.use(ctx, 0) })
+			used.Go(func() { w.use(ctx, 1) })
+			used.Go(func() { w.watch(ctx) })
+		}
+		skip := rng.Int64N(3)
+		if p.start {
+			skip = 0
+		}
+		began := time.Now()
+		w.end(p.name, p.side, skip)
+		w.t.Logf("%s on the %s, the time after %d, after %v", p.name, p.side, skip, time.Since(began).Round(time.Millisecond))
+		if w.t.Failed() {
+			break
+		}
+	}
+	cancel()
+	used.Wait()
+	w.t.Logf("%d crashes", len(stops))
+	w.settled(nil)
+	w.check()
+	w.settled(w.quiet)
+}
+
+// use has an application write to a side until ctx ends.
+func (w *crashWorld) use(ctx context.Context, side int) {
+	at := w.sites[side]
+	db, err := at.open()
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	rng := rand.New(rand.NewPCG(uint64(side), 21))
+	for i := 1; ctx.Err() == nil; i++ {
+		key, hot, counter, delta := 1_000_000*(side+1)+i, 1+rng.IntN(hotKeys), 1+rng.IntN(hotKeys), 1+rng.IntN(5)
+		statements := append(at.begin("item", "counter"),
+			fmt.Sprintf("UPDATE counter SET n = n + %d WHERE id = %d", delta, counter),
+			fmt.Sprintf("UPDATE item SET v = %d WHERE id = %d", key, hot),
+			fmt.Sprintf("INSERT INTO item VALUES (%d, %d)", key, i))
+		if side == 0 {
+			statements = append(statements, fmt.Sprintf("INSERT INTO item VALUES (%d, %d)%s", versionKey, i, at.onConflict("id", "v", "{new}")))
+		}
+		err := tryTransaction(context.Background(), db, statements...)
+		for err != nil && at.passes(err) {
+			err = tryTransaction(context.Background(), db, statements...)
+		}
+		if err != nil {
+			w.t.Errorf("write to the %s: %v", change.Side(side), err)
+			return
+		}
+		w.mu.Lock()
+		w.written[key] = i
+		w.added[counter] += delta
+		w.mu.Unlock()
+		time.Sleep(3 * time.Millisecond)
+	}
+}
+
+// watch sees that the row that only the left side changes never goes back on the right one.
+func (w *crashWorld) watch(ctx context.Context) {
+	db, err := w.sites[1].open()
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	last := 0
+	for ctx.Err() == nil {
+		var v int
+		err := db.QueryRow("SELECT v FROM item WHERE id = " + strconv.Itoa(versionKey)).Scan(&v)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			if !w.sites[1].passes(err) {
+				w.t.Errorf("read: %v", err)
+				return
+			}
+		case v < last:
+			w.t.Errorf("the row went back from %d to %d", last, v)
+		}
+		last = max(last, v)
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// content is what a side holds.
+func (w *crashWorld) content(side int) (items, counters map[int]int) {
+	w.t.Helper()
+	db, err := w.sites[side].open()
+	w.must(err)
+	defer func() { _ = db.Close() }()
+	tables := [2]map[int]int{{}, {}}
+	for i, q := range []string{"SELECT id, v FROM item", "SELECT id, n FROM counter"} {
+		rows, err := db.Query(q)
+		w.must(err)
+		for rows.Next() {
+			var id, v int
+			w.must(rows.Scan(&id, &v))
+			tables[i][id] = v
+		}
+		w.must(errors.Join(rows.Err(), rows.Close()))
+	}
+	return tables[0], tables[1]
+}
+
+// check compares the sides with each other, and with what was committed.
+func (w *crashWorld) check() {
+	w.t.Helper()
+	left, leftSums := w.content(0)
+	right, rightSums := w.content(1)
+	if !maps.Equal(left, right) {
+		w.t.Errorf("the sides differ: %d and %d rows", len(left), len(right))
+	}
+	for key, v := range w.written {
+		if got, ok := right[key]; !ok || got != v {
+			w.t.Errorf("row %d, which was committed with %d, is %d (%v)", key, v, got, ok)
+		}
+	}
+	for id := 1; id <= hotKeys; id++ {
+		if leftSums[id] != w.added[id] || rightSums[id] != w.added[id] {
+			w.t.Errorf("counter %d is %d and %d, committed were %d", id, leftSums[id], rightSums[id], w.added[id])
+		}
+	}
+	if w.t.Logf("%d transactions, %d rows", len(w.written), len(left)); len(w.written) < 50 {
+		w.t.Errorf("the test did too little: %d transactions", len(w.written))
+	}
+}
+
+// quiet inserts rows on the left: each is written once on the right, and nothing comes back.
+func (w *crashWorld) quiet(link *router.Link) {
+	const n = 20
+	before := link.Status().Sides
+	for i := range n {
+		w.exec(0, fmt.Sprintf("INSERT INTO item VALUES (%d, 1)", 9_000_000+i))
+	}
+	for range 2 { // what went round would be there after the first
+		w.must(link.Barrier(w.t.Context()))
+	}
+	after := link.Status().Sides
+	if got := after[1].Applied - before[1].Applied; got != n {
+		w.t.Errorf("%d rows were written for %d", got, n)
+	}
+	if got := after[0].Applied - before[0].Applied; got != 0 {
+		w.t.Errorf("%d rows came back", got)
+	}
+}
