@@ -220,7 +220,14 @@ func (w *crashWorld) run(seed uint64, both bool) {
 		}
 	}
 	rng.Shuffle(len(stops), func(i, j int) { stops[i], stops[j] = stops[j], stops[i] })
-	slices.SortStableFunc(stops, func(a, b stop) int { return len(strconv.FormatBool(a.contact)) - len(strconv.FormatBool(b.contact)) })
+	// First contact comes first. It walks the left side, and then the right one.
+	order := func(s stop) int {
+		if !s.contact {
+			return 2
+		}
+		return int(s.side)
+	}
+	slices.SortStableFunc(stops, func(a, b stop) int { return order(a) - order(b) })
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	var used sync.WaitGroup

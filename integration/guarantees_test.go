@@ -49,6 +49,34 @@ func TestGuaranteesAreTried(t *testing.T) {
 	}
 }
 
+// TestFuzzTargetsHaveACorpus looks for inputs beside each fuzz target, which every run of the tests
+// tries.
+func TestFuzzTargetsHaveACorpus(t *testing.T) {
+	t.Parallel()
+	targets := 0
+	target := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range target.FindAllSubmatch(text, -1) {
+			targets++
+			dir := filepath.Join(filepath.Dir(path), "testdata", "fuzz", string(m[1]))
+			if inputs, err := os.ReadDir(dir); err != nil || len(inputs) == 0 {
+				t.Errorf("%s of %s has no corpus: %v", m[1], path, err)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if targets < 30 {
+		t.Errorf("%d targets", targets)
+	}
+}
+
 // licences are those that a static binary may carry, by words that they have.
 var licences = []struct{ name, words string }{
 	{"MPL-2.0", "mozilla public license version 2.0"},

@@ -73,7 +73,7 @@ type world struct {
 	kept    [2]*change.Tx
 	taken   [2][]*look
 	clock   time.Time
-	skew    [2]time.Duration // of the clocks of the stores
+	skew    [2]time.Duration   // of the clocks of the stores
 	hidden  [2]map[int]*hidden // what each store's row has seen, by key
 	scanned [2]int             // log entries that hidden knows
 	writes  []write

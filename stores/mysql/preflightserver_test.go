@@ -19,7 +19,7 @@ func eachPrivate(t *testing.T, both, ofMySQL, ofMariaDB map[string]string, test 
 		settings := map[string]string{}
 		maps.Copy(settings, both)
 		maps.Copy(settings, of)
-		return servers.Options{Settings: settings, NoSync: true}
+		return servers.Options{Settings: settings}
 	}
 	for _, version := range servers.MySQLVersions() {
 		t.Run("MySQL "+version, func(t *testing.T) {
@@ -38,7 +38,8 @@ func eachPrivate(t *testing.T, both, ofMySQL, ofMariaDB map[string]string, test 
 // A server that is set up for nothing of the kind: everything is said at once, and after the
 // statements nothing is in the way, nor after a restart of one that can remember.
 func TestPreflightServer(t *testing.T) {
-	both := map[string]string{"binlog_format": "STATEMENT", "binlog_row_image": "MINIMAL", "binlog_expire_logs_seconds": "3600", "max_allowed_packet": "65536"}
+	both := map[string]string{"binlog_format": "STATEMENT", "binlog_row_image": "MINIMAL", "binlog_expire_logs_seconds": "3600", "max_allowed_packet": "65536",
+		"sync_binlog": "1000", "innodb_flush_log_at_trx_commit": "2"}
 	ofMySQL := map[string]string{"binlog_row_metadata": "MINIMAL", "binlog_row_value_options": "PARTIAL_JSON", "gtid_mode": "OFF", "enforce_gtid_consistency": "OFF",
 		"server_id": "0"}
 	eachPrivate(t, both, ofMySQL, map[string]string{"binlog_row_metadata": "NO_LOG"}, func(t *testing.T, server *servers.Server, mariadb bool) {
@@ -52,7 +53,8 @@ func TestPreflightServer(t *testing.T) {
 		}
 		found := preflightOf(t, s, n)
 		want := map[string]bool{"binlog_format is STATEMENT": true, "binlog_row_image is MINIMAL": true, "binlog_row_metadata is": false, "keeps its log for 3600 seconds": false,
-			"no more than 65536 bytes": false, "does not show all members of column e": true, "count up the same values of id": false}
+			"no more than 65536 bytes": false, "does not show all members of column e": true, "count up the same values of id": false,
+			"sync_binlog is 1000": false, "innodb_flush_log_at_trx_commit is 2": false}
 		if !mariadb {
 			want["only parts of JSON"], want["gtid_mode is OFF"], want["server_id is 0"] = true, false, true
 		}
@@ -88,7 +90,7 @@ func TestPreflightFile(t *testing.T) {
 	for _, version := range servers.MySQLVersions() {
 		t.Run("MySQL "+version, func(t *testing.T) {
 			t.Parallel()
-			server := pool.PrivateMySQL(t, version, servers.Options{NoSync: true, Settings: map[string]string{"gtid_mode": "OFF_PERMISSIVE"}})
+			server := pool.PrivateMySQL(t, version, servers.Options{Settings: map[string]string{"gtid_mode": "OFF_PERMISSIVE"}})
 			db := server.Database(t)
 			_, s, n := leastPrivilegeBut(t, db, "gtid_mode")
 			setup(t, s, n)
@@ -189,7 +191,7 @@ func TestPreflightCascades(t *testing.T) {
 		for setting, want := range map[string]int{"ON": 1, "OFF": 0} {
 			t.Run("MySQL "+version+" "+setting, func(t *testing.T) {
 				t.Parallel()
-				server := pool.PrivateMySQL(t, version, servers.Options{NoSync: true, Settings: map[string]string{"innodb_native_foreign_keys": setting}})
+				server := pool.PrivateMySQL(t, version, servers.Options{Settings: map[string]string{"innodb_native_foreign_keys": setting}})
 				db := server.Database(t)
 				db.SQL(t, schema)
 				s := open(t, db.DSN)
@@ -210,7 +212,7 @@ func TestLowerCase(t *testing.T) {
 	for _, version := range servers.MariaDBVersions() { // MySQL has to be made with it
 		t.Run("MariaDB "+version, func(t *testing.T) {
 			t.Parallel()
-			server := pool.PrivateMariaDB(t, version, servers.Options{NoSync: true, Settings: map[string]string{"lower_case_table_names": "1"}})
+			server := pool.PrivateMariaDB(t, version, servers.Options{Settings: map[string]string{"lower_case_table_names": "1"}})
 			db := server.Database(t)
 			db.SQL(t, "CREATE TABLE Parent (id int PRIMARY KEY); CREATE TABLE Child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES PARENT (id))")
 			s := open(t, strings.Replace(db.DSN, db.Name, strings.ToUpper(db.Name), 1))

@@ -17,7 +17,7 @@ func (c *Conn) readSettings(ctx context.Context) (settings, error) {
 	err := c.Query(ctx, `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_value_options',
 		'binlog_row_metadata', 'gtid_mode', 'enforce_gtid_consistency', 'binlog_expire_logs_seconds', 'binlog_expire_logs_auto_purge',
 		'expire_logs_days', 'server_id', 'log_replica_updates', 'log_slave_updates', 'read_only', 'super_read_only', 'max_allowed_packet',
-		'auto_increment_increment', 'innodb_native_foreign_keys', 'gtid_slave_pos')`,
+		'auto_increment_increment', 'innodb_native_foreign_keys', 'gtid_slave_pos', 'innodb_flush_log_at_trx_commit', 'sync_binlog')`,
 		func(v []driver.Value) error {
 			s[strings.ToLower(String(v[0]))] = String(v[1])
 			return nil
@@ -91,6 +91,7 @@ func (p *preflight) log(ctx context.Context) error {
 			"a column that is renamed, or exchanged with another of its type, while the link is behind is noticed late; set it, as an administrator"+p.lasting(), p.set("binlog_row_metadata", "FULL"))
 	}
 	p.expiry()
+	p.durable()
 	p.gtids()
 	return p.whole(ctx)
 }
@@ -106,6 +107,16 @@ func (p *preflight) expiry() {
 	if purges && keep > 0 && keep < day {
 		p.warn("", fmt.Sprintf("the server keeps its log for %.0f seconds: a link that stops for longer loses its place, and has to compare the tables", keep),
 			"keep it for a week, as an administrator"+p.lasting(), p.set("binlog_expire_logs_seconds", "604800"))
+	}
+}
+
+// durable looks whether the log tells only of what a crash of the server leaves.
+func (p *preflight) durable() {
+	for _, name := range []string{"innodb_flush_log_at_trx_commit", "sync_binlog"} {
+		if have, ok := p.settings[name]; ok && have != "1" {
+			p.warn("", "a power cut may leave the tables with other rows than the log has told of: "+name+" is "+have,
+				"set it, as an administrator"+p.lasting()+". What a crash has taken away is found by verify, not by the link", p.set(name, "1"))
+		}
 	}
 }
 

@@ -128,6 +128,7 @@ type server struct {
 	slots, slotsUsed      int
 	ownSlot               bool
 	keep, encoding        string
+	fsync, fullPages      string
 	database, role, owner string
 	mayCreate             bool
 }
@@ -147,14 +148,14 @@ func (c *Conn) readServer(ctx context.Context, link string) (s server, err error
 		pg_is_in_recovery(), current_setting('wal_level'), current_setting('max_replication_slots'),
 		(SELECT count(*) FROM pg_replication_slots), EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1),
 		current_setting('max_slot_wal_keep_size', true), pg_encoding_to_char(encoding), current_user, pg_get_userbyid(datdba),
-		has_database_privilege(oid, 'CREATE') FROM pg_database WHERE datname = current_database()`,
+		has_database_privilege(oid, 'CREATE'), current_setting('fsync'), current_setting('full_page_writes') FROM pg_database WHERE datname = current_database()`,
 		func(v [][]byte) error {
 			is := func(i int) bool { return v[i][0] == 't' }
 			s = server{
 				version: number(v[0]), name: string(v[1]), pid: uint32(number(v[2])), seenPID: c.PID(),
 				standby: is(3), walLevel: string(v[4]), slots: number(v[5]), slotsUsed: number(v[6]), ownSlot: is(7),
 				keep: string(v[8]), encoding: string(v[9]), database: database, role: string(v[10]), owner: string(v[11]),
-				mayCreate: is(12),
+				mayCreate: is(12), fsync: string(v[13]), fullPages: string(v[14]),
 			}
 			return errors.Join(failed...)
 		}, Slot(link, database))
@@ -183,6 +184,10 @@ func (s *server) problems(n Need) (found []Problem) {
 		Remedy: "let the dsn lead to the primary"})
 	add(s.encoding == "SQL_ASCII", Problem{Summary: "the encoding of the database is SQL_ASCII, which lets in any bytes as text",
 		Remedy: "rows whose text is not UTF-8 will be parked; a database with the encoding UTF8 has none"})
+	for _, setting := range []struct{ name, have string }{{"fsync", s.fsync}, {"full_page_writes", s.fullPages}} {
+		add(setting.have != "on", Problem{Summary: "a power cut may leave the database with other rows than its log has told of, or damaged: " + setting.name + " is " + setting.have,
+			Remedy: "set it, as a superuser; then SELECT pg_reload_conf(). What a crash has taken away is found by verify, not by the link", Statement: "ALTER SYSTEM SET " + setting.name + " = on"})
+	}
 	if !n.Reads {
 		return found
 	}

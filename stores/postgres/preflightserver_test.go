@@ -31,11 +31,11 @@ func TestPreflightServer(t *testing.T) {
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			settings := map[string]string{"wal_level": "replica", "max_replication_slots": "1", "max_wal_senders": "1"}
+			settings := map[string]string{"wal_level": "replica", "max_replication_slots": "1", "max_wal_senders": "1", "fsync": "off", "full_page_writes": "off"}
 			if major, err := strconv.Atoi(version); err == nil && major >= 18 {
 				settings["max_active_replication_origins"] = "1"
 			}
-			server := pool.Private(t, version, servers.Options{NoSync: true, Settings: settings})
+			server := pool.Private(t, version, servers.Options{Settings: settings})
 			db := server.Database(t)
 			db.SQL(t, `CREATE TABLE a (id int PRIMARY KEY); SELECT pg_create_physical_replication_slot('taken', true);
 				SELECT pg_replication_origin_create('taken'); SELECT pg_replication_origin_advance('taken', '0/1')`)
@@ -50,6 +50,7 @@ func TestPreflightServer(t *testing.T) {
 			for want, class := range map[string]change.Class{
 				"wal_level is replica": change.Permanent, "all 1 replication slots": change.Transient, "max_wal_senders is 1": change.Transient,
 				"max_slot_wal_keep_size is -1": change.Permanent, "all 1 replication origins": change.Permanent,
+				"fsync is off": change.Permanent, "full_page_writes is off": change.Permanent,
 			} {
 				p := about(t, found, want)
 				if p.Class != class {
@@ -57,7 +58,7 @@ func TestPreflightServer(t *testing.T) {
 				}
 				db.SQL(t, p.Statement)
 			}
-			if len(found) != 5 {
+			if len(found) != 7 {
 				t.Errorf("in the way: %q", said(found))
 			}
 			if err := server.Restart(t.Context()); err != nil {
@@ -76,7 +77,7 @@ func TestPreflightSlotLost(t *testing.T) {
 	for _, version := range servers.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
-			server := pool.Private(t, version, servers.Options{NoSync: true, Settings: map[string]string{"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "64MB"}})
+			server := pool.Private(t, version, servers.Options{Settings: map[string]string{"max_slot_wal_keep_size": "1MB", "min_wal_size": "32MB", "max_wal_size": "64MB"}})
 			db := server.Database(t)
 			db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
 			s := open(t, db.DSN)
