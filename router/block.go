@@ -113,13 +113,18 @@ func (r *reconciler) dueBlock() *chunk {
 }
 
 // formBlock takes a block to be written to the right as a batch. It returns nil if no row is left
-// of it.
+// of it, and if a key in it is none that the link can have: then it goes row by row.
 func (r *reconciler) formBlock(c *chunk) *sinks.Batch {
 	p, e := c.pair, &r.ends[change.Right]
 	f := &flight{apply: e.next, chunk: c}
 	rows := c.block.Block
 	if r.twoWay() || len(r.rows) > 0 || len(p.vacancy.met) > 0 {
 		rows = rows.Lines(func(line []byte) bool { return r.boards(c, f, line) })
+	}
+	if f.unread {
+		p.carriage.fail(c.rows)
+		r.dropBlocks(p, c)
+		return nil
 	}
 	c.block.sent = true
 	if rows.Rows == 0 {
@@ -148,7 +153,8 @@ func (r *reconciler) boards(c *chunk, f *flight, line []byte) bool {
 		key, err = p.CanonKey(change.Left, native)
 	}
 	if err != nil {
-		return true // nothing can be known of it, and the right store may not take it
+		f.unread = true
+		return false
 	}
 	w := r.find(p, key)
 	switch {

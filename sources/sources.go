@@ -86,24 +86,3 @@ type Look struct {
 	Rows []change.Row
 	At   change.Position
 }
-
-// Dumper is a Looker that can also read rows as text, for whoever passes them on as they are.
-type Dumper interface {
-	// Dump is Scan with fewer rows if their text has about so many bytes. Columns says which column
-	// of the table each field is; the columns of the key come first, in its order.
-	Dump(ctx context.Context, table *change.Table, columns []int, after change.Row, limit, bytes int) (Dump, error)
-}
-
-// Dump is what a Dumper read.
-type Dump struct {
-	change.Block
-	// Notations say how each field is written: fields of the same notation are the same values.
-	Notations []change.Notation
-	// Unfit: the rows cannot be had as text; Scan can read them.
-	Unfit bool
-	// Ended: there are no rows behind these.
-	Ended bool
-	At    change.Position
-	// Key returns the key of a row from its line.
-	Key func(line []byte) (change.Row, error)
-}

@@ -21,91 +21,81 @@ var _ sources.Dumper = (*Looker)(nil)
 func (l *Looker) Dump(ctx context.Context, table *change.Table, columns []int, after change.Row, limit, most int) (sources.Dump, error) {
 	for {
 		var dump sources.Dump
-		d := &lines{most: most}
+		c := &collector{}
 		err := l.exactly(ctx, table, &dump.At, func(q *query, lock string) error {
-			*d = lines{most: most, text: d.text[:0], stop: l.conn.Close}
+			*c = collector{Lines: sources.NewLines(most, c.Lines), stop: l.conn.Close}
 			dump.Key, dump.Notations = q.keyOf, nil
 			var names []string
-			for _, c := range columns {
-				names = append(names, store.Quote(table.Columns[c].Name))
-				dump.Notations = append(dump.Notations, q.types[c].Notation())
-				d.unfit = d.unfit || !q.types[c].Printable()
+			for _, i := range columns {
+				names = append(names, store.Quote(table.Columns[i].Name))
+				dump.Notations = append(dump.Notations, q.types[i].Notation())
+				c.unfit = c.unfit || !q.types[i].Printable()
 			}
-			if d.unfit {
+			if c.unfit {
 				return nil
 			}
 			sql := q.behind([]byte("SELECT "+strings.Join(names, ", ")+q.from), after, limit, lock)
-			return l.conn.Query(ctx, string(sql), d.add)
+			return l.conn.Query(ctx, string(sql), c.add)
 		})
-		if errors.Is(err, errFull) {
-			limit = d.rows
+		switch {
+		case errors.Is(err, sources.ErrFull):
+			limit = c.Rows
 			continue
+		case err != nil:
+			return dump, err
 		}
-		dump.Text, dump.Rows, dump.Unfit = d.text, d.rows, d.unfit
-		dump.Ended = d.rows < limit && d.beyond == 0
-		return dump, err
+		dump.Text, dump.Rows, dump.Ended, dump.Unfit = c.Text, c.Rows, c.Ended(limit), c.unfit
+		return dump, nil
 	}
 }
 
-// lines makes lines of rows, as far as there is room.
-type lines struct {
-	text []byte
-	rows int
-	most int
-	// beyond is how many rows came beyond most bytes, of beyondBytes.
-	beyond, beyondBytes int
-	unfit               bool
+// collector makes lines of rows.
+type collector struct {
+	*sources.Lines
+	unfit bool
 	// stop ends the connection.
 	stop func() error
 }
 
-// beyondMost is how often as much as is asked for may be sent for nothing.
-const beyondMost = 4
-
-var errFull = errors.New("there is no room for so many rows")
-
-func (l *lines) add(values []driver.Value) error {
-	if len(l.text) >= l.most {
-		return l.skip(values)
+func (c *collector) add(values []driver.Value) error {
+	bytes := 0
+	for _, v := range values {
+		if text, ok := v.([]byte); ok {
+			bytes += len(text)
+		}
 	}
-	if l.text == nil {
-		l.text = make([]byte, 0, l.most+l.most/8)
+	room, err := c.Room(bytes)
+	if err != nil {
+		return errors.Join(err, c.stop())
 	}
+	if room {
+		return c.line(values)
+	}
+	return nil
+}
+
+// line appends a row as a line.
+func (c *collector) line(values []driver.Value) error {
 	for i, v := range values {
 		if i > 0 {
-			l.text = append(l.text, '\t')
+			c.Text = append(c.Text, '\t')
 		}
 		switch v := v.(type) {
 		case nil:
-			l.text = append(l.text, change.NullField...)
+			c.Text = append(c.Text, change.NullField...)
 		case int64:
-			l.text = strconv.AppendInt(l.text, v, 10)
+			c.Text = strconv.AppendInt(c.Text, v, 10)
 		case uint64:
-			l.text = strconv.AppendUint(l.text, v, 10)
+			c.Text = strconv.AppendUint(c.Text, v, 10)
 		case []byte:
 			// A byte 0 would be written differently for different readers.
-			l.unfit = l.unfit || bytes.IndexByte(v, 0) >= 0
-			l.text = change.AppendField(l.text, v)
+			c.unfit = c.unfit || bytes.IndexByte(v, 0) >= 0
+			c.Text = change.AppendField(c.Text, v)
 		default:
 			return fmt.Errorf("%w: a field is a %T", store.ErrValue, v)
 		}
 	}
-	l.text = append(l.text, '\n')
-	l.rows++
-	return nil
-}
-
-// skip counts a row for which there is no room.
-func (l *lines) skip(values []driver.Value) error {
-	l.beyond++
-	for _, v := range values {
-		if text, ok := v.([]byte); ok {
-			l.beyondBytes += len(text)
-		}
-	}
-	if l.beyondBytes > beyondMost*l.most {
-		return errors.Join(errFull, l.stop())
-	}
+	c.Text = append(c.Text, '\n')
 	return nil
 }
 

@@ -18,9 +18,9 @@ var _ sources.Dumper = (*Looker)(nil)
 func (l *Looker) Dump(ctx context.Context, table *change.Table, columns []int, after change.Row, limit, bytes int) (sources.Dump, error) {
 	for {
 		dump := sources.Dump{Key: func(line []byte) (change.Row, error) { return keyOf(table, line) }}
-		text := &lines{most: bytes}
+		var lines *sources.Lines
 		err := l.snapshot(ctx, table, &dump.At, func(q *query) error {
-			*text, dump.Notations = lines{most: bytes, text: text.text[:0]}, nil
+			lines, dump.Notations = sources.NewLines(bytes, lines), nil
 			var names []string
 			for _, c := range columns {
 				name := table.Columns[c].Name
@@ -31,47 +31,31 @@ func (l *Looker) Dump(ctx context.Context, table *change.Table, columns []int, a
 				names = append(names, "t."+store.Quote(name))
 				dump.Notations = append(dump.Notations, kind.Notation())
 			}
-			_, err := l.conn.CopyTo(ctx, text, "COPY ("+q.pageOf(strings.Join(names, ", "), after, limit)+") TO STDOUT")
+			_, err := l.conn.CopyTo(ctx, collector{lines}, "COPY ("+q.pageOf(strings.Join(names, ", "), after, limit)+") TO STDOUT")
 			return err
 		})
-		if errors.Is(err, errFull) { // the connection went with it
-			limit = text.rows
+		switch {
+		case errors.Is(err, sources.ErrFull): // the connection went with it
+			limit = lines.Rows
 			continue
+		case err != nil:
+			return dump, err
 		}
-		dump.Text, dump.Rows, dump.Ended = text.text, text.rows, text.rows < limit && text.beyond == 0
-		return dump, err
+		dump.Text, dump.Rows, dump.Ended = lines.Text, lines.Rows, lines.Ended(limit)
+		return dump, nil
 	}
 }
 
-// lines collects the lines of a COPY, which come one at a time, as far as there is room.
-type lines struct {
-	text []byte
-	rows int
-	most int
-	// beyond is how many lines came beyond most bytes, of beyondBytes.
-	beyond, beyondBytes int
-}
-
-// beyondMost is how often as much as is asked for may be sent for nothing.
-const beyondMost = 4
-
-var errFull = errors.New("there is no room for so many rows")
+// collector takes the lines of a COPY, which come one at a time.
+type collector struct{ *sources.Lines }
 
 // Write implements io.Writer.
-func (l *lines) Write(line []byte) (int, error) {
-	if len(l.text) < l.most {
-		if l.text == nil {
-			l.text = make([]byte, 0, l.most+l.most/8)
-		}
-		l.text = append(l.text, line...)
-		l.rows++
-		return len(line), nil
+func (c collector) Write(line []byte) (int, error) {
+	room, err := c.Room(len(line))
+	if room {
+		c.Text = append(c.Text, line...)
 	}
-	l.beyond++
-	if l.beyondBytes += len(line); l.beyondBytes > beyondMost*l.most {
-		return 0, errFull
-	}
-	return len(line), nil
+	return len(line), err
 }
 
 // keyOf returns the key that a line begins with.
