@@ -1,0 +1,132 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
+)
+
+// smallDisk mounts a file system of a few megabytes, for whoever owns the files of a server.
+// Without the right to do that the test is left out.
+func smallDisk(t *testing.T) (dir string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "cdcsync-disk-") // others may pass through it, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(dir) })
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m,mode=0777"); err != nil {
+		t.Skipf("a file system of its own for the test cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+// fill leaves so many bytes of the file system free, until the file that it returns is removed.
+func fill(t *testing.T, dir string, free int64) (ballast string) {
+	t.Helper()
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		t.Fatal(err)
+	}
+	ballast = filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, int64(stat.Bavail)*stat.Bsize-free), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return ballast
+}
+
+// TestServerDiskFull lets the disk under the table of a server become full. The link says so and
+// waits; once there is room, everything comes over. (A MariaDB ends itself when that happens, which is
+// what the kills of servers try.)
+func TestServerDiskFull(t *testing.T) {
+	t.Parallel()
+	versions, mysqls := servers.Versions(), servers.MySQLVersions()
+	for name, begin := range map[string]func(t *testing.T, dir string) (at site, table string){
+		"postgres": func(t *testing.T, dir string) (site, string) {
+			server := pool.Private(t, versions[len(versions)-1], noSync)
+			data, err := server.SQL(t.Context(), "", "SHOW data_directory")
+			if err != nil {
+				t.Fatal(err)
+			}
+			owner, err := os.Stat(strings.TrimSpace(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			of := owner.Sys().(*syscall.Stat_t)
+			space := filepath.Join(dir, "space")
+			if err := os.Mkdir(space, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chown(space, int(of.Uid), int(of.Gid)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := server.SQL(t.Context(), "", "CREATE TABLESPACE small LOCATION '"+space+"'"); err != nil {
+				t.Fatal(err)
+			}
+			return site{engine: "postgres", dsn: server.Database(t).DSN, server: server}, "CREATE TABLE items (value TEXT, id INTEGER NOT NULL PRIMARY KEY) TABLESPACE small"
+		},
+		"mysql": func(t *testing.T, dir string) (site, string) {
+			server := pool.PrivateMySQL(t, mysqls[len(mysqls)-1], servers.Options{NoSync: true, Settings: map[string]string{"innodb_directories": dir}})
+			return site{engine: "mysql", dsn: server.Database(t).DSN, server: server}, "CREATE TABLE items (value TEXT, id INTEGER NOT NULL PRIMARY KEY) DATA DIRECTORY = '" + dir + "'"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := smallDisk(t)
+			right, table := begin(t, dir)
+			s := newShopOn(t, file(t), right)
+			s.writeConfig(oneWayConfig)
+			db := s.open(1)
+			for _, q := range []string{"DROP TABLE items", table} {
+				if _, err := db.Exec(q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = db.Close()
+			p := start(t, "run", s.config)
+			s.settle(p)
+			ballast := fill(t, dir, 300<<10)
+			db = s.open(0)
+			const rows = 4000
+			if _, err := db.Exec(fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+				INSERT INTO tbl_item SELECT i, '%s' || i FROM n`, rows, strings.Repeat("long ", 200))); err != nil {
+				t.Fatal(err)
+			}
+			_ = db.Close()
+			for deadline := time.Now().Add(time.Minute); !strings.Contains(p.output.String(), "trying again"); {
+				if time.Now().After(deadline) {
+					t.Fatalf("the link does not say that the disk is full\n%s", p.output)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			if text := p.output.String(); !strings.Contains(text, "No space left") && !strings.Contains(text, "is full") {
+				t.Errorf("it does not say what is wrong:\n%s", text)
+			}
+			if there, _ := s.rows(1); len(there) == rows {
+				t.Error("the disk was not full: the test shows nothing")
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			s.settle(p)
+			if n := s.equalItems(); n != rows {
+				t.Errorf("%d rows", n)
+			}
+			if err := p.stop(); err != nil {
+				t.Fatalf("stop: %v\n%s", err, p.output)
+			}
+		})
+	}
+}
