@@ -20,6 +20,10 @@ type transcript struct {
 }
 
 func (s *transcript) add(e *binlog.Event) error {
+	const checkpoint = 161 // of MariaDB, which a thread beside writes when it comes to it
+	if e.Type == checkpoint {
+		return nil
+	}
 	line := kinds[e.Kind]
 	if e.Inner {
 		line = "  " + line
