@@ -25,6 +25,8 @@ type bench struct {
 	shadow [2]bool
 	limits Limits
 	feed   *Feed
+	// wrap makes an engine a broken one.
+	wrap func(Store) Store
 }
 
 func newBench(t *testing.T) *bench {
@@ -64,6 +66,9 @@ func (b *bench) link() *Link {
 			}
 			source.Hook = b.hook
 			store.Source = source
+		}
+		if b.wrap != nil {
+			*store = b.wrap(*store)
 		}
 	}
 	return NewLink(cfg)
