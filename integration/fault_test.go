@@ -40,6 +40,8 @@ func faultPairs() map[string]func(t *testing.T) (left, right site) {
 		"postgres-sqlite":   func(t *testing.T) (site, site) { return postgres(t, oldest), file(t) },
 		"sqlite-mysql":      func(t *testing.T) (site, site) { return file(t), mysql(t) },
 		"mariadb-sqlite":    func(t *testing.T) (site, site) { return mariadb(t, marias[0]), file(t) },
+		"wal-postgres":      func(t *testing.T) (site, site) { return logged(t), postgres(t, newest) },
+		"mysql-wal":         func(t *testing.T) (site, site) { return mysql(t), logged(t) },
 	}
 }
 

@@ -361,21 +361,6 @@ func (s *shop) account(l *ledger, p *process) (writes, conflicts int) {
 	t := s.t
 	left, leftSums := s.rows(0)
 	right, rightSums := s.rows(1)
-	differ := 0
-	for id, v := range left {
-		if right[id] != v {
-			differ++
-			t.Logf("row %d is %q and %q", id, v, right[id])
-		}
-	}
-	if differ > 0 || len(left) != len(right) {
-		t.Errorf("the sides differ: %d and %d rows, %d of them differently\n%s", len(left), len(right), differ, p.output)
-	}
-	for id, sum := range l.added {
-		if leftSums[id] != sum || rightSums[id] != sum {
-			t.Errorf("counter %d is %d and %d, committed were %d", id, leftSums[id], rightSums[id], sum)
-		}
-	}
 	var recorded struct {
 		Conflicts []struct {
 			Left, Right map[string]any
@@ -392,8 +377,34 @@ func (s *shop) account(l *ledger, p *process) (writes, conflicts int) {
 			}
 		}
 	}
+	for _, fault := range l.faults([2]map[int]string{left, right}, [2]map[int]int{leftSums, rightSums}, known) {
+		t.Errorf("%s\n%s", fault, p.output)
+	}
+	t.Logf("%d writes, %d rows, %d conflicts recorded", len(l.written), len(left), len(recorded.Conflicts))
+	return len(l.written), len(recorded.Conflicts)
+}
+
+// faults compares both sides with each other and with what was committed; known are the values in
+// conflicts that are recorded.
+func (l *ledger) faults(items [2]map[int]string, sums [2]map[int]int, known map[string]bool) (faults []string) {
+	add := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	var differ []string
+	for id, v := range items[0] {
+		if w, there := items[1][id]; !there || w != v {
+			differ = append(differ, fmt.Sprintf("row %d is %q and %q", id, v, w))
+		}
+	}
+	slices.Sort(differ)
+	if len(differ) > 0 || len(items[0]) != len(items[1]) {
+		add("the sides differ: %d and %d rows, %d of them differently: %v", len(items[0]), len(items[1]), len(differ), differ[:min(10, len(differ))])
+	}
+	for id, sum := range l.added {
+		if sums[0][id] != sum || sums[1][id] != sum {
+			add("counter %d is %d and %d, committed were %d", id, sums[0][id], sums[1][id], sum)
+		}
+	}
 	present := map[string]bool{}
-	for _, v := range left {
+	for _, v := range items[0] {
 		present[v] = true
 	}
 	var lost []string
@@ -404,8 +415,48 @@ func (s *shop) account(l *ledger, p *process) (writes, conflicts int) {
 	}
 	slices.Sort(lost)
 	if len(lost) > 0 {
-		t.Errorf("%d of %d committed writes are not accounted for: %v", len(lost), len(l.written), lost[:min(10, len(lost))])
+		add("%d of %d committed writes are not accounted for: %v", len(lost), len(l.written), lost[:min(10, len(lost))])
 	}
-	t.Logf("%d writes, %d rows, %d conflicts recorded", len(l.written), len(left), len(recorded.Conflicts))
-	return len(l.written), len(recorded.Conflicts)
+	return faults
+}
+
+// TestLedgerNotices tries the check of the kills and the bad networks with what a broken link leaves.
+func TestLedgerNotices(t *testing.T) {
+	t.Parallel()
+	type end struct {
+		items [2]map[int]string
+		sums  [2]map[int]int
+		known map[string]bool
+	}
+	for name, test := range map[string]struct {
+		broken func(e *end)
+		says   string // "": nothing
+	}{
+		"nothing":                            {func(*end) {}, ""},
+		"a change that did not cross":        {func(e *end) { e.items[1][1] = "b" }, "differ"},
+		"a row that did not cross":           {func(e *end) { delete(e.items[1], 2) }, "differ"},
+		"a row that came from nowhere":       {func(e *end) { e.items[1][9] = "x" }, "differ"},
+		"a row that is empty on one side":    {func(e *end) { e.items[0][1] = ""; delete(e.items[1], 1); e.items[1][9] = "x" }, "differ"},
+		"an acknowledged write that is lost": {func(e *end) { delete(e.items[0], 2); delete(e.items[1], 2) }, "not accounted for: [c]"},
+		"a conflict that is not listed":      {func(e *end) { clear(e.known) }, "not accounted for: [d]"},
+		"an effect twice":                    {func(e *end) { e.sums[0][1]++; e.sums[1][1]++ }, "counter 1 is 8 and 8, committed were 7"},
+		"an effect lost on one side":         {func(e *end) { e.sums[1][1]-- }, "counter 1 is 7 and 6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger()
+			l.note("a", nil, 1, 3)
+			l.note("b", []string{"a"}, 1, 4)
+			l.note("c", nil, 2, 1)
+			l.note("d", nil, 2, 0)
+			l.note("e", []string{"b"}, 2, 0)
+			e := end{
+				[2]map[int]string{{1: "e", 2: "c"}, {1: "e", 2: "c"}}, [2]map[int]int{{1: 7, 2: 1}, {1: 7, 2: 1}}, map[string]bool{"d": true},
+			}
+			test.broken(&e)
+			found := strings.Join(l.faults(e.items, e.sums, e.known), "; ")
+			if test.says == "" && found != "" || !strings.Contains(found, test.says) {
+				t.Errorf("it says %q, want %q", found, test.says)
+			}
+		})
+	}
 }
