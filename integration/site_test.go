@@ -67,6 +67,12 @@ func mariadbSite(t *testing.T, newest bool) site {
 	return site{engine: "mariadb", dsn: server.Database(t).DSN, server: server}
 }
 
+// another is another database on the server of s.
+func (s site) another(t *testing.T) site {
+	s.dsn = s.server.Database(t).DSN
+	return s
+}
+
 // isMySQL tells whether s is a MySQL or a MariaDB.
 func (s site) isMySQL() bool { return s.engine == "mysql" || s.engine == "mariadb" }
 

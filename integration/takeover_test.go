@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
 // TestTakeover starts a second instance on the same config while both sides are written to:
@@ -59,21 +61,80 @@ func TestFirstContactKilled(t *testing.T) {
 	s := newShop(t)
 	rng := rand.New(rand.NewPCG(5, 5))
 	for side := range s.sites {
-		db := s.open(side)
-		for i := 0; i < 20_000; i += 1000 {
-			var rows []string
-			for id := i; id < i+1000; id++ {
-				if rng.IntN(3) > 0 {
-					rows = append(rows, fmt.Sprintf("(%d, 'old-%d')", id, rng.IntN(2)))
+		s.fill(side, 20_000, func() bool { return rng.IntN(3) > 0 })
+	}
+	s.killContact(rng, 50*time.Millisecond)
+	if left, _ := s.rows(0); len(left) < 15_000 {
+		t.Errorf("%d rows", len(left))
+	}
+}
+
+// TestBlocksKilled fills one side only, so that rows go in blocks, and kills the program while they
+// do and that side stays in use.
+func TestBlocksKilled(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(5, 6))
+	left, right := mariadbSite(t, false), postgresSite(t, servers.Versions()[0])
+	for round := range 6 {
+		sites := [2]site{left.another(t), right.another(t)}
+		s := newShopOn(t, sites[round%2], sites[1-round%2])
+		s.fill(0, 120_000, func() bool { return true })
+		ctx, cancel := context.WithCancel(t.Context())
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			s.writeTo(ctx, "go", newLedger(), 0)
+		}()
+		p := start(t, "run", s.config)
+		contacted := func() (rows int) {
+			var link struct {
+				Tables []struct{ Compared int }
+			}
+			if status, err := get(s.address, "/v1/links/shop", &link); err == nil && status == 200 {
+				for _, table := range link.Tables {
+					rows += table.Compared
 				}
 			}
-			d := dialects[side]
-			if _, err := db.Exec(fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES %s", d.item, d.id, d.val, strings.Join(rows, ","))); err != nil {
-				t.Fatal(err)
+			return rows
+		}
+		for contacted() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rng.Int64N(int64(80 * time.Millisecond))))
+		t.Logf("killed behind %d rows", contacted())
+		p.kill()
+		cancel()
+		<-written
+		s.contact()
+	}
+}
+
+// fill gives a side those rows that are chosen.
+func (s *shop) fill(side, rows int, chosen func() bool) {
+	s.t.Helper()
+	rng := rand.New(rand.NewPCG(5, 7))
+	db, d := s.open(side), dialects[side]
+	for i := 0; i < rows; i += 1000 {
+		var values []string
+		for id := i; id < i+1000; id++ {
+			if chosen() {
+				values = append(values, fmt.Sprintf("(%d, 'old-%d')", id, rng.IntN(2)))
 			}
 		}
-		_ = db.Close()
+		if _, err := db.Exec(fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES %s", d.item, d.id, d.val, strings.Join(values, ","))); err != nil {
+			s.t.Fatal(err)
+		}
 	}
+	if err := db.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// killContact kills the program ten times during first contact, while both sides are written to, each
+// time when it has run for at least so long, and up to four times as long, and expects both equal in the end.
+func (s *shop) killContact(rng *rand.Rand, least time.Duration) {
+	t := s.t
+	t.Helper()
 	l := newLedger()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -84,11 +145,18 @@ func TestFirstContactKilled(t *testing.T) {
 	}()
 	for range 10 {
 		p := start(t, "run", s.config)
-		time.Sleep(time.Duration(50+rng.IntN(150)) * time.Millisecond)
+		time.Sleep(least + time.Duration(rng.Int64N(int64(3*least))))
 		p.kill()
 	}
 	cancel()
 	<-written
+	s.contact()
+}
+
+// contact runs the program until first contact is over, and expects both sides equal.
+func (s *shop) contact() {
+	t := s.t
+	t.Helper()
 	p := start(t, "run", s.config)
 	for range 600 {
 		var link struct{ State string }
@@ -100,7 +168,7 @@ func TestFirstContactKilled(t *testing.T) {
 	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
 	left, _ := s.rows(0)
 	right, _ := s.rows(1)
-	if len(left) < 15_000 || len(left) != len(right) {
+	if len(left) != len(right) {
 		t.Errorf("%d and %d rows", len(left), len(right))
 	}
 	for id, v := range left {
