@@ -51,8 +51,8 @@ func NewLines(most int, before *Lines) *Lines {
 // overflowMost is how often as much as there is room for may be sent for nothing.
 const overflowMost = 4
 
-// ErrFull: much more is being sent than there is room for. It is to be asked again, for as many rows as
-// were collected.
+// ErrFull says that much more is being sent than there is room for. It is to be asked again, for as many
+// rows as were collected.
 var ErrFull = errors.New("there is no room for so many rows")
 
 // Room tells whether there is room for one more row, which has about so many bytes. If there is none the
