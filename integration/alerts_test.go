@@ -198,7 +198,9 @@ func dashboardExpressions(t *testing.T) (list []string) {
 // the alert for a parked row is on its way, and every panel of the dashboard has something to show.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	s := newSchemaShop(t, [2]site{file(t), file(t)}, "pause")
+	server := pool.Postgres(t, servers.Versions()[0])
+	left := site{engine: "postgres", dsn: server.Database(t).DSN, server: server} // which says how long its log is
+	s := newSchemaShop(t, [2]site{left, file(t)}, "pause")
 	s.exec(1, "CREATE TRIGGER picky BEFORE INSERT ON orders WHEN NEW.qty = 13 BEGIN SELECT RAISE(ABORT, 'thirteen is bad luck'); END")
 	s.exec(0, "INSERT INTO orders VALUES (5, 13), (6, 6)")
 	awaitParked(t, s.address, "shop", 1)
