@@ -2,6 +2,7 @@ package integration
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,9 @@ func (s *schemaShop) lags(when string, known bool, least, most uint64) {
 	})
 	if families := scrape(s.t, s.address); len(families["cdcsync_side_lag_bytes"].GetMetric()) == 2 != known {
 		s.t.Errorf("%s the lag in bytes is %v", when, families["cdcsync_side_lag_bytes"])
+	}
+	if out, err := command("status", s.config); err != nil || regexp.MustCompile(`│ [0-9.]+ ([KM]i)?B +│`).MatchString(out) != known {
+		s.t.Errorf("%s status says (%v)\n%s", when, err, out)
 	}
 }
 

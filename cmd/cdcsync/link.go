@@ -76,7 +76,7 @@ func onLink(cmd *cobra.Command, do func(ctx context.Context, c *admin.Client, li
 		}
 		text := fmt.Sprintf("link %s: %s", l.Name, l.State)
 		if l.Paused != "" {
-			text += " (" + l.Paused + ")"
+			text += " (" + printableLines(l.Paused) + ")"
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 		return err

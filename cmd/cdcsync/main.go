@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if !errors.Is(err, errShown) {
-		fmt.Fprintf(stderr, "cdcsync: %s\n", err)
+		fmt.Fprintf(stderr, "cdcsync: %s\n", printableLines(err.Error()))
 	}
 	return exitNo
 }

@@ -44,3 +44,12 @@ func printable(text string) string {
 		return r
 	}, text)
 }
+
+// printableLines is printable for a text of several lines, such as a reason with a statement in it.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

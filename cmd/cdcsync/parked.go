@@ -79,7 +79,7 @@ func printParked(w io.Writer, list linkParked) {
 		if p.Retry != nil {
 			retry = p.Retry.Local().Format(time.TimeOnly)
 		}
-		t.AppendRow([]any{p.ID, p.Table, cell(p.Key), imageCell(p.Left), imageCell(p.Right), p.Since.Local().Format(time.DateTime), retry, p.Reason})
+		t.AppendRow([]any{p.ID, p.Table, cell(p.Key), imageCell(p.Left), imageCell(p.Right), p.Since.Local().Format(time.DateTime), retry, printableLines(p.Reason)})
 	}
 	t.Render()
 }

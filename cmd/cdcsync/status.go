@@ -58,10 +58,10 @@ func newStatus() *cobra.Command {
 func printLink(w io.Writer, l *admin.Link) {
 	fmt.Fprintf(w, "link %s: %s since %s\n", l.Name, l.State, l.Since.Local().Format(time.DateTime))
 	if l.Error != "" {
-		fmt.Fprintf(w, "  %s\n", l.Error)
+		fmt.Fprintf(w, "  %s\n", printableLines(l.Error))
 	}
 	if l.Paused != "" {
-		fmt.Fprintf(w, "  paused: %s\n", l.Paused)
+		fmt.Fprintf(w, "  paused: %s\n", printableLines(l.Paused))
 	}
 	if l.Stalled != "" {
 		fmt.Fprintf(w, "  stalled: %s\n", l.Stalled)
@@ -74,23 +74,39 @@ func printLink(w io.Writer, l *admin.Link) {
 			fmt.Fprintf(w, "  store %q is in shadow: what would be written there is decided and not written\n", s.Store)
 		}
 	}
-	sides := newTable(w, "side", "store", "engine", "lag", "behind", "pending", "changes", "applied", "epoch", "position")
+	sides := newTable(w, "side", "store", "engine", "lag", "of log", "behind", "pending", "changes", "applied", "epoch", "position")
 	for _, s := range []struct {
 		name string
 		admin.Side
 	}{{"left", l.Left}, {"right", l.Right}} {
 		lag := time.Duration(s.LagSeconds * float64(time.Second)).Round(time.Millisecond)
-		sides.AppendRow([]any{s.name, s.Store, s.Engine, lag, s.Behind, s.Pending, s.Counters.Changes, s.Counters.Applied, s.Epoch, s.Position})
+		sides.AppendRow([]any{s.name, s.Store, s.Engine, lag, bytesCell(s.LagBytes), s.Behind, s.Pending, s.Counters.Changes, s.Counters.Applied, s.Epoch, s.Position})
 	}
 	sides.Render()
 	if len(l.Tables) > 0 {
 		tables := newTable(w, "table", "stage", "compared", "differ", "parked", "waiting", "ignored", "reason")
 		for _, t := range l.Tables {
-			tables.AppendRow([]any{t.Name, t.Stage, t.Compared, t.Differ, t.Parked, t.Waiting, t.Ignored, t.Reason})
+			tables.AppendRow([]any{t.Name, t.Stage, t.Compared, t.Differ, t.Parked, t.Waiting, t.Ignored, printableLines(t.Reason)})
 		}
 		tables.Render()
 	}
 	fmt.Fprintf(w, "%s since the start, %s\n\n", count(int(l.Conflicts), "conflict"), count(l.Parked, "parked row"))
+}
+
+// bytesCell is how much of a log is not carried over, as a table shows it: a dash where it is not known.
+func bytesCell(n *uint64) string {
+	if n == nil {
+		return "-"
+	}
+	for _, unit := range []struct {
+		name string
+		size uint64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if *n >= unit.size {
+			return fmt.Sprintf("%.1f %s", float64(*n)/float64(unit.size), unit.name)
+		}
+	}
+	return fmt.Sprintf("%d B", *n)
 }
 
 func newConflicts() *cobra.Command {

@@ -100,7 +100,7 @@ func onTable(cmd *cobra.Command, do func(ctx context.Context, c *admin.Client, l
 		}
 		text := fmt.Sprintf("table %s of link %s: %s", t.Name, *link, t.Stage)
 		if t.Reason != "" {
-			text += " (" + t.Reason + ")"
+			text += " (" + printableLines(t.Reason) + ")"
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 		return err
