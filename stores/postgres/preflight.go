@@ -185,7 +185,7 @@ func (s *server) problems(n Need) (found []Problem) {
 	add(s.encoding == "SQL_ASCII", Problem{Summary: "the encoding of the database is SQL_ASCII, which lets in any bytes as text",
 		Remedy: "rows whose text is not UTF-8 will be parked; a database with the encoding UTF8 has none"})
 	for _, setting := range []struct{ name, have string }{{"fsync", s.fsync}, {"full_page_writes", s.fullPages}} {
-		add(setting.have != "on", Problem{Summary: "a power cut may leave the database with other rows than its log has told of, or damaged: " + setting.name + " is " + setting.have,
+		add(setting.have == "off", Problem{Summary: "a power cut may leave the database with other rows than its log has told of, or damaged: " + setting.name + " is " + setting.have,
 			Remedy: "set it, as a superuser; then SELECT pg_reload_conf(). What a crash has taken away is found by verify, not by the link", Statement: "ALTER SYSTEM SET " + setting.name + " = on"})
 	}
 	if !n.Reads {
