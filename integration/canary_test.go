@@ -213,6 +213,7 @@ func (c *canary) look() {
 	} {
 		c.command(append(strings.Fields(args), c.config)...)
 	}
+	c.showParked()
 	for _, path := range []string{
 		"/v1/links", "/v1/links/shop", "/v1/links/shop/tables", "/v1/links/shop/parked", "/v1/links/shop/conflicts",
 		"/v1/jobs", "/healthz", "/readyz", "/metrics", "/", "/v1/log", "/openapi.json",
@@ -229,6 +230,23 @@ func (c *canary) look() {
 		c.shown[path] = string(body)
 	}
 	c.listen()
+}
+
+// showParked looks at each parked row by itself.
+func (c *canary) showParked() {
+	var body struct{ Parked []admin.Parked }
+	if status, err := get(c.address, "/v1/links/shop/parked", &body); err != nil || status != http.StatusOK || len(body.Parked) == 0 {
+		c.t.Fatalf("parked: %d %v %+v", status, err, body)
+	}
+	for _, p := range body.Parked {
+		cmd := exec.Command(binary, "parked", "show", p.ID, c.config)
+		cmd.Env = c.environment(canaryPassword)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			c.t.Errorf("show: %v\n%s", err, out)
+		}
+		c.shown["parked show"] += string(out)
+	}
 }
 
 // listen follows the changes of the link while a row is written.
@@ -290,7 +308,7 @@ func (c *canary) judge() {
 		}
 		c.clean(what, text, !rows)
 	}
-	for _, what := range []string{"parked", "parked --json", "conflicts", "conflicts --json", "/v1/links/shop/parked", "/v1/links/shop/conflicts", "/v1/links/shop/changes"} {
+	for _, what := range []string{"parked", "parked --json", "parked show", "conflicts", "conflicts replay --policy left", "conflicts --json", "/v1/links/shop/parked", "/v1/links/shop/conflicts", "/v1/links/shop/changes"} {
 		if text := c.shown[what]; !strings.Contains(text, "canary-r") || !strings.Contains(text, "[redacted]") {
 			c.t.Errorf("%s shows no row:\n%s", what, text)
 		}

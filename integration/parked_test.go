@@ -59,7 +59,15 @@ func TestParkedCommands(t *testing.T) {
 			if out, err := command("parked", s.config); err != nil || !strings.Contains(out, p.ID) || !strings.Contains(out, "policy manual") {
 				t.Errorf("parked: %v\n%s", err, out)
 			}
+			out, err := command("parked", "show", p.ID, s.config)
+			for _, want := range []string{"link shop: orders id=1 is parked since", "policy manual", "tried again: when it changes", "│ id     │   │ 1    │ 1     │", "│ qty    │ ≠ │ 100  │ 200   │"} {
+				if err != nil || !strings.Contains(out, want) {
+					t.Errorf("show: %v, no %q in\n%s", err, want, out)
+				}
+			}
 			for args, want := range map[string]string{
+				"parked show":                                                                  "needs the id of a row",
+				"parked show 0123 " + s.config:                                                 `no row "0123" is parked`,
 				"parked resolve " + p.ID + " " + s.config:                                      "say what the row is to be",
 				"parked resolve 0123 " + s.config + " --take left":                             `no row "0123" is parked`,
 				"parked resolve " + p.ID + " " + s.config + ` --row {"id":1}`:                  `lacks column "qty"`,

@@ -18,7 +18,7 @@ func newParked() *cobra.Command {
 		Short: "List the rows that wait for a person or for a retry, and settle them",
 		Long: `parked asks the running instance, at the admin address of the config, for the rows that could
 not be written, or that nobody but a person may decide. All other rows go on meanwhile.`,
-		Example: "  cdcsync parked shop.hcl\n  cdcsync parked resolve 5f0c9a1e2b3d4c5a shop.hcl --take left\n  cdcsync parked retry all shop.hcl\n  cdcsync parked discard 5f0c9a1e2b3d4c5a shop.hcl",
+		Example: "  cdcsync parked shop.hcl\n  cdcsync parked show 5f0c9a1e2b3d4c5a shop.hcl\n  cdcsync parked resolve 5f0c9a1e2b3d4c5a shop.hcl --take left\n  cdcsync parked retry all shop.hcl\n  cdcsync parked discard 5f0c9a1e2b3d4c5a shop.hcl",
 		Args:    cobra.ArbitraryArgs,
 	}
 	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
@@ -40,7 +40,7 @@ not be written, or that nobody but a person may decide. All other rows go on mea
 		}
 		return nil
 	}
-	cmd.AddCommand(newResolve(), newRetry(), newDiscard())
+	cmd.AddCommand(newShow(), newResolve(), newRetry(), newDiscard())
 	return cmd
 }
 
@@ -75,13 +75,17 @@ func printParked(w io.Writer, list linkParked) {
 	fmt.Fprintf(w, "link %s:\n", list.Link)
 	t := newTable(w, "id", "table", "key", "left", "right", "since", "retry", "reason")
 	for _, p := range list.Parked {
-		retry := "when it changes"
-		if p.Retry != nil {
-			retry = p.Retry.Local().Format(time.TimeOnly)
-		}
-		t.AppendRow([]any{p.ID, p.Table, cell(p.Key), imageCell(p.Left), imageCell(p.Right), p.Since.Local().Format(time.DateTime), retry, printableLines(p.Reason)})
+		t.AppendRow([]any{p.ID, p.Table, cell(p.Key), imageCell(p.Left), imageCell(p.Right), p.Since.Local().Format(time.DateTime), retried(&p), printableLines(p.Reason)})
 	}
 	t.Render()
+}
+
+// retried says when a parked row is tried again.
+func retried(p *admin.Parked) string {
+	if p.Retry == nil {
+		return "when it changes"
+	}
+	return p.Retry.Local().Format(time.TimeOnly)
 }
 
 // imageCell is a row as a table shows it, if it is known.
@@ -92,16 +96,25 @@ func imageCell(r *admin.Row) string {
 	return cell(*r)
 }
 
+const linkOfRow = "the link that the row is of, if there are several"
+
+// idAndConfigs checks that a command line has the id of a row.
+func idAndConfigs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("%s needs the id of a row: cdcsync parked lists them", cmd.CommandPath())
+	}
+	return nil
+}
+
+func notParked(id string) error {
+	return fmt.Errorf("no row %q is parked: it may have gone through meanwhile", id)
+}
+
 // onRow completes a command about one row of a running link; all says that "all" may be its id.
 func onRow(cmd *cobra.Command, all bool, do func(c *admin.Client, link, id string) (int, error)) *cobra.Command {
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return usagef("%s needs the id of a row: cdcsync parked lists them", cmd.CommandPath())
-		}
-		return nil
-	}
+	cmd.Args = idAndConfigs
 	flags := addInstanceFlags(cmd)
-	link := cmd.Flags().String("link", "", "the link that the row is of, if there are several")
+	link := cmd.Flags().String("link", "", linkOfRow)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := flags.client(cmd, args[1:])
 		if err != nil {
@@ -131,7 +144,7 @@ func onRow(cmd *cobra.Command, all bool, do func(c *admin.Client, link, id strin
 			}
 		}
 		if n == 0 && args[0] != "all" {
-			return fmt.Errorf("no row %q is parked: it may have gone through meanwhile", args[0])
+			return notParked(args[0])
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", cmd.Name(), count(n, "row"))
 		return err
