@@ -198,6 +198,16 @@ type duo struct {
 // newDuo binds the tables called names and sets the link up.
 func newDuo(tb testing.TB, sites [2]site, writes [2]bool, initial router.Initial, names ...string) *duo {
 	tb.Helper()
+	var specs []mapping.Spec
+	for _, name := range names {
+		specs = append(specs, mapping.Spec{Name: name})
+	}
+	return newDuoOf(tb, sites, writes, initial, specs)
+}
+
+// newDuoOf binds the tables that are called as the pairs, and sets the link up.
+func newDuoOf(tb testing.TB, sites [2]site, writes [2]bool, initial router.Initial, specs []mapping.Spec) *duo {
+	tb.Helper()
 	d := &duo{tb: tb, sites: sites, writes: writes}
 	var catalogues [2]map[string]*change.Table
 	for s, at := range sites {
@@ -206,9 +216,9 @@ func newDuo(tb testing.TB, sites [2]site, writes [2]bool, initial router.Initial
 		catalogues[s], err = d.ends[s].tables()
 		d.must(err)
 	}
-	for _, name := range names {
-		tables := [2]*change.Table{catalogues[0][name], catalogues[1][name]}
-		pair, problems := mapping.Compile(mapping.Spec{Name: name, Tables: tables, Writes: writes})
+	for _, spec := range specs {
+		spec.Tables, spec.Writes = [2]*change.Table{catalogues[0][spec.Name], catalogues[1][spec.Name]}, writes
+		pair, problems := mapping.Compile(spec)
 		if problems != nil {
 			tb.Fatal(problems)
 		}

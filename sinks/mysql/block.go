@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
 	store "github.com/cdcsync/cdcsync/stores/mysql"
 )
@@ -53,10 +55,10 @@ func (s *Sink) loadBlock(ctx context.Context, batch *sinks.Batch) error {
 	if err := w.begin(ctx, nil); err != nil {
 		return err
 	}
-	if hasOthers(block.Text) {
+	t := s.catalogue.target(block.Table)
+	if hasOthers(block.Text) || t.fills(block) {
 		return errLoad
 	}
-	t := s.catalogue.target(block.Table)
 	var fields []string
 	for _, i := range block.Columns {
 		fields = append(fields, t.names[i])
@@ -77,10 +79,31 @@ func hasOthers(text []byte) bool {
 	return bytes.Contains(text, []byte(`\f`)) || bytes.Contains(text, []byte(`\v`))
 }
 
+// fills tells whether LOAD DATA would make up values for NULL in the lines of a block, without a warning.
+func (t *target) fills(block *sinks.Block) bool {
+	filled := -1 // the last field of such a column
+	for n, i := range block.Columns {
+		if slices.Contains(t.filled, i) {
+			filled = n
+		}
+	}
+	if filled < 0 || !bytes.Contains(block.Text, []byte(change.NullField)) {
+		return false
+	}
+	found := false
+	block.Lines(func(line []byte) bool {
+		for n, field := range change.Fields(line, filled+1) {
+			found = found || string(field) == change.NullField && slices.Contains(t.filled, block.Columns[n])
+		}
+		return true
+	})
+	return found
+}
+
 // takes tells whether LOAD DATA reads each field of a block as the value that it is. What else keeps
 // a row from being written, the server says.
 func (t *target) takes(block *sinks.Block) bool {
-	if t.refused != nil {
+	if t.refused != nil || !t.suffices(block.Columns) {
 		return false
 	}
 	for n, i := range block.Columns {

@@ -110,6 +110,9 @@ type target struct {
 	// link does not know.
 	required, renewed []int
 	missing           bool
+	// filled are columns that are not NULL, for which LOAD DATA takes NULL for a value of its own: the
+	// present time, the next number.
+	filled []int
 	// inserting: a trigger runs when a row is inserted, and when it only would be.
 	inserting bool
 	// refused is why no row can be written.
@@ -183,6 +186,15 @@ func (t *target) bindColumns() error {
 			t.missing = true
 		} else if !t.isKey[i] {
 			t.required = append(t.required, i)
+		}
+	}
+	for i, c := range t.types {
+		if c == nil {
+			continue
+		}
+		at := t.have.Column(t.table.Columns[i].Name)
+		if !t.have.Table.Columns[at].Nullable && (c.Name == "timestamp" || t.have.Columns[at].AutoIncrement) {
+			t.filled = append(t.filled, i)
 		}
 	}
 	for _, name := range t.traits.renewed {

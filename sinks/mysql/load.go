@@ -31,7 +31,13 @@ func (w *writer) loads(g *group) bool {
 		return false
 	}
 	columns := g.inserted()
-	return !slices.ContainsFunc(g.rows, func(i int) bool { return !g.loadable(&w.batch.Writes[i], columns) })
+	return g.suffices(columns) && !slices.ContainsFunc(g.rows, func(i int) bool { return !g.loadable(&w.batch.Writes[i], columns) })
+}
+
+// suffices tells whether rows with these columns have all that they need. LOAD DATA makes up what is
+// missing, where an INSERT refuses the row.
+func (t *target) suffices(columns []int) bool {
+	return !t.missing && !slices.ContainsFunc(t.required, func(i int) bool { return !slices.Contains(columns, i) })
 }
 
 // loadable tells whether the values of a new row are of the kinds that their columns are read as.

@@ -136,3 +136,25 @@ func TestLoadOff(t *testing.T) {
 		})
 	}
 }
+
+// LOAD DATA would make up a value for a column that a new row has to come with: many rows are refused as
+// few are.
+func TestLoadOfIncompleteRows(t *testing.T) {
+	eachLoading(t, func(t *testing.T, f *fixture) {
+		f.do(t, "ALTER TABLE parents ADD needed int NOT NULL")
+		var writes []sinks.Write
+		for id := range int64(1500) {
+			writes = append(writes, f.write("parents", absent, change.Row{num(id)}))
+		}
+		result, err := f.sink.Apply(t.Context(), f.batch(writes...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, outcome := range result.Outcomes {
+			if outcome.Verdict != refused {
+				t.Fatalf("row %d: %s", i, outcome.Verdict)
+			}
+		}
+		f.holds(t, "SELECT COUNT(*) FROM parents", "0")
+	})
+}

@@ -26,16 +26,19 @@ type catalogue struct {
 
 // traits are what the sink has to know of a table beyond what a source does.
 type traits struct {
-	// guarded: a trigger of the application, before each row, may keep it from being written.
+	// guarded: a trigger of the application, before each row, may keep it from being written, or a rule
+	// for INSERT does, which COPY would go by.
 	guarded bool
 	// cascades: deleting a row takes rows of other tables with it, or changes them.
 	cascades bool
 }
 
-// Internal triggers and those that only fire for replicas do nothing here; of tgtype, bit 0 is
+// Internal triggers, and triggers and rules that are only for replicas, do nothing here; ev_type 3 is INSERT; of tgtype, bit 0 is
 // FOR EACH ROW and bit 1 BEFORE.
 const traitsQuery = `
 SELECT tgrelid, true, false FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 3 = 3
+UNION ALL
+SELECT ev_class, true, false FROM pg_rewrite WHERE ev_type = '3' AND ev_enabled IN ('O', 'A')
 UNION ALL
 SELECT confrelid, false, true FROM pg_constraint WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd')`
 
