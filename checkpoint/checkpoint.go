@@ -161,4 +161,6 @@ type Conflict struct {
 	// LeftAt and RightAt are up to where the logs were read that told of what the sides had, or the
 	// positions of the looks; empty if not known.
 	LeftAt, RightAt change.Position
+	// Columns are the names of the values of Base, Left, Right and Result; nil: not known.
+	Columns []string
 }

@@ -13,11 +13,11 @@ import (
 // fields in the order of the struct, numbers as varints, text behind its length, times as
 // seconds and nanoseconds since 1970 in UTC. What one version of the program writes, every
 // later one reads: a field that is added makes a new version. Version 2 added to Table what is
-// behind its Shape, version 3 to Conflict what is behind its times; other records stay at 2, for an
+// behind its Shape, version 3 to Conflict what is behind its times, version 4 its columns; other records stay at 2, for an
 // earlier version of the program.
 const (
 	version         = 2
-	conflictVersion = 3
+	conflictVersion = 4
 )
 
 // ErrEncoding is returned for bytes that are no record of this package.
@@ -99,7 +99,8 @@ func AppendConflict(b []byte, c Conflict) []byte {
 	b = appendTime(b, c.RightTime)
 	b = appendTime(b, c.Decided)
 	b = appendText(b, string(c.LeftAt))
-	return appendText(b, string(c.RightAt))
+	b = appendText(b, string(c.RightAt))
+	return appendTexts(b, c.Columns)
 }
 
 // DecodeConflict reads what AppendConflict wrote, all of b.
@@ -119,8 +120,11 @@ func DecodeConflict(b []byte) (Conflict, error) {
 		RightTime: r.time(),
 		Decided:   r.time(),
 	}
-	if r.version >= conflictVersion {
+	if r.version >= 3 {
 		c.LeftAt, c.RightAt = change.Position(r.text()), change.Position(r.text())
+	}
+	if r.version >= conflictVersion {
+		c.Columns = r.texts()
 	}
 	if err := r.close(); err != nil {
 		return Conflict{}, fmt.Errorf("decode conflict: %w", err)

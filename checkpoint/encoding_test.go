@@ -93,6 +93,7 @@ var conflicts = rapid.Custom(func(t *rapid.T) Conflict {
 		Policy: rapid.String().Draw(t, "policy"), LeftTime: times.Draw(t, "left time"),
 		RightTime: times.Draw(t, "right time"), Decided: times.Draw(t, "decided"),
 		LeftAt: change.Position(rapid.String().Draw(t, "left at")), RightAt: change.Position(rapid.String().Draw(t, "right at")),
+		Columns: list(t, rapid.String()),
 	}
 })
 
@@ -159,7 +160,7 @@ func TestMarkerGolden(t *testing.T) {
 	}
 }
 
-// TestConflictGolden writes what is in stores, and reads what the version before wrote there.
+// TestConflictGolden writes what is in stores, and reads what the versions before wrote there.
 func TestConflictGolden(t *testing.T) {
 	c := Conflict{ID: 7, Pair: "p", Key: change.Row{change.Int(1)}, Left: change.Row{change.Int(1)}, Winner: "left", Policy: "latest",
 		LeftTime: time.Unix(1, 2).UTC(), Decided: time.Unix(3, 4).UTC()}
@@ -168,7 +169,12 @@ func TestConflictGolden(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	c.LeftAt, c.RightAt = "m1:7", "m1:8"
-	if got, want := string(AppendConflict(nil, c)), "\x03"+old+"\x04m1:7\x04m1:8"; got != want {
+	const later = old + "\x04m1:7\x04m1:8"
+	if got, err := DecodeConflict([]byte("\x03" + later)); err != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	c.Columns = []string{"id"}
+	if got, want := string(AppendConflict(nil, c)), "\x04"+later+"\x01\x02id"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

@@ -162,10 +162,11 @@ func (r *reconciler) presumed(w *row, s change.Side, native change.Row) change.I
 }
 
 func (r *reconciler) conflict(w *row, c *decided) *checkpoint.Conflict {
+	columns, _ := w.id.pair.columnNames()
 	return &checkpoint.Conflict{
 		Pair: w.id.pair.Name, Key: w.key, Base: w.base, Left: w.now[0].canon, Right: w.now[1].canon,
 		Result: w.target.row, Winner: c.winner, Policy: c.policy,
-		LeftTime: w.now[0].time, RightTime: w.now[1].time, Decided: r.now, LeftAt: w.at[0], RightAt: w.at[1],
+		LeftTime: w.now[0].time, RightTime: w.now[1].time, Decided: r.now, LeftAt: w.at[0], RightAt: w.at[1], Columns: columns,
 	}
 }
 

@@ -206,6 +206,7 @@ func shownHistogram(h *router.Histogram, bounds [router.Buckets]float64) admin.H
 }
 
 func shownConflict(c *conflict, rows curtain) admin.Conflict {
+	rows = rows.recorded(c.Columns)
 	return admin.Conflict{
 		ID: c.ID, Side: c.side.String(), Table: c.Pair, Key: admin.Row{Columns: keyNames(c.pair, len(c.Key)), Values: c.Key},
 		Base: rows.image(c.Base),

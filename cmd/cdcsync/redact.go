@@ -19,13 +19,27 @@ type curtain struct {
 	others bool
 }
 
-// curtain returns that of the pair called name. Of a pair that the link does not have, or not
-// yet, nobody can tell which columns are sensitive, so nothing is shown if any of the link are.
+// curtain returns that of the pair called name. Of a pair that the link has no more nobody can
+// tell which columns were sensitive, so nothing is shown; nor before the link is open, if any of
+// its columns are.
 func (r *runner) curtain(name string) curtain {
 	_, link := r.config()
 	c := curtainOf(r.pair(name))
-	c.others = c.others || c.columns == nil && hasSensitive(link)
+	c.others = c.others || c.columns == nil && (r.open() || hasSensitive(link))
 	return c
+}
+
+// recorded returns that of rows which were recorded when the pair had columns; nil: not known
+// which.
+func (c curtain) recorded(columns []string) curtain {
+	if columns == nil || slices.Equal(columns, c.columns) {
+		return c
+	}
+	then := curtain{columns: columns, others: c.others}
+	if c.others {
+		then.sensitive = columns
+	}
+	return then
 }
 
 func curtainOf(p *mapping.Pair) curtain {

@@ -36,6 +36,9 @@ func TestCurtain(t *testing.T) {
 		"NULL is a value":                  {shown, change.Row{change.Int(1), change.NullValue(), change.NullValue()}, "id=1 email=[redacted] note=NULL"},
 		"what is not known stays so":       {shown, change.Row{change.Int(1), {}, change.Int(2)}, "id=1 note=2"},
 		"a row of other columns":           {shown, person("ann")[:2], "#1=[redacted] #2=[redacted]"},
+		"of other columns then":            {shown.recorded([]string{"id", "note", "email"}), person("ann"), "id=[redacted] note=[redacted] email=[redacted]"},
+		"of the same columns":              {shown.recorded([]string{"id", "email", "note"}), person("ann"), "id=1 email=[redacted] note=open"},
+		"of others, no secrets":            {curtainOf(&mapping.Pair{Columns: secretive().Columns}).recorded([]string{"id", "name", "note"}), person("ann"), "id=1 name=ann note=open"},
 		"of a pair that is gone":           {curtain{}, person("ann"), "#1=1 #2=ann #3=open"},
 		"gone, and others are sensitive":   {curtain{others: true}, person("ann"), "#1=[redacted] #2=[redacted] #3=[redacted]"},
 		"a pair without sensitive columns": {curtainOf(&mapping.Pair{Columns: secretive().Columns}), person("ann"), "id=1 email=ann note=open"},
@@ -73,13 +76,18 @@ func TestSensitiveIsNotShown(t *testing.T) {
 	}
 }
 
-// Until a link is open nobody knows its pairs, but the config says whether there is something to hide.
+// Until a link is open nobody knows its pairs, but the config says whether there is something to hide. Of a
+// pair that an open link does not have, it does not.
 func TestCurtainOfALinkThatIsNotOpen(t *testing.T) {
 	for _, sensitive := range []bool{false, true} {
 		link := &configs.Link{Tables: []*configs.Table{{Columns: []*configs.Column{{Sensitive: sensitive}}}}}
 		r := &runner{link: link}
 		if got := r.curtain("people").others; got != sensitive {
 			t.Errorf("sensitive %t: rows of unknown form are hidden: %t", sensitive, got)
+		}
+		r.pairs = []*mapping.Pair{}
+		if !r.curtain("people").others {
+			t.Errorf("sensitive %t: rows of a pair that is gone are shown", sensitive)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +74,7 @@ func replayed(q admin.ReplayRequest) (p resolver.Policy, err error) {
 
 // current tells whether the rows of c have the columns that the pair has now.
 func (c *conflict) current() bool {
-	if c.pair == nil {
+	if c.pair == nil || c.Columns != nil && !slices.Equal(c.Columns, columnNames(c.pair.Columns)) {
 		return false
 	}
 	for _, row := range []change.Row{c.Base.Row, c.Left, c.Right, c.Result} {

@@ -357,6 +357,13 @@ type conflict struct {
 	pair *mapping.Pair
 }
 
+// open tells whether the pairs of the link are known.
+func (r *runner) open() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pairs != nil
+}
+
 // pair returns the pair called name, or nil.
 func (r *runner) pair(name string) *mapping.Pair {
 	r.mu.Lock()

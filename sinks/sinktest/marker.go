@@ -230,6 +230,7 @@ func conflict(policy string) *checkpoint.Conflict {
 		Pair: "items", Key: id(1), Base: change.Is(item(1, "base")), Left: item(1, "left"), Right: nil,
 		Result: item(1, "left"), Winner: "left", Policy: policy,
 		LeftTime: time.Unix(1_700_000_000, 5).UTC(), Decided: time.Unix(1_800_000_000, 7).UTC(), LeftAt: "m1:l:7", RightAt: "m1:r:8",
+		Columns: []string{"id", "name"},
 	}
 }
 
