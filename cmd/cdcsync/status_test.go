@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cdcsync/cdcsync/admin"
+	"github.com/cdcsync/cdcsync/change"
 )
 
 // The table of a link has the lag of each side in bytes, too, or a dash where the store does not say.
@@ -25,6 +26,33 @@ func TestStatusShowsTheLagInBytes(t *testing.T) {
 		}
 		if cells["SIDE"] != "LAG and OF LOG" || cells["left"] != "2.5s and "+c.want || cells["right"] != "0s and -" {
 			t.Errorf("%d bytes: %q in\n%s", c.bytes, cells, out.String())
+		}
+	}
+}
+
+// The columns of a parked row that differ are marked, and those of which that is not shown.
+func TestParkedRowIsMarked(t *testing.T) {
+	row := func(name string) *admin.Row {
+		return &admin.Row{Columns: []string{"id", "name", "email"}, Values: change.Row{change.Int(1), change.TextValue(name), change.TextValue(redacted)}}
+	}
+	for _, c := range []struct {
+		left, right *admin.Row
+		want        string
+	}{
+		{row("a"), row("b"), "id , name ≠, email ?"},
+		{row("a"), &admin.Row{}, "id ≠, name ≠, email ≠"},
+		{nil, row("a"), "id ≠, name ≠, email ≠"},
+	} {
+		var out strings.Builder
+		printParkedRow(&out, "shop", &admin.Parked{Table: "people", Left: c.left, Right: c.right})
+		var marks []string
+		for line := range strings.Lines(out.String()) {
+			if columns := strings.Split(line, "│"); len(columns) > 4 && !strings.Contains(line, "COLUMN") {
+				marks = append(marks, strings.TrimSpace(columns[1])+" "+strings.TrimSpace(columns[2]))
+			}
+		}
+		if got := strings.Join(marks, ", "); got != c.want {
+			t.Errorf("got %q, want %q in\n%s", got, c.want, out.String())
 		}
 	}
 }
