@@ -66,6 +66,8 @@ const (
 	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes
 	firstRoom  = 256                    // rows of the first batch
 	maxWaiting = 20_000                 // rows that wait for their echo, see loop.heldBack
+	// maxRecovering is how many rows may recover while others are written, see loop.heldBack.
+	maxRecovering = 1000
 )
 
 // Link keeps two stores the same. Run does the work; the other methods may be called from

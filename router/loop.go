@@ -204,10 +204,14 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	lp.dispatch(d, batch)
 }
 
-// heldBack tells whether the right store is not to be written to now. What is written to a
+// heldBack tells whether the store of d is not to be written to now. What is written to a
 // store is echoed at the end of its log; while both logs are far behind, all that is written
-// to both would have to wait. So one log is read to its end first.
+// to both would have to wait. So one log is read to its end first. And while many rows recover, each
+// marker would remember all of them: what ends that is reading on, unless much waits to be written.
 func (lp *loop) heldBack(d *sideLoop) bool {
+	if len(lp.recovering) > maxRecovering && len(lp.ends[d.side].out) < d.room && !lp.untold() {
+		return true
+	}
 	return d.side == change.Right && d.behind > 0 && lp.ends[d.side].waiting > maxWaiting && !lp.untold()
 }
 
