@@ -16,8 +16,8 @@ import (
 const (
 	// blockRows and blockBytes are how much a block has at the most, or hardly more. On a two-way link
 	// all of its rows have to be looked at if the program is killed before their echo is read.
-	blockRows, blockRowsBack = 20_000, 5000
-	blockBytes               = 4 << 20
+	blockRows  = 20_000
+	blockBytes = 4 << 20
 	// blocksTried is how many blocks of a table may not be taken before there are no more of them.
 	blocksTried = 3
 )
@@ -55,15 +55,11 @@ func (r *reconciler) carries(p *pair) bool {
 }
 
 // rows is how many rows the next block is to have at the most.
-func (k *carriage) rows(twoWay bool) int {
-	most := blockRows
-	if twoWay {
-		most = blockRowsBack
-	}
+func (k *carriage) rows() int {
 	if k.width == 0 {
 		return 1000
 	}
-	return max(1, min(most, blockBytes/k.width))
+	return max(1, min(blockRows, blockBytes/k.width))
 }
 
 // fail has about so many rows compared that did not go as a block.

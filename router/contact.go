@@ -96,7 +96,7 @@ func (r *reconciler) nextScan() *scan {
 		}
 		q.vacant = r.vacant(p) && q.pass == change.Left
 		if q.vacant && r.carries(p) {
-			q.block = p.carriage.rows(r.twoWay())
+			q.block = p.carriage.rows()
 		}
 		if k := p.carriage; k != nil && k.plain > 0 {
 			k.plain--
