@@ -194,6 +194,13 @@ func (s *shop) verifyInUse(method string) {
 	}
 	s.secretly(0, "UPDATE goods SET name = 'nämE 77' WHERE id = 77")
 	s.secretly(0, "DELETE FROM goods WHERE id = 78")
+	for { // a log of which nothing was read has no position
+		var link struct{ Left, Right struct{ Position string } }
+		if status, err := get(s.address, "/v1/links/goods", &link); err == nil && status == 200 && link.Left.Position != "" && link.Right.Position != "" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	want := []string{"id=77 differs name", "id=78 right only"}
 	for range 2 {
 		began := time.Now()
