@@ -90,7 +90,7 @@ func (l *shopLink) run() {
 	p := l.start(address)
 	p.await(address, "/readyz")
 	var st typesStatus
-	if status, err := get(address, "/v1/links/shop/barrier?wait=20s", nil); err != nil || status != 200 {
+	if status, err := get(address, "/v1/links/shop/barrier?wait=100s", nil); err != nil || status != 200 {
 		l.t.Fatalf("barrier: %d %v\n%s", status, err, p.output)
 	}
 	if status, err := get(address, "/v1/links/shop", &st); err != nil || status != 200 || st.Parked > 0 {

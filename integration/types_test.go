@@ -163,7 +163,7 @@ func (l *typesLink) run(t *testing.T) {
 func (l *typesLink) barrier() {
 	l.t.Helper()
 	var answer map[string]any
-	if status, err := get(l.address, "/v1/links/types/barrier?wait=20s", &answer); err != nil || status != 200 {
+	if status, err := get(l.address, "/v1/links/types/barrier?wait=100s", &answer); err != nil || status != 200 {
 		l.t.Fatalf("barrier: %d %v %v: %+v\nparked: %v\n%s", status, answer, err, l.status(), l.parked(), l.output)
 	}
 }
