@@ -1,6 +1,9 @@
 package change
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 // Block is rows that nobody has taken apart: text in the format of COPY of PostgreSQL, which LOAD
 // DATA of MySQL shares. Each row is a line, its fields are separated by tabs, `\N` is NULL, and
@@ -11,21 +14,32 @@ type Block struct {
 	Rows int
 }
 
-// Lines calls line with each line, without its end, until one is not to be kept, and returns the
-// block of those that are.
-func (b Block) Lines(keep func(line []byte) bool) Block {
-	kept := Block{Text: b.Text[:0:0]}
-	from := 0 // what begins there is kept, up to at
-	rest := b.Text
-	for at := 0; len(rest) > 0; {
-		n := bytes.IndexByte(rest, '\n') + 1
-		if keep(rest[:n-1]) {
+// Lines are the lines, without their ends.
+func (b Block) Lines() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for rest := b.Text; len(rest) > 0; {
+			n := bytes.IndexByte(rest, '\n')
+			if !yield(rest[:n]) {
+				return
+			}
+			rest = rest[n+1:]
+		}
+	}
+}
+
+// Keep returns the block of those lines for which keep, which is asked for each, is true.
+func (b Block) Keep(keep func(line []byte) bool) Block {
+	kept := Block{}
+	from, at := 0, 0 // what is between them is kept
+	for line := range b.Lines() {
+		end := at + len(line) + 1
+		if keep(line) {
 			kept.Rows++
 		} else {
 			kept.Text = append(kept.Text, b.Text[from:at]...)
-			from = at + n
+			from = end
 		}
-		rest, at = rest[n:], at+n
+		at = end
 	}
 	if from == 0 {
 		return b

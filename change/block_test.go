@@ -21,7 +21,7 @@ func TestBlockLines(t *testing.T) {
 		{"12", "3\tc\n", 1, "3\tc"},
 		{"123", "", 0, ""},
 	} {
-		got := b.Lines(func(line []byte) bool { return !bytes.Contains([]byte(test.without), change.Fields(line, 1)[0]) })
+		got := b.Keep(func(line []byte) bool { return !bytes.Contains([]byte(test.without), change.Fields(line, 1)[0]) })
 		if string(got.Text) != test.want || got.Rows != test.rows || string(got.Last()) != test.last {
 			t.Errorf("without %s: got %q, %d rows, last %q", test.without, got.Text, got.Rows, got.Last())
 		}

@@ -145,24 +145,8 @@ func carryOdd(t *testing.T, at flavour, tables []oddTable, after string, limits 
 // listed is what a query shows, in the order of its lines.
 func (e *typesEnd) listed(query string) string {
 	e.t.Helper()
-	rows, err := e.db.Query(query)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	defer func() { _ = rows.Close() }()
-	columns, err := rows.Columns()
-	if err != nil {
-		e.t.Fatal(err)
-	}
 	var lines []string
-	for rows.Next() {
-		values, into := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			e.t.Fatal(err)
-		}
+	for _, values := range valuesOf(e.t, e.db, query) {
 		var fields []string
 		for _, v := range values {
 			if b, ok := v.([]byte); ok {
@@ -171,9 +155,6 @@ func (e *typesEnd) listed(query string) string {
 			fields = append(fields, fmt.Sprint(v))
 		}
 		lines = append(lines, strings.Join(fields, "|"))
-	}
-	if err := rows.Err(); err != nil {
-		e.t.Fatal(err)
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

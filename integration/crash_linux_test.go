@@ -42,29 +42,6 @@ func insertItems(db *sql.DB, first, n int, value string) (committed int, err err
 	return n, nil
 }
 
-// equalItems fails the test unless both sides have the same items, and returns how many.
-func (s *shop) equalItems() int {
-	s.t.Helper()
-	left, _ := s.rows(0)
-	right, _ := s.rows(1)
-	for id, v := range left {
-		if right[id] != v {
-			s.t.Errorf("row %d is %q and %q", id, v, right[id])
-		}
-	}
-	if len(left) != len(right) {
-		s.t.Errorf("%d and %d rows", len(left), len(right))
-	}
-	return len(left)
-}
-
-// settle waits until everything that is committed is on the other side.
-func (s *shop) settle(p *process) {
-	s.t.Helper()
-	p.await(s.address, "/readyz")
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
-}
-
 // TestLostTail kills a PostgreSQL that had answered commits without waiting for its log. What it
 // has lost then is in neither store: only what was on the disk had been carried over.
 func TestLostTail(t *testing.T) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -42,30 +43,39 @@ func (s *schemaShop) list(side int, query string) string {
 	s.t.Helper()
 	db := s.open(side)
 	defer func() { _ = db.Close() }()
+	var lines []string
+	for _, values := range valuesOf(s.t, db, query) {
+		lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(values), " ", "|"), "[]"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// valuesOf returns what a query shows, row by row.
+func valuesOf(t testing.TB, db *sql.DB, query string) (all [][]any) {
+	t.Helper()
 	rows, err := db.Query(query)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = rows.Close() }()
 	columns, err := rows.Columns()
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	var lines []string
 	for rows.Next() {
 		values, into := make([]any, len(columns)), make([]any, len(columns))
 		for i := range values {
 			into[i] = &values[i]
 		}
 		if err := rows.Scan(into...); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
-		lines = append(lines, strings.Trim(strings.ReplaceAll(fmt.Sprint(values), " ", "|"), "[]"))
+		all = append(all, values)
 	}
 	if err := rows.Err(); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return strings.Join(lines, "\n")
+	return all
 }
 
 // TestReport is a one-way link with a filter, a mask, a default and a constant, which is written to

@@ -166,16 +166,7 @@ func (s *shop) contact() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
-	left, _ := s.rows(0)
-	right, _ := s.rows(1)
-	if len(left) != len(right) {
-		t.Errorf("%d and %d rows", len(left), len(right))
-	}
-	for id, v := range left {
-		if right[id] != v {
-			t.Errorf("row %d is %q and %q", id, v, right[id])
-		}
-	}
+	s.equalItems()
 	if err := p.stop(); err != nil {
 		t.Fatalf("stop: %v\n%s", err, p.output)
 	}

@@ -92,22 +92,15 @@ func (r *reconciler) dumped(q *scan, dump sources.Dump) {
 
 // dueBlock returns the next chunk whose block may be written now, nil if there is none.
 func (r *reconciler) dueBlock() *chunk {
+	e := &r.ends[change.Left]
 	for _, p := range r.pairs {
-		for _, c := range p.chunks {
-			if c.block == nil || c.block.sent {
-				continue
-			}
-			if p.held() {
-				break
-			}
-			if !r.vacant(p) {
-				r.dropBlocks(p, c)
-				break
-			}
-			if e := &r.ends[change.Left]; e.reached(e.read, c.block.At) {
-				return c
-			}
-			break
+		i := slices.IndexFunc(p.chunks, func(c *chunk) bool { return c.block != nil && !c.block.sent })
+		switch {
+		case i < 0 || p.held():
+		case !r.vacant(p):
+			r.dropBlocks(p, p.chunks[i])
+		case e.reached(e.read, p.chunks[i].block.At):
+			return p.chunks[i]
 		}
 	}
 	return nil
@@ -118,11 +111,15 @@ func (r *reconciler) dueBlock() *chunk {
 func (r *reconciler) formBlock(c *chunk) *sinks.Batch {
 	p, e := c.pair, &r.ends[change.Right]
 	f := &flight{apply: e.next, chunk: c}
-	rows := c.block.Block
+	rows, unread := c.block.Block, false
 	if r.twoWay() || len(r.rows) > 0 || len(p.vacancy.met) > 0 {
-		rows = rows.Lines(func(line []byte) bool { return r.boards(c, f, line) })
+		rows = rows.Keep(func(line []byte) bool {
+			boards, err := r.boards(c, f, line)
+			unread = unread || err != nil
+			return boards
+		})
 	}
-	if f.unread {
+	if unread {
 		p.carriage.fail(c.rows)
 		r.dropBlocks(p, c)
 		return nil
@@ -145,8 +142,8 @@ func (r *reconciler) formBlock(c *chunk) *sinks.Batch {
 }
 
 // boards tells whether the row of a line goes with the block. One of which something is known is
-// looked at instead.
-func (r *reconciler) boards(c *chunk, f *flight, line []byte) bool {
+// looked at instead. The error is of a key that the link cannot have.
+func (r *reconciler) boards(c *chunk, f *flight, line []byte) (bool, error) {
 	p := c.pair
 	native, err := c.block.Key(line)
 	var key change.Row
@@ -154,18 +151,17 @@ func (r *reconciler) boards(c *chunk, f *flight, line []byte) bool {
 		key, err = p.CanonKey(change.Left, native)
 	}
 	if err != nil {
-		f.unread = true
-		return false
+		return false, err
 	}
 	w := r.find(p, key)
 	switch {
 	case w == nil && r.compared(p):
-		return false
+		return false, nil
 	case w == nil && r.vacantOf(p):
 		if r.twoWay() {
 			f.prints = append(f.prints, r.print(p, r.key))
 		}
-		return true
+		return true, nil
 	case w == nil:
 		w = r.add(p, key) // compared tells that it waits for no echo
 		w.contact, w.met = true, true
@@ -178,7 +174,7 @@ func (r *reconciler) boards(c *chunk, f *flight, line []byte) bool {
 		w.chunk = c
 		c.open++
 	}
-	return false
+	return false, nil
 }
 
 // blockApplied takes what came of the block that the right side had in flight.

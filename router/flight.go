@@ -16,8 +16,6 @@ type flight struct {
 	// their echo.
 	chunk  *chunk
 	prints []fingerprint
-	// unread: a key of the block cannot be mapped.
-	unread bool
 }
 
 // space is what the flights to one side are kept in, one after the other: large ones would

@@ -100,9 +100,7 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		apply = 0
 	}
 	if batch.Block != nil && !takes(batch.Block) {
-		refused := batch.Block.Refusal()
-		_, err := s.apply(batch.Without(refused))
-		return []sinks.Outcome{refused}, err
+		return s.without(batch, batch.Block.Refusal())
 	}
 	var outcomes []sinks.Outcome
 	err := s.store.Apply(s.link, func(tx *mem.Tx) error {
@@ -130,9 +128,7 @@ func (s *Sink) apply(batch *sinks.Batch) ([]sinks.Outcome, error) {
 		return s.record(tx, batch, outcomes)
 	})
 	if errors.Is(err, errDiffers) {
-		differs := sinks.Outcome{Verdict: sinks.Differs}
-		_, err := s.apply(batch.Without(differs))
-		return []sinks.Outcome{differs}, err
+		return s.without(batch, sinks.Outcome{Verdict: sinks.Differs})
 	}
 	if errors.Is(err, errWritten) && apply == s.last.apply {
 		return s.last.outcomes, nil

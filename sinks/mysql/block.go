@@ -90,14 +90,14 @@ func (t *target) fills(block *sinks.Block) bool {
 	if filled < 0 || !bytes.Contains(block.Text, []byte(change.NullField)) {
 		return false
 	}
-	found := false
-	block.Lines(func(line []byte) bool {
+	for line := range block.Lines() {
 		for n, field := range change.Fields(line, filled+1) {
-			found = found || string(field) == change.NullField && slices.Contains(t.filled, block.Columns[n])
+			if string(field) == change.NullField && slices.Contains(t.filled, block.Columns[n]) {
+				return true
+			}
 		}
-		return true
-	})
-	return found
+	}
+	return false
 }
 
 // takes tells whether LOAD DATA reads each field of a block as the value that it is. What else keeps

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -17,8 +16,6 @@ import (
 const (
 	// loadMin is from how many new rows on they are loaded, and not inserted.
 	loadMin = 1000
-	// loadChunk is about how many bytes of lines are made at a time.
-	loadChunk = 64 << 10
 )
 
 // errLoad: LOAD DATA did not take the rows as they are. It changes values that do not fit, and
@@ -69,9 +66,11 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	columns := g.inserted()
-	lines := &lines{form: g.form, batch: w.batch, rows: g.rows, columns: columns, b: w.sink.buffer[:0]}
+	lines := &sinks.Lines{Rows: g.rows, Buffer: w.sink.buffer[:0], Append: func(b []byte, i int) []byte {
+		return g.appendLine(b, &w.batch.Writes[i], columns)
+	}}
 	taken, warnings, err := w.sink.conn.Load(ctx, g.loading(columns), lines)
-	w.sink.buffer, w.loaded = lines.b, true
+	w.sink.buffer, w.loaded = lines.Buffer, true
 	switch {
 	case store.IsNoLoad(err), err == nil && (taken != int64(len(g.rows)) || warnings > 0):
 		return errors.Join(errLoad, err)
@@ -79,33 +78,6 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 		return fmt.Errorf("load rows of table %s: %w", g.table.Name, err)
 	}
 	return nil
-}
-
-// lines is rows as LOAD DATA reads them, made as they are read.
-type lines struct {
-	*form
-	batch   *sinks.Batch
-	rows    []int
-	columns []int
-	b       []byte
-	at      int
-}
-
-// Read implements io.Reader.
-func (l *lines) Read(p []byte) (int, error) {
-	if l.at == len(l.b) {
-		l.b, l.at = l.b[:0], 0
-		for len(l.b) < loadChunk && len(l.rows) > 0 {
-			l.b = l.appendLine(l.b, &l.batch.Writes[l.rows[0]], l.columns)
-			l.rows = l.rows[1:]
-		}
-		if len(l.b) == 0 {
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, l.b[l.at:])
-	l.at += n
-	return n, nil
 }
 
 // loading is the statement that loads rows, from INTO on. Bytes are in hexadecimal digits, because

@@ -9,6 +9,12 @@ import (
 	"github.com/cdcsync/cdcsync/sinks"
 )
 
+// without stores the marker, after a block that came to nothing.
+func (s *Sink) without(ctx context.Context, batch *sinks.Batch, outcome sinks.Outcome) ([]sinks.Outcome, error) {
+	_, err := s.attempt(ctx, batch.Without(outcome), false)
+	return []sinks.Outcome{outcome}, err
+}
+
 // writeBlock writes the block of the batch, after the statements of head.
 func (w *writer) writeBlock(ctx context.Context, head []step) error {
 	block := w.batch.Block

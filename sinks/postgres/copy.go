@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
@@ -32,7 +31,7 @@ func (f *form) copies(n int) bool {
 
 // copy writes the rows of a group by COPY. It fails if one of them is there already.
 func (w *writer) copy(ctx context.Context, g *group) error {
-	tag, err := w.sink.session.CopyFrom(ctx, &copied{form: g.form, batch: w.batch, rows: g.rows}, g.copy)
+	tag, err := w.sink.session.CopyFrom(ctx, g.lines(w.batch, g.rows), g.copy)
 	if err != nil {
 		g.patience.next = min(max(2*g.patience.next, 4), patienceMax)
 		g.patience.left = g.patience.next
@@ -46,50 +45,25 @@ func (w *writer) copy(ctx context.Context, g *group) error {
 	return nil // the outcomes are Done already
 }
 
-// copied is rows in the text format of COPY, made as they are read.
-type copied struct {
-	*form
-	batch   *sinks.Batch
-	rows    []int
-	b       []byte
-	scratch []byte
-	at      int
-}
-
-const copyChunk = 64 << 10
-
-// Read implements io.Reader.
-func (c *copied) Read(p []byte) (int, error) {
-	if c.at == len(c.b) {
-		c.b, c.at = c.b[:0], 0
-		for len(c.b) < copyChunk && len(c.rows) > 0 {
-			c.row(&c.batch.Writes[c.rows[0]])
-			c.rows = c.rows[1:]
+// lines are rows in the text format of COPY.
+func (f *form) lines(batch *sinks.Batch, rows []int) *sinks.Lines {
+	var scratch []byte
+	return &sinks.Lines{Rows: rows, Append: func(b []byte, row int) []byte {
+		for i, a := range f.args {
+			if i > 0 {
+				b = append(b, '\t')
+			}
+			v := a.of(&batch.Writes[row])
+			switch v.Kind() {
+			case change.Null, change.Unset:
+				b = append(b, change.NullField...)
+			case change.Bool, change.Int64, change.Uint64, change.Float64, change.UUID, change.Decimal:
+				b = store.AppendText(b, v)
+			default:
+				scratch = store.AppendText(scratch[:0], v)
+				b = change.AppendField(b, scratch)
+			}
 		}
-		if len(c.b) == 0 {
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, c.b[c.at:])
-	c.at += n
-	return n, nil
-}
-
-func (c *copied) row(w *sinks.Write) {
-	for i, a := range c.args {
-		if i > 0 {
-			c.b = append(c.b, '\t')
-		}
-		v := a.of(w)
-		switch v.Kind() {
-		case change.Null, change.Unset:
-			c.b = append(c.b, change.NullField...)
-		case change.Bool, change.Int64, change.Uint64, change.Float64, change.UUID, change.Decimal:
-			c.b = store.AppendText(c.b, v)
-		default:
-			c.scratch = store.AppendText(c.scratch[:0], v)
-			c.b = change.AppendField(c.b, c.scratch)
-		}
-	}
-	c.b = append(c.b, '\n')
+		return append(b, '\n')
+	}}
 }

@@ -214,9 +214,7 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, 
 		case s.session.IsClosed(), ctx.Err() != nil:
 			return nil, err
 		case batch.Block != nil && (store.IsRow(err) || errors.Is(err, errUnclear)):
-			differs := sinks.Outcome{Verdict: sinks.Differs}
-			_, err := s.attempt(ctx, batch.Without(differs), false)
-			return []sinks.Outcome{differs}, err
+			return s.without(ctx, batch, sinks.Outcome{Verdict: sinks.Differs})
 		case isStale(err) && !renewed:
 			renewed = true
 			if err := s.abandon(); err != nil {
@@ -258,9 +256,7 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, careful bool) ([
 		s.catalogue = c
 	}
 	if batch.Block != nil && !s.catalogue.target(batch.Block.Table).takes(batch.Block) {
-		refused := batch.Block.Refusal()
-		_, err := s.attempt(ctx, batch.Without(refused), false)
-		return []sinks.Outcome{refused}, err
+		return s.without(ctx, batch, batch.Block.Refusal())
 	}
 	w := newWriter(s, batch)
 	head := append([]step{{sql: "BEGIN"}, s.claim(batch)}, s.session.tagSteps(batch, s.link)...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -169,18 +170,25 @@ func (l *Looker) snapshotPlace(ctx context.Context, where *place, search bool) e
 }
 
 func (l *Looker) snapshotFile(ctx context.Context) (at store.Place, err error) {
-	err = l.conn.Query(ctx, "SHOW STATUS LIKE 'binlog_snapshot_%'", func(v []driver.Value) error {
-		switch store.String(v[0]) {
-		case "Binlog_snapshot_file":
+	at, err = l.snapshotStatus(ctx, "SHOW STATUS")
+	if err == nil && at.File == "" {
+		err = errors.New("the server has no binary log: set log_bin and start it again")
+	}
+	return at, err
+}
+
+// snapshotStatus returns what a status of MariaDB says of its log: that of the session where its
+// snapshot is, the global one where the log ends.
+func (l *Looker) snapshotStatus(ctx context.Context, show string) (at store.Place, err error) {
+	err = l.conn.Query(ctx, show+" LIKE 'binlog_snapshot_%'", func(v []driver.Value) error {
+		switch strings.ToLower(store.String(v[0])) {
+		case "binlog_snapshot_file":
 			at.File = store.String(v[1])
-		case "Binlog_snapshot_position":
+		case "binlog_snapshot_position":
 			at.Offset = uint64(store.Number(v[1]))
 		}
 		return nil
 	})
-	if err == nil && at.File == "" {
-		err = errors.New("the server has no binary log: set log_bin and start it again")
-	}
 	return at, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"math"
-	"strings"
 
 	"github.com/cdcsync/cdcsync/sources"
 	"github.com/cdcsync/cdcsync/sources/mysql/binlog"
@@ -93,14 +92,6 @@ func (l *Looker) fileEnd(ctx context.Context) (end place, err error) {
 		})
 		return end, err
 	}
-	err = l.conn.Query(ctx, "SHOW GLOBAL STATUS LIKE 'Binlog_snapshot_%'", func(v []driver.Value) error {
-		switch strings.ToLower(store.String(v[0])) {
-		case "binlog_snapshot_file":
-			end.file = store.String(v[1])
-		case "binlog_snapshot_position":
-			end.offset = uint64(store.Number(v[1]))
-		}
-		return nil
-	})
-	return end, err
+	at, err := l.snapshotStatus(ctx, "SHOW GLOBAL STATUS")
+	return place{file: at.File, offset: at.Offset}, err
 }

@@ -77,7 +77,7 @@ func walkDumps(t *testing.T, dumper sources.Dumper, table *change.Table, columns
 			t.Fatal(err)
 		}
 		lines := 0
-		dump.Lines(func(line []byte) bool {
+		for line := range dump.Lines() {
 			lines++
 			key, err := dump.Key(line)
 			switch {
@@ -89,8 +89,7 @@ func walkDumps(t *testing.T, dumper sources.Dumper, table *change.Table, columns
 				t.Errorf("%q is no line of %d fields", line, len(columns))
 			}
 			after, want = key, want[1:]
-			return true
-		})
+		}
 		if dump.Unfit || lines != dump.Rows || lines > limit || len(dump.Notations) != len(columns) {
 			t.Fatalf("%s in dumps of %d rows and %d bytes: %d lines, %+v", table.Name, limit, bytes, lines, dump)
 		}
