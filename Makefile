@@ -98,6 +98,7 @@ torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_H
 	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run 'TestNetworkFaults|TestDeadWithoutASign' ./integration
 	CDCSYNC_CRASHES=$(CRASHES) $(GO) test -count=1 -timeout 0 -v -run TestCrashPoints ./integration
 	CDCSYNC_KILLS=$(KILLS) $(GO) test -count=1 -timeout 0 -v -run TestKill ./integration
+	CDCSYNC_STANDBYS=1 $(GO) test -count=1 -timeout 0 -v -run TestStandbyTakesOver ./integration
 	$(GO) test -count=10 -timeout 0 ./...
 
 .PHONY: fuzz

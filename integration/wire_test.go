@@ -12,11 +12,11 @@ import (
 // wire is a way to a server on which what goes over it can be seen, lost and cut.
 type wire struct {
 	listener net.Listener
-	to       string
 	wait     sync.WaitGroup
 	made     atomic.Int64 // connections so far
 
 	mu   sync.Mutex
+	to   string
 	open map[net.Conn]bool
 	tap  tap // guarded by tapped
 	// tapped is held while a tap is asked: for one piece at a time.
@@ -46,6 +46,22 @@ type wireConn struct {
 func wired(t *testing.T, s *site) *wire {
 	t.Helper()
 	address, renamed := s.address(t)
+	w := newWire(t, address)
+	s.through = renamed(w.address())
+	if s.isMySQL() {
+		config, err := mysql.ParseDSN(s.through)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.TLSConfig = "false"
+		s.through = config.FormatDSN()
+	}
+	return w
+}
+
+// newWire returns a wire to a server.
+func newWire(t *testing.T, address string) *wire {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,16 +73,18 @@ func wired(t *testing.T, s *site) *wire {
 		w.cut()
 		w.wait.Wait()
 	})
-	s.through = renamed(listener.Addr().String())
-	if s.isMySQL() {
-		config, err := mysql.ParseDSN(s.through)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.TLSConfig = "false"
-		s.through = config.FormatDSN()
-	}
 	return w
+}
+
+// address is where the wire begins.
+func (w *wire) address() string { return w.listener.Addr().String() }
+
+// leads has the wire lead to another server, as a name does that moves.
+func (w *wire) leads(address string) {
+	w.mu.Lock()
+	w.to = address
+	w.mu.Unlock()
+	w.cut()
 }
 
 // asks has a tap asked from now on; nil: none.
@@ -92,7 +110,10 @@ func (w *wire) serve() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", w.to)
+		w.mu.Lock()
+		to := w.to
+		w.mu.Unlock()
+		server, err := net.Dial("tcp", to)
 		if err != nil {
 			_ = client.Close()
 			continue

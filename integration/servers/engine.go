@@ -22,6 +22,16 @@ type engine interface {
 	// configure writes the settings of a server that has a data directory, and returns the
 	// arguments that it is run with.
 	configure(s *Server, o Options) ([]string, error)
+	// standby returns a server that is prepared to follow another, which it reaches at address:
+	// it only has to be started, and then to be told to follow.
+	standby(ctx context.Context, of *Server, address string, o Options) (*Server, error)
+	// follow has a standby that was started follow the server at address.
+	follow(ctx context.Context, s *Server, address string) error
+	// committed says up to where a server has committed, and has whether a standby has all of that.
+	committed(ctx context.Context, s *Server) (end string, err error)
+	has(ctx context.Context, s *Server, end string) (bool, error)
+	// promote has a standby follow no more, and take writes, once it has done all that it has received.
+	promote(ctx context.Context, s *Server) error
 	// ready tells whether a server takes connections, by the lines of the file with its
 	// process number.
 	ready(s *Server, lines []string) bool

@@ -189,9 +189,27 @@ func (p *Pool) start(t testing.TB, e engine, version string, o Options) *Server 
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.own(t, s)
+	return s
+}
+
+// Standby returns a standby of a private server, as [Server.Standby] makes it, of the test's own.
+func (p *Pool) Standby(t testing.TB, of *Server, address string, o Options) *Server {
+	t.Helper()
+	s, err := of.Standby(t.Context(), address, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.own(t, s)
+	return s
+}
+
+// own has a server removed at the end of a test.
+func (p *Pool) own(t testing.TB, s *Server) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s logged:\n%s", i, s.Log())
+			t.Logf("%s logged:\n%s", s.installation, s.Log())
 		}
 		p.mu.Lock()
 		delete(p.private, s)
@@ -209,5 +227,4 @@ func (p *Pool) start(t testing.TB, e engine, version string, o Options) *Server 
 		p.private = map[*Server]bool{}
 	}
 	p.private[s] = true
-	return s
 }

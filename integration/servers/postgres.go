@@ -119,7 +119,7 @@ func (postgres) settings(s *Server, o Options) map[string]string {
 }
 
 func (postgres) ready(_ *Server, lines []string) bool {
-	return len(lines) >= 8 && strings.TrimSpace(lines[7]) == "ready"
+	return len(lines) >= 8 && slices.Contains([]string{"ready", "standby"}, strings.TrimSpace(lines[7]))
 }
 
 func (postgres) dsn(s *Server, database string) string {

@@ -41,7 +41,12 @@ type Server struct {
 // Start runs a new server with an empty data directory. It ends at the latest when this
 // process does, however that ends; what it leaves on disk then is removed by a later Start.
 func (i *Installation) Start(ctx context.Context, o Options) (*Server, error) {
-	s, err := i.prepare(ctx, o)
+	return i.run(ctx, func() (*Server, error) { return i.prepare(ctx, o, i.dataDirectory) })
+}
+
+// run starts a server that is prepared, or removes what there is of it.
+func (i *Installation) run(ctx context.Context, prepare func() (*Server, error)) (*Server, error) {
+	s, err := prepare()
 	if err == nil {
 		err = s.start(ctx)
 	}
@@ -55,8 +60,8 @@ func (i *Installation) Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// prepare makes a server that only has to be started.
-func (i *Installation) prepare(ctx context.Context, o Options) (*Server, error) {
+// prepare makes a server, whose data directory fill makes, that only has to be started.
+func (i *Installation) prepare(ctx context.Context, o Options, fill func(ctx context.Context, dir string) error) (*Server, error) {
 	dir, owned, err := i.folder.newInstance(ctx, i.engine.traits().label+"-"+i.version)
 	if err != nil {
 		return nil, err
@@ -70,7 +75,7 @@ func (i *Installation) prepare(ctx context.Context, o Options) (*Server, error) 
 	if err := i.account.give(dir); err != nil { // for the socket
 		return s, err
 	}
-	if err := i.dataDirectory(ctx, s.data()); err != nil {
+	if err := fill(ctx, s.data()); err != nil {
 		return s, fmt.Errorf("make data directory: %w", err)
 	}
 	s.args, err = i.engine.configure(s, o)

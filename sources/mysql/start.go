@@ -116,7 +116,7 @@ func readLink(ctx context.Context, conn *store.Conn, name string) (link, error) 
 // lostError says that what comes behind a position cannot be read.
 func lostError(at change.Position, reason string) error {
 	return &change.Error{
-		Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(reason),
+		Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(change.PositionLost.String() + ": " + reason),
 		Hint: "changes may be missing: take the link down with teardown, set it up again, and its tables are compared",
 	}
 }

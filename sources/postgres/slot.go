@@ -73,7 +73,7 @@ func readSlot(ctx context.Context, conn *store.Conn, link string) (*slot, error)
 // lostError says that what comes behind a position cannot be read.
 func lostError(at change.Position, reason string) error {
 	return &change.Error{
-		Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(reason),
+		Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(change.PositionLost.String() + ": " + reason),
 		Hint: "changes may be missing: take the link down with teardown, set it up again, and its tables are compared",
 	}
 }
