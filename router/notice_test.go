@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,10 +13,13 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
 	"github.com/cdcsync/cdcsync/sources"
+	memsource "github.com/cdcsync/cdcsync/sources/mem"
+	"github.com/cdcsync/cdcsync/stores/mem"
 )
 
 // TestRunChecksNotice is [TestChecksNotice] for what histories do not show: that a later instance
-// takes over, that what is read is bounded, and that a stop leaves nothing behind. Each check is
+// takes over, that what is read is bounded, that a stop leaves nothing behind, and that a log is kept
+// until it is carried over, an open transaction too. Each check is
 // tried with an engine, or a router, that breaks its promise.
 func TestRunChecksNotice(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -34,6 +39,12 @@ func TestRunChecksNotice(t *testing.T) {
 			t.Cleanup(func() { close(left) })
 			b.wrap = func(s Store) Store { s.Source = &leaking{Source: s.Source, left: left}; return s }
 		}, "leaking"},
+		"a source that forgets what was read and not carried over": {keepsLog, func(_ *testing.T, b *bench) {
+			b.wrap = func(s Store) Store { s.Source = hasty{s.Source}; return s }
+		}, "is lost"},
+		"a source that forgets a transaction of which a part was carried over": {keepsParts, func(_ *testing.T, b *bench) {
+			b.wrap = func(s Store) Store { s.Source = rounding{s.Source}; return s }
+		}, "is lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if said := test.check(newBench(t)); said != "" {
@@ -178,4 +189,127 @@ func (s *leaking) Next(ctx context.Context) (*change.Tx, error) {
 		go func() { <-s.left }()
 	}
 	return s.Source.Next(ctx)
+}
+
+// keepsLog ends a link that has read what the other store did not take yet, and sees whether a later
+// instance carries it over.
+func keepsLog(b *bench) string {
+	b.t.Helper()
+	const rows = 20
+	return carriedLater(b, 0, rows, func() {
+		for id := range rows {
+			b.put(change.Left, int64(id+1), 1, 1)
+		}
+	})
+}
+
+// keepsParts does that for one transaction, of which a part was taken.
+func keepsParts(b *bench) string {
+	b.t.Helper()
+	const rows = 20
+	b.limits = Limits{Rows: 4, Bytes: 1 << 20, Chunk: 100}
+	return carriedLater(b, 2, rows, func() {
+		if err := b.stores[change.Left].Write(func(tx *mem.Tx) error {
+			for id := range rows {
+				if err := tx.Upsert(b.pair.Tables[change.Left].Name, change.Row{change.Int(int64(id + 1)), change.Int(1), change.Int(1)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			b.t.Fatal(err)
+		}
+	})
+}
+
+// carriedLater has the right store take so many batches of what is written on the left, ends the link,
+// and looks for all of it once a later one, whose engines are as they should be, has run.
+func carriedLater(b *bench, batches int, rows int, write func()) string {
+	b.t.Helper()
+	b.writes[change.Left] = false
+	spoil := b.wrap
+	parted := func(s Store) Store {
+		if s.Source != nil {
+			s.Source.(*memsource.Source).Split = 2
+		}
+		return s
+	}
+	b.wrap = func(s Store) Store {
+		if s = parted(s); s.Source != nil && spoil != nil {
+			s = spoil(s)
+		}
+		return s
+	}
+	var down, gone atomic.Bool
+	var taken, refused atomic.Int64
+	b.hook = func(op string) error {
+		if gone.Load() {
+			return errors.New("the program is gone")
+		}
+		if op == "apply" && down.Load() && taken.Add(1) > int64(batches) {
+			refused.Add(1)
+			return &change.Error{Op: "apply batch", Class: change.Transient, Err: errors.New("the store is away")}
+		}
+		return nil
+	}
+	first := b.link()
+	stop := b.run(first)
+	for i := range 3 { // the marker has it, too, that first contact is over
+		b.put(change.Left, 0, int64(i+1), 1)
+		b.barrier(first)
+	}
+	down.Store(true)
+	write()
+	b.until(first, "reading, and not carrying over", func(s Status) bool {
+		return refused.Load() > 1 && s.Unsettled > 0 || s.State == Stopped
+	})
+	gone.Store(true)
+	if err := stop(); change.ClassOf(err) == change.PositionLost {
+		return "what comes next is lost: " + err.Error()
+	} else if refused.Load() <= 1 {
+		b.t.Fatalf("the link ended by itself: %v", err)
+	}
+	if n := b.count(change.Right); batches > 0 && (n < 2 || n > rows) || batches == 0 && n != 1 {
+		b.t.Fatalf("%d rows were carried over: it shows nothing", n)
+	}
+	b.hook, b.wrap = nil, parted
+	later := b.link()
+	stop = b.run(later)
+	const last = 999 // whatever is kept comes before it
+	b.put(change.Left, last, 1, 1)
+	b.until(later, "carrying over", func(s Status) bool {
+		return s.State == Stopped || strings.Contains(b.get(change.Right, last), fmt.Sprint(last))
+	})
+	if err := stop(); change.ClassOf(err) == change.PositionLost {
+		return "what comes next is lost: " + err.Error()
+	} else if err != nil {
+		b.t.Fatal(err)
+	}
+	if n := b.count(change.Right); n != rows+2 {
+		return fmt.Sprintf("a change is lost: there are %d rows of %d", n, rows+2)
+	}
+	return ""
+}
+
+// hasty is a source that says that everything it gives out may be forgotten, as a replication slot
+// does that is confirmed before anything is durable.
+type hasty struct{ sources.Source }
+
+func (s hasty) Next(ctx context.Context) (*change.Tx, error) {
+	tx, err := s.Source.Next(ctx)
+	if err == nil {
+		err = s.Settle(ctx, tx.Position)
+	}
+	return tx, err
+}
+
+// rounding is a source that takes a part of a transaction for all of it when it is settled.
+type rounding struct{ sources.Source }
+
+func (s rounding) Settle(ctx context.Context, upto change.Position) error {
+	place, err := mem.ParsePosition(upto)
+	if err == nil && place.Changes > 0 {
+		upto = mem.Place{Txs: place.Txs + 1}.Position()
+	}
+	return s.Source.Settle(ctx, upto)
 }
