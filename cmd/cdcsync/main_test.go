@@ -61,6 +61,7 @@ func params() testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"expand": expand, "sql": sql, "same": same, "barrier": barrier, "listening": listening, "quiet": quiet, "exitcode": exitcode,
 			"settled": settled, "shows": shows, "move": move, "certificate": certificate, "answering": answering,
+			"encrypt": encrypt, "alone": (&application{}).alone,
 		},
 	}
 }

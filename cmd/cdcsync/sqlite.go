@@ -134,11 +134,7 @@ func (s *sqliteStore) preflight(ctx context.Context, n needs) (problems []proble
 		problems = append(problems, problem{Blocker: true, Summary: "the database cannot be written: " + err.Error(),
 			Remedy: "the user that runs cdcsync must be able to write the database and its directory"})
 	}
-	var mode string
-	err = conn.Query(ctx, "PRAGMA journal_mode", func(row []change.Value) error {
-		mode = row[0].Str()
-		return nil
-	})
+	mode, err := conn.JournalMode(ctx)
 	if err == nil && mode != "wal" {
 		problems = append(problems, problem{Summary: "the journal mode is " + mode + ", in which whoever reads keeps others from writing",
 			Remedy: "write-ahead logging lets the application go on while the link reads", Statement: "PRAGMA journal_mode = WAL"})

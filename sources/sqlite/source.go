@@ -124,7 +124,9 @@ func (s *Source) read(ctx context.Context) (*change.Tx, *wake, error) {
 		}
 		// Before the log is read, so that no commit falls between it and waiting.
 		if s.wake == nil {
-			s.wake = newWake(s.store.Path())
+			if err := s.watch(ctx); err != nil {
+				return nil, nil, store.Classify("watch database", err)
+			}
 		}
 		if _, err := s.version(ctx); err != nil {
 			return nil, nil, store.Classify("read log", err)
@@ -142,6 +144,21 @@ func (s *Source) read(ctx context.Context) (*change.Tx, *wake, error) {
 	s.ready[0] = nil
 	s.ready = s.ready[1:]
 	return tx, nil, nil
+}
+
+// watch begins to watch the database. In the other journal modes each look at the version would keep
+// the application from committing for its time, so there the file system is asked.
+func (s *Source) watch(ctx context.Context) error {
+	mode, err := s.conn.JournalMode(ctx)
+	if err != nil {
+		return err
+	}
+	if mode == "wal" {
+		s.wake = newLightWake(s.store.Path())
+	} else {
+		s.wake = newWake(s.store.Path())
+	}
+	return nil
 }
 
 // changed tells whether another connection has committed since the last call of it or of

@@ -57,7 +57,7 @@ func newWake(path string) *wake {
 }
 
 // newLightWake returns one that does not slow down who writes all the time. Its first look at a new
-// version should cost nothing.
+// version should cost little, and keep nobody from writing.
 func newLightWake(path string) *wake {
 	w := newWake(path)
 	w.light = w.files != nil

@@ -185,75 +185,169 @@ func (s *stock) run(b *testing.B, statements string) (last string, took time.Dur
 	return last, time.Since(began)
 }
 
-func percentile(times []time.Duration, p int) float64 {
+func quantile(times []time.Duration, p int) time.Duration {
 	slices.Sort(times)
-	return float64(times[min(len(times)-1, len(times)*p/100)].Microseconds()) / 1000
+	return times[min(len(times)-1, len(times)*p/100)]
 }
 
-// pacedCommits is how many rows a paced writer writes.
-const pacedCommits = 1500
+// percentile returns milliseconds.
+func percentile(times []time.Duration, p int) float64 {
+	return float64(quantile(times, p).Microseconds()) / 1000
+}
 
-// TestPacedWriter is the program that BenchmarkPaced has write, and times its own commits: one row
-// at a time, 2 ms apart.
+// pacedCommits is how many rows a paced writer writes at a time.
+const pacedCommits = 100
+
+// TestPacedWriter is the program that BenchmarkPaced has write. For each line with the path of a
+// database it writes one row there at a time, 2 ms apart, and then prints how long each commit took, in
+// ns. For "tick" it wakes up every millisecond for as long, and does nothing.
 func TestPacedWriter(t *testing.T) {
-	path := os.Getenv("CDCSYNC_PACED_WRITER")
-	if path == "" {
+	if os.Getenv("CDCSYNC_PACED_WRITER") == "" {
 		t.Skip("it is a part of BenchmarkPaced")
 	}
-	app := sqlitetest.OpenApp(t, path, "wal")
-	update, err := app.Prepare("UPDATE t SET b=b+1, a='another text of the same size..' WHERE id=?")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sum time.Duration
-	for i := range pacedCommits {
-		began := time.Now()
-		if _, err := update.Exec(1 + i*7919%100000); err != nil {
-			t.Fatal(err)
+	updates := map[string]*sql.Stmt{}
+	n := 0
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		path := lines.Text()
+		if path == "tick" {
+			for range 2 * pacedCommits {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Println("paced")
+			continue
 		}
-		took := time.Since(began)
-		sum += took
-		fmt.Println("took", took.Nanoseconds())
-		time.Sleep(2 * time.Millisecond)
+		if updates[path] == nil {
+			app := sqlitetest.OpenApp(t, path, "wal")
+			var err error
+			if updates[path], err = app.Prepare("UPDATE t SET b=b+1, a='another text of the same size..' WHERE id=?"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		times := make([]time.Duration, pacedCommits)
+		for i := range times {
+			n++
+			began := time.Now()
+			if _, err := updates[path].Exec(1 + n*7919%100000); err != nil {
+				t.Fatal(err)
+			}
+			times[i] = time.Since(began)
+			time.Sleep(2 * time.Millisecond)
+		}
+		text := "paced"
+		for _, took := range times {
+			text += " " + strconv.FormatInt(took.Nanoseconds(), 10)
+		}
+		fmt.Println(text)
 	}
+}
+
+// pacedWriter is that program, started.
+type pacedWriter struct {
+	in  io.Writer
+	out *bufio.Scanner
+}
+
+func startPacedWriter(b *testing.B) *pacedWriter {
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestPacedWriter$", "-test.v")
+	cmd.Env = append(os.Environ(), "CDCSYNC_PACED_WRITER=1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	return &pacedWriter{in, bufio.NewScanner(out)}
+}
+
+// begin has it do what line says.
+func (w *pacedWriter) begin(b *testing.B, line string) {
+	if _, err := io.WriteString(w.in, line+"\n"); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// end waits for that, and returns how long the commits took.
+func (w *pacedWriter) end(b *testing.B) (times []time.Duration) {
+	for w.out.Scan() {
+		fields := strings.Fields(w.out.Text())
+		if len(fields) == 0 || fields[0] != "paced" {
+			continue
+		}
+		for _, field := range fields[1:] {
+			ns, err := strconv.Atoi(field)
+			if err != nil {
+				b.Fatal(err)
+			}
+			times = append(times, time.Duration(ns))
+		}
+		return times
+	}
+	b.Fatalf("the writer has gone: %v", w.out.Err())
+	return nil
 }
 
 // BenchmarkPaced has another program write one row at a time, 2 ms apart, and reports how long a
-// commit takes there.
+// commit takes there: without anything, the same again, beside a program that only wakes up every
+// millisecond, beside one that writes a database of its own in the same way, beside one whose database
+// is captured meanwhile, out of its log, and with every capture. They take turns, so that what is in the
+// machine's way is in the way of all; each turn is compared with the one without anything in the same
+// round.
 func BenchmarkPaced(b *testing.B) {
-	for _, capture := range captures {
-		name := capture
-		if name == "" {
-			name = "none"
+	variants := []struct{ name, capture string }{{"none", ""}, {"again", ""}, {"tick", ""}, {"other", ""}, {"elsewhere", ""}, {"keys", "keys"}, {"rows", "rows"}, {"wal", "wal"}}
+	databases := make([]*captured, len(variants))
+	for i, v := range variants {
+		databases[i] = newCaptured(b, v.capture)
+		databases[i].read(b)
+	}
+	elsewhere := newCaptured(b, "wal")
+	elsewhere.read(b)
+	neighbours := map[string]string{"tick": "tick", "other": newCaptured(b, "").path, "elsewhere": elsewhere.path}
+	writer, beside := startPacedWriter(b), startPacedWriter(b)
+	all, medians := map[string][]time.Duration{}, map[string][]time.Duration{}
+	const rounds = 35
+	b.ResetTimer()
+	for round := range b.N * rounds {
+		for i := range variants {
+			i = (i + round) % len(variants)
+			v := variants[i]
+			time.Sleep(300 * time.Millisecond) // so that nobody expects another commit of the last turn
+			neighbour := neighbours[v.name]
+			if neighbour != "" {
+				beside.begin(b, neighbour)
+			}
+			writer.begin(b, databases[i].path)
+			times := writer.end(b)
+			if neighbour != "" {
+				beside.end(b)
+			}
+			if v.name == "elsewhere" {
+				elsewhere.await(len(times))
+			}
+			databases[i].await(len(times))
+			all[v.name] = append(all[v.name], times...)
+			medians[v.name] = append(medians[v.name], quantile(times, 50))
 		}
-		b.Run(name, func(b *testing.B) {
-			var writes []time.Duration
-			for range b.N {
-				c := newCaptured(b, capture)
-				c.read(b)
-				writer := exec.Command(os.Args[0], "-test.run", "^TestPacedWriter$", "-test.v")
-				writer.Env = append(os.Environ(), "CDCSYNC_PACED_WRITER="+c.path)
-				out, err := writer.Output()
-				if err != nil {
-					b.Fatalf("%v: %s", err, out)
-				}
-				c.await(pacedCommits)
-				for line := range strings.Lines(string(out)) {
-					if n, ok := strings.CutPrefix(strings.TrimSpace(line), "took "); ok {
-						took, err := strconv.Atoi(n)
-						if err != nil {
-							b.Fatal(err)
-						}
-						writes = append(writes, time.Duration(took))
-					}
-				}
-			}
-			if len(writes) != b.N*pacedCommits {
-				b.Fatalf("%d commits", len(writes))
-			}
-			b.ReportMetric(percentile(writes, 50)*1000, "µs/commit-p50")
-			b.ReportMetric(percentile(writes, 99)*1000, "µs/commit-p99")
-		})
+	}
+	for _, v := range variants {
+		ratios := make([]float64, b.N*rounds)
+		for i := range ratios {
+			ratios[i] = float64(medians[v.name][i]) / float64(medians["none"][i])
+		}
+		slices.Sort(ratios)
+		at := func(p int) float64 { return ratios[len(ratios)*p/100] }
+		b.Logf("%-9s median %v, 99 %% %v; of a turn beside none %.2f, half of the turns %.2f to %.2f", v.name,
+			quantile(all[v.name], 50), quantile(all[v.name], 99), at(50), at(25), at(75))
+		b.ReportMetric(float64(quantile(all[v.name], 50).Nanoseconds())/1000, v.name+"-µs")
+		b.ReportMetric(at(50), v.name+"/none")
 	}
 }
 
@@ -267,7 +361,7 @@ func BenchmarkNotice(b *testing.B) {
 				c := newCaptured(b, capture)
 				c.read(b)
 				shell := openStock(b, c.path)
-				for i := range pacedCommits {
+				for i := range 1500 {
 					shell.run(b, fmt.Sprintf("UPDATE t SET b=b+1, a='another text of the same size..' WHERE id=%d;", 1+i*7919%100000))
 					committed := time.Now()
 					c.await(1)

@@ -16,14 +16,19 @@ const useRows = `write capture = "rows" for this store`
 
 // PreflightLog returns what keeps a link from reading the write-ahead log of a store for these
 // tables. It writes nothing but, for a moment, a file into the data directory.
-func PreflightLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) (problems []store.Problem, err error) {
+func PreflightLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) ([]store.Problem, error) {
+	return preflightLog(ctx, s, link, tables, wal.Remote)
+}
+
+// preflightLog is PreflightLog where remote tells whether a path is on a network's file system.
+func preflightLog(ctx context.Context, s *store.Store, link string, tables []*change.Table, remote func(path string) (string, error)) (problems []store.Problem, err error) {
 	if !wal.Supported {
 		return []store.Problem{{Summary: "the write-ahead log can be read on Linux only", Remedy: useRows}}, nil
 	}
-	if remote, err := wal.Remote(s.Path()); err != nil {
+	if name, err := remote(s.Path()); err != nil {
 		return nil, store.Classify("check file system", err)
-	} else if remote != "" {
-		return []store.Problem{{Summary: "the database is on " + remote + ", where the locks and the index of a write-ahead log do not hold",
+	} else if name != "" {
+		return []store.Problem{{Summary: "the database is on " + name + ", where the locks and the index of a write-ahead log do not hold",
 			Remedy: "run cdcsync on the machine that has the disk"}}, nil
 	}
 	conn, err := s.Connect(ctx)
@@ -31,11 +36,7 @@ func PreflightLog(ctx context.Context, s *store.Store, link string, tables []*ch
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	mode := ""
-	err = conn.Query(ctx, "PRAGMA journal_mode", func(row []change.Value) error {
-		mode = row[0].Str()
-		return nil
-	})
+	mode, err := conn.JournalMode(ctx)
 	if err != nil {
 		return nil, store.Classify("read journal mode", err)
 	}
@@ -44,18 +45,18 @@ func PreflightLog(ctx context.Context, s *store.Store, link string, tables []*ch
 			Remedy: "turn it on, or " + useRows, Statement: "PRAGMA journal_mode = WAL"}}, nil
 	}
 	if _, err := os.Stat(s.Path() + "-shm"); err != nil {
-		return []store.Problem{{Summary: "the write-ahead log has no index in shared memory, as where the application locks the database for itself: " + err.Error(),
-			Remedy: "take PRAGMA locking_mode = EXCLUSIVE out of the application, or " + useRows}}, nil
+		return []store.Problem{{Summary: "the write-ahead log has no index in shared memory, so whoever opens the database so uses it alone: " + err.Error(),
+			Remedy: "take locking_mode and vfs out of the dsn"}}, nil
 	}
 	problems, err = preflightStorage(ctx, conn, tables)
-	if p := preflightDir(s, link); p != nil {
+	if p := preflightDir(s, link, remote); p != nil {
 		problems = append(problems, *p)
 	}
 	return problems, store.Classify("check tables", err)
 }
 
 // preflightDir returns what keeps a link from using the data directory.
-func preflightDir(s *store.Store, link string) *store.Problem {
+func preflightDir(s *store.Store, link string, remote func(path string) (string, error)) *store.Problem {
 	dir := s.DataDir()
 	if dir == "" {
 		return nil // beside the database, whose directory has to be writable anyway
@@ -70,8 +71,8 @@ func preflightDir(s *store.Store, link string) *store.Problem {
 		p.Summary = "data_dir cannot be used: " + dir + " is no directory"
 		return p
 	}
-	if remote, err := wal.Remote(dir); err != nil || remote != "" {
-		p.Summary = "data_dir is on " + remote + ", where a file is not what another program has just written"
+	if name, err := remote(dir); err != nil || name != "" {
+		p.Summary = "data_dir is on " + name + ", where a file is not what another program has just written"
 		if err != nil {
 			p.Summary = "data_dir cannot be used: " + err.Error()
 		}

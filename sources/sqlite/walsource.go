@@ -53,7 +53,7 @@ func NewLogSource(s *store.Store, link string, tables []*change.Table) *LogSourc
 // SetupLog makes what a link needs to read the log of a store for these tables, beside the
 // database. From then on nothing is missed, also while nothing runs.
 func SetupLog(ctx context.Context, s *store.Store, link string, tables []*change.Table) error {
-	if p := preflightDir(s, link); p != nil { // what is elsewhere must not be taken for lost
+	if p := preflightDir(s, link, wal.Remote); p != nil { // what is elsewhere must not be taken for lost
 		return &change.Error{Op: "set up reading the log for link " + link, Err: errors.New(p.Summary), Hint: strings.TrimSuffix(p.Remedy+": "+p.Statement, ": ")}
 	}
 	err := wal.NewDir(s.LogDir(link)).Setup(ctx, s, trackedNames(tables))

@@ -63,6 +63,15 @@ func (c *Conn) Moved() bool {
 	return err != nil || !os.SameFile(c.file, now)
 }
 
+// JournalMode returns the journal mode of the database as SQLite names it: "wal", "delete", …
+func (c *Conn) JournalMode(ctx context.Context) (mode string, err error) {
+	err = c.Query(ctx, "PRAGMA journal_mode", func(row []change.Value) error {
+		mode = row[0].Str()
+		return nil
+	})
+	return mode, err
+}
+
 // Close releases the connection and its statements.
 func (c *Conn) Close() error {
 	var errs []error
@@ -302,6 +311,11 @@ func (s *Store) stat() (os.FileInfo, error) {
 	return info, nil
 }
 
+// openError gives an error of the first access its class and a remedy.
 func (s *Store) openError(err error) error {
-	return Classify(fmt.Sprintf("open %s", s.path), err)
+	err = Classify(fmt.Sprintf("open %s", s.path), err)
+	if e, ok := errors.AsType[*change.Error](err); ok && e.Hint == "" && IsBusy(err) {
+		e.Hint = "another program has it for itself: end its transaction, and take PRAGMA locking_mode = EXCLUSIVE out of it, beside which no capture can read"
+	}
+	return err
 }

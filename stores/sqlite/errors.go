@@ -80,9 +80,9 @@ func Classify(op string, err error) error {
 	case lib.SQLITE_PERM, lib.SQLITE_AUTH:
 		e.Hint = "the user that runs cdcsync must be able to read and write the database"
 	case lib.SQLITE_NOTADB:
-		e.Hint = "the file is no SQLite database, or it is encrypted"
+		e.Hint = "the file is no SQLite database, or it is encrypted, which no capture can read: write a plain copy with the application, and keep that on an encrypted disk"
 	case lib.SQLITE_CORRUPT:
-		e.Hint = "the database is damaged: run PRAGMA integrity_check and restore it from a backup"
+		e.Hint = "the database is damaged: run PRAGMA integrity_check and restore it from a backup; if the application reads it well, its pages are encrypted, which no capture can read"
 	}
 	return e
 }

@@ -33,7 +33,7 @@ func (p *pool) open(path string) (*os.File, error) {
 			return file, nil
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, err := openQuietly(path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (l *Live) connect(ctx context.Context) error {
 	if l.db, err = descriptors.open(path); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	if l.file, err = os.Open(path + "-wal"); err != nil {
+	if l.file, err = openQuietly(path+"-wal", os.O_RDONLY); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	return nil

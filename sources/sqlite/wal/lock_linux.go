@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -37,10 +38,23 @@ func lockAlone(file *os.File) bool {
 	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }
 
-// remotes are the numbers of file systems that are not on this machine, or may not be.
+// openQuietly opens a file of the application so that reading it leaves no trace: noting when it was read last
+// would write to its inode, after every write of the application once. Only who owns the file may.
+func openQuietly(path string, flag int) (*os.File, error) {
+	file, err := os.OpenFile(path, flag|syscall.O_NOATIME, 0)
+	if errors.Is(err, syscall.EPERM) {
+		return os.OpenFile(path, flag, 0)
+	}
+	return file, err
+}
+
+// remotes are the numbers of file systems that are not on this machine, or may not be, or are on
+// several: there the shared memory of a database is not that of all who use it.
 var remotes = map[uint32]string{
 	0x6969: "NFS", 0x517b: "SMB", 0xff534d42: "SMB", 0xfe534d42: "SMB", 0x01021997: "9P",
-	0x65735546: "FUSE", 0x00c36400: "Ceph", 0x6b414653: "AFS", 0x47504653: "GPFS",
+	0x65735546: "FUSE", 0x00c36400: "Ceph", 0x6b414653: "AFS", 0x5346414f: "AFS", 0x73757245: "Coda", 0x564c: "NCP",
+	0x47504653: "GPFS", 0x0bd00bd0: "Lustre", 0x19830326: "BeeGFS", 0x7461636f: "OCFS2", 0x01161970: "GFS2",
+	0x786f4256: "a VirtualBox shared folder", 0xbacbacbc: "a VMware shared folder",
 }
 
 // Remote returns the name of the file system that a file is on if it is a network's, or may be.
@@ -49,8 +63,11 @@ func Remote(path string) (string, error) {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return "", &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	return remotes[uint32(s.Type)], nil
+	return remoteName(int64(s.Type)), nil
 }
+
+// remoteName is Remote for the number of a file system, of which some systems extend the sign.
+func remoteName(number int64) string { return remotes[uint32(number)] }
 
 // fileID returns what tells a file from others that were, or will be, at the same path.
 func fileID(path string) (string, error) {
