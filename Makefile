@@ -91,6 +91,10 @@ bench: ## every benchmark
 bench-peers: ## whole links beside native replication and loaders, on servers of their own
 	$(GO) run ./integration/bench
 
+.PHONY: stages
+stages: ## what each stage takes for a change, in time and memory, beside what was recorded
+	$(GO) run ./integration/bench --stages integration/bench/stages.json
+
 .PHONY: torture
 torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks and CRASHES=20 ends at each step for each pair, KILLS=500, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router

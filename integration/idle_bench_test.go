@@ -15,27 +15,34 @@ import (
 	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
-// BenchmarkIdle measures what the built binary takes while nothing happens in the hundred tables
-// of its two-way link: of one core, and resident memory.
+// BenchmarkIdle measures what the built binary takes while nothing happens in the tables of its
+// two-way links: of one core, and resident memory.
 func BenchmarkIdle(b *testing.B) {
-	const tables, idle = 100, 20 * time.Second
+	const idle = 20 * time.Second
 	for _, version := range benchVersions() {
-		server := pool.Private(b, version, servers.Options{})
-		var schema strings.Builder
-		for i := range tables {
-			fmt.Fprintf(&schema, "CREATE TABLE t%03d (id bigint PRIMARY KEY, a int, b text);\n", i)
+		var on [2]*servers.Server
+		for s := range on {
+			on[s] = pool.Private(b, version, servers.Options{Settings: map[string]string{"max_connections": "300"}})
 		}
-		for b.Loop() {
-			var dsns [2]string
-			for s := range dsns {
-				dsns[s] = benchDatabase(b, server, "postgres", []string{schema.String()}).dsn
-			}
-			p := startIdle(b, dsns)
-			before := processorTime(p.Process.Pid)
-			time.Sleep(idle)
-			b.ReportMetric(100*float64(processorTime(p.Process.Pid)-before)/float64(idle), "cpu-%")
-			b.ReportMetric(float64(residentBytes(p.Process.Pid))/(1<<20), "MiB")
-			p.end(b)
+		for _, c := range []struct{ tables, links int }{{100, 1}, {1000, 1}, {1000, 20}} {
+			b.Run(fmt.Sprintf("%s/%d-tables-%d-links", version, c.tables, c.links), func(b *testing.B) {
+				var schema strings.Builder
+				for i := range c.tables {
+					fmt.Fprintf(&schema, "CREATE TABLE t%02d_%03d (id bigint PRIMARY KEY, a int, b text);\n", i%c.links, i)
+				}
+				for b.Loop() {
+					var dsns [2]string
+					for s := range dsns {
+						dsns[s] = benchDatabase(b, on[s], "postgres", []string{schema.String()}).dsn
+					}
+					p := startIdle(b, dsns, c.links)
+					before := processorTime(p.Process.Pid)
+					time.Sleep(idle)
+					b.ReportMetric(100*float64(processorTime(p.Process.Pid)-before)/float64(idle), "cpu-%")
+					b.ReportMetric(float64(residentBytes(p.Process.Pid))/(1<<20), "MiB")
+					p.end(b)
+				}
+			})
 		}
 	}
 }
@@ -46,16 +53,19 @@ type idler struct {
 	config string
 }
 
-// startIdle sets a link of all tables up and runs it until they were compared.
-func startIdle(b *testing.B, dsns [2]string) *idler {
+// startIdle sets links up, of the tables that begin with their number, and runs them until all of
+// these were compared.
+func startIdle(b *testing.B, dsns [2]string, links int) *idler {
 	b.Helper()
 	address := freeAddress(b)
 	p := &idler{config: filepath.Join(b.TempDir(), "idle.hcl")}
-	text := ""
+	text := fmt.Sprintf("admin { listen = %q }\n", address)
 	for s, dsn := range dsns {
 		text += fmt.Sprintf("store %q {\n engine = \"postgres\"\n dsn = %q\n insecure = true\n}\n", change.Side(s), dsn)
 	}
-	text += fmt.Sprintf("link \"idle\" {\n left = store.left\n right = store.right\n initial = \"left\"\n tables {\n include = [\"t*\"]\n }\n}\nadmin { listen = %q }\n", address)
+	for n := range links {
+		text += fmt.Sprintf("link \"idle%d\" {\n left = store.left\n right = store.right\n initial = \"left\"\n tables {\n include = [\"t%02d_*\"]\n }\n}\n", n, n)
+	}
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -66,15 +76,23 @@ func startIdle(b *testing.B, dsns [2]string) *idler {
 	if err := p.Start(); err != nil {
 		b.Fatal(err)
 	}
+	for n := range links {
+		p.await(b, address, n)
+	}
+	return p
+}
+
+// await waits until a link has carried over what there was.
+func (p *idler) await(b *testing.B, address string, link int) {
+	b.Helper()
 	for range 600 {
 		var said any
-		if status, _ := get(address, "/v1/links/idle/barrier?wait=5s", &said); status == http.StatusOK {
-			return p
+		if status, _ := get(address, fmt.Sprintf("/v1/links/idle%d/barrier?wait=5s", link), &said); status == http.StatusOK {
+			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	b.Fatal("the link does not become ready")
-	return nil
+	b.Fatalf("link %d does not become ready", link)
 }
 
 func (p *idler) end(b *testing.B) {

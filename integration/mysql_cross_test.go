@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,31 +31,43 @@ func (d *duo) ceilings(rows int) (source, sink float64) {
 	d.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	left := d.ends[0].open(d.tables[0], true, false)
-	defer func() { d.must(left.Looker.Close()) }()
-	var read []change.Change
 	begin := time.Now()
+	read := d.readLog(ctx, rows)
+	source = float64(len(read)) / time.Since(begin).Seconds()
+	begin = time.Now()
+	d.writePlainly(ctx, read)
+	sink = float64(rows) / time.Since(begin).Seconds()
+	return source, sink
+}
+
+// readLog reads so many changes that wait in the log of the left end.
+func (d *duo) readLog(ctx context.Context, rows int) (read []change.Change) {
+	d.tb.Helper()
+	left := d.ends[0].open(d.tables[0], true, false)
 	d.must(left.Source.Start(ctx, ""))
 	for len(read) < rows {
 		tx, err := left.Source.Next(ctx)
 		d.must(err)
 		read = append(read, tx.Changes...)
 	}
-	source = float64(len(read)) / time.Since(begin).Seconds()
 	d.must(left.Source.Close())
+	d.must(left.Looker.Close())
+	return read
+}
+
+// writePlainly writes what the changes leave of their rows to the right end.
+func (d *duo) writePlainly(ctx context.Context, changes []change.Change) {
+	d.tb.Helper()
 	right := d.ends[1].open(d.tables[1], false, true)
-	defer func() { d.must(right.Looker.Close()) }()
 	m, err := right.Sink.Open(ctx)
 	d.must(err)
-	begin = time.Now()
-	for len(read) > 0 {
+	for len(changes) > 0 {
 		var n int
-		n, m = d.applyPlainly(ctx, right.Sink, m, read)
-		read = read[n:]
+		n, m = d.applyPlainly(ctx, right.Sink, m, changes)
+		changes = changes[n:]
 	}
-	sink = float64(rows) / time.Since(begin).Seconds()
 	d.must(right.Sink.Close())
-	return source, sink
+	d.must(right.Looker.Close())
 }
 
 // applyPlainly writes the first changes as one batch without conditions, and returns how many.
@@ -95,41 +106,57 @@ func (d *duo) applyPlainly(ctx context.Context, sink sinks.Sink, m checkpoint.Ma
 	return n, m
 }
 
-// BenchmarkMySQLPostgresDrain measures a backlog carried from a MySQL to a PostgreSQL and back
-// the other way, both durable, beside what either end can do alone.
-func BenchmarkMySQLPostgresDrain(b *testing.B) {
+// BenchmarkCrossDrain measures a backlog carried from each engine to each other one, durable,
+// beside what either end can do alone.
+func BenchmarkCrossDrain(b *testing.B) {
 	rows := drainRows(b)
-	m := pool.PrivateMySQL(b, servers.MySQLVersions()[0], servers.Options{Settings: map[string]string{"innodb_buffer_pool_size": "512M", "innodb_redo_log_capacity": "2G"}})
-	p := pool.Private(b, servers.Versions()[0], servers.Options{Settings: map[string]string{"max_wal_size": "8GB", "checkpoint_timeout": "1h", "shared_buffers": "512MB"}})
-	for i, load := range mysqlLoads {
-		for _, from := range []string{"mysql", "postgres"} {
-			b.Run(from+"/"+load.name, func(b *testing.B) {
-				fresh := func(writes [2]bool) *duo {
-					sites := [2]site{benchDatabase(b, m, "mysql", mysqlBenchSchema), benchDatabase(b, p, "postgres", []string{crossSchema})}
-					if from == "postgres" {
-						sites[0], sites[1] = sites[1], sites[0]
-					}
-					d := newDuo(b, sites, writes, router.InitialNone, "acc", "ev")
-					if from == "mysql" {
-						d.loadMySQL(load.procedure, rows)
-					} else {
-						d.exec(0, "SET synchronous_commit = off", strings.ReplaceAll(backlogs[i].sql(1, rows), "now()", "now()::timestamp"))
-					}
-					return d
+	engines := benchEngines(b)
+	for load := range mysqlLoads {
+		for _, from := range engines {
+			for _, to := range engines {
+				if from.name != to.name {
+					b.Run(from.name+"-"+to.name+"/"+mysqlLoads[load].name, func(b *testing.B) { benchCross(b, &from, &to, load, rows) })
 				}
+			}
+		}
+	}
+}
+
+func benchCross(b *testing.B, from, to *benchEngine, load, rows int) {
+	fresh := func(writes [2]bool) *duo {
+		d := newDuo(b, [2]site{from.site(b), to.site(b)}, writes, router.InitialNone, "acc", "ev")
+		from.load(d, load, rows)
+		return d
+	}
+	for b.Loop() {
+		source, sink := fresh([2]bool{false, true}).ceilings(rows)
+		var speeds [2]float64
+		for i, writes := range [][2]bool{{false, true}, {true, true}} {
+			d := fresh(writes)
+			p := d.drain()
+			d.same()
+			speeds[i] = p.report(b, []string{"one-way", "two-way"}[i], rows)
+		}
+		b.ReportMetric(source, "source-rows/s")
+		b.ReportMetric(sink, "sink-rows/s")
+		b.ReportMetric(min(source, sink), "ceiling-rows/s")
+		b.ReportMetric(speeds[0]/min(source, sink), "one-way/ceiling")
+		b.ReportMetric(speeds[1]/min(source, sink), "two-way/ceiling")
+	}
+}
+
+// BenchmarkCrossLatency measures from commit on one engine to visible on another at 500
+// transactions a second.
+func BenchmarkCrossLatency(b *testing.B) {
+	engines := benchEngines(b)
+	for _, from := range engines {
+		for _, to := range engines {
+			b.Run(from.name+"-"+to.name, func(b *testing.B) {
 				for b.Loop() {
-					var speeds [2]float64
-					for i, writes := range [][2]bool{{false, true}, {true, true}} {
-						d := fresh(writes)
-						p := d.drain()
-						d.same()
-						speeds[i] = p.report(b, []string{"one-way", "two-way"}[i], rows)
+					for _, writes := range [][2]bool{{false, true}, {true, true}} {
+						d := newDuo(b, [2]site{from.site(b), to.site(b)}, writes, router.InitialNone, "acc", "ev")
+						d.latency(b, 2500*time.Microsecond, "", nil)
 					}
-					source, sink := fresh([2]bool{false, true}).ceilings(rows)
-					b.ReportMetric(source, "source-rows/s")
-					b.ReportMetric(sink, "sink-rows/s")
-					b.ReportMetric(min(source, sink), "ceiling-rows/s")
-					b.ReportMetric(speeds[0]/min(source, sink), "one-way/ceiling")
 				}
 			})
 		}

@@ -3,7 +3,9 @@ package integration
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +38,56 @@ var mysqlBenchSchema = []string{
 
 // mysqlLoads are the loads of the benchmarks: name and procedure.
 var mysqlLoads = []struct{ name, procedure string }{{"1-row", "one_row"}, {"4-change", "four_changes"}, {"10k-row", "bulk"}}
+
+// mysqlBacklog is a load that waits in the log of a MySQL or MariaDB, beyond the small ones.
+type mysqlBacklog struct {
+	name    string
+	tables  []string
+	prepare []string // on either side, before the link is set up
+	// fill makes about so many changes on the left, and returns how many.
+	fill func(d *duo, rows int) int
+}
+
+// mariadbBacklogs are the small loads and what they lack.
+func mariadbBacklogs() (all []mysqlBacklog) {
+	called := func(procedure string, fewer int) func(*duo, int) int {
+		return func(d *duo, rows int) int {
+			d.loadMySQL(procedure, rows/fewer)
+			return rows / fewer
+		}
+	}
+	for _, load := range mysqlLoads {
+		all = append(all, mysqlBacklog{load.name, []string{"acc", "ev"}, nil, called(load.procedure, 1)})
+	}
+	return append(all,
+		// Ten rows that everybody wants.
+		mysqlBacklog{"hot", []string{"acc", "ev"}, []string{
+			`CREATE PROCEDURE hot(first_id int, many int) BEGIN DECLARE i int DEFAULT first_id; WHILE i < first_id + many DO
+				UPDATE acc SET bal = bal + 1, upd = now(6) WHERE aid = 1 + i % 10; SET i = i + 1; END WHILE;
+				INSERT INTO ev (id, k) VALUES (first_id + many, 0); END`,
+		}, called("hot", 1)},
+		// Rows of 8 kB in BLOBs: one is inserted, three have another column changed.
+		mysqlBacklog{"wide", []string{"acc", "ev", "doc"}, []string{
+			`CREATE TABLE doc (id bigint PRIMARY KEY, a int NOT NULL, body longblob, sum varbinary(16))`,
+			`INSERT INTO doc SELECT 1 + n, 0, repeat(unhex(sha2(n, 512)), 128), NULL FROM tenthousand WHERE n < 2000`,
+			`CREATE PROCEDURE wide(first_id int, many int) BEGIN DECLARE i int DEFAULT first_id; WHILE i < first_id + many / 4 DO
+				START TRANSACTION;
+				INSERT INTO doc VALUES (2000 + i, i, repeat(unhex(sha2(10000 + i, 512)), 128), unhex(md5(i)));
+				UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 7) % 2000;
+				UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 11) % 2000;
+				UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 13) % 2000;
+				COMMIT; SET i = i + 1; END WHILE;
+				INSERT INTO ev (id, k) VALUES (first_id + many, 0); END`,
+		}, called("wide", 20)},
+		mysqlBacklog{"sysbench", []string{"acc", "ev", "sbtest1"}, append(strings.Split(sysbenchSchema, ";"),
+			`INSERT INTO sbtest1 SELECT 1 + h.n + 10000 * t.n, h.n % 1000, concat(md5(h.n), md5(t.n)), md5(h.n) FROM tenthousand h, ten t`,
+		), func(d *duo, rows int) int {
+			d.exec(0, "SET GLOBAL sync_binlog = 0, GLOBAL innodb_flush_log_at_trx_commit = 0")
+			rows = playSysbench(d, rows)
+			d.exec(0, "INSERT INTO ev (id, k) VALUES (1, 0)", "SET GLOBAL sync_binlog = 1, GLOBAL innodb_flush_log_at_trx_commit = 1")
+			return rows
+		}})
+}
 
 // benchDatabase makes a database called bench on a server, with the schema.
 func benchDatabase(tb testing.TB, server *servers.Server, engine string, schema []string) site {
@@ -81,7 +133,16 @@ func (d *duo) same() {
 		d.identical()
 		return
 	}
-	for _, query := range []string{"SELECT count(*) FROM acc", "SELECT sum(bal) FROM acc", "SELECT count(*) FROM ev", "SELECT coalesce(sum(id), 0) FROM ev"} {
+	queries := []string{"SELECT count(*) FROM acc", "SELECT sum(bal) FROM acc", "SELECT count(*) FROM ev", "SELECT coalesce(sum(id), 0) FROM ev"}
+	for _, p := range d.pairs {
+		switch p.Name {
+		case "doc":
+			queries = append(queries, "SELECT count(*) FROM doc", "SELECT sum(a) FROM doc", "SELECT sum(crc32(body)) FROM doc")
+		case "sbtest1":
+			queries = append(queries, "SELECT sum(crc32(concat(id, ' ', k, c, pad))) FROM sbtest1")
+		}
+	}
+	for _, query := range queries {
 		if left, right := d.number(0, query), d.number(1, query); left != right {
 			d.tb.Errorf("%s is %d and %d", query, left, right)
 		}
@@ -100,29 +161,30 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 			"innodb_buffer_pool_size": "512M", "innodb_log_file_size": "1G", "log_slave_updates": "ON", "gtid_strict_mode": "OFF",
 		}})
 	}
-	for _, load := range mysqlLoads {
+	for _, load := range mariadbBacklogs() {
+		schema := slices.Concat(mysqlBenchSchema, load.prepare)
 		b.Run(load.name, func(b *testing.B) {
 			for b.Loop() {
 				speeds := map[string]float64{}
 				for i, writes := range [][2]bool{{false, true}, {true, true}} {
 					var sites [2]site
 					for s := range on {
-						sites[s] = benchDatabase(b, on[s], "mariadb", mysqlBenchSchema)
+						sites[s] = benchDatabase(b, on[s], "mariadb", schema)
 					}
-					d := newDuo(b, sites, writes, router.InitialNone, "acc", "ev")
-					d.loadMySQL(load.procedure, rows)
+					d := newDuo(b, sites, writes, router.InitialNone, load.tables...)
+					changes := load.fill(d, rows)
 					p := d.drain()
 					d.same()
 					name := []string{"one-way", "two-way"}[i]
-					speeds[name] = p.report(b, name, rows)
+					speeds[name] = p.report(b, name, changes)
 				}
 				for name, threads := range map[string]int{"serial": 0, "parallel": 4} {
 					some := rows
 					if name == "serial" {
 						some = fewer(rows)
 					}
-					r := newReplica(b, on, threads)
-					speeds[name] = float64(some) / r.drain(load.procedure, some).Seconds()
+					r := newReplica(b, on, threads, schema)
+					speeds[name] = r.drain(load.fill, some)
 					b.ReportMetric(speeds[name], name+"-rows/s")
 					r.end()
 				}
@@ -140,9 +202,9 @@ type replica struct{ *duo }
 
 // newReplica makes the databases and has the right server begin where the log of the left one now
 // ends, once it is started.
-func newReplica(b *testing.B, on [2]*servers.Server, threads int) replica {
+func newReplica(b *testing.B, on [2]*servers.Server, threads int, schema []string) replica {
 	b.Helper()
-	left := benchDatabase(b, on[0], "mariadb", mysqlBenchSchema)
+	left := benchDatabase(b, on[0], "mariadb", schema)
 	c, err := mysql.ParseDSN(left.dsn)
 	if err != nil {
 		b.Fatal(err)
@@ -150,7 +212,7 @@ func newReplica(b *testing.B, on [2]*servers.Server, threads int) replica {
 	r := replica{&duo{tb: b, sites: [2]site{left, {engine: "mariadb", dsn: on[1].DSN(""), server: on[1]}}}}
 	r.exec(1, "CREATE DATABASE "+c.DBName)
 	r.sites[1].dsn, r.sites[1].database = on[1].DSN(c.DBName), c.DBName
-	r.exec(1, mysqlBenchSchema...)
+	r.exec(1, schema...)
 	host, port, err := net.SplitHostPort(c.Addr)
 	r.must(err)
 	db, err := left.open()
@@ -183,15 +245,15 @@ func (r replica) wait(id int64) {
 	}
 }
 
-// drain is how long the replica takes for a load.
-func (r replica) drain(procedure string, rows int) time.Duration {
+// drain is how many changes of a load the replica carries in a second.
+func (r replica) drain(fill func(*duo, int) int, rows int) float64 {
 	r.tb.Helper()
-	r.loadMySQL(procedure, rows)
+	changes := fill(r.duo, rows)
 	last := r.number(0, "SELECT max(id) FROM ev")
 	begin := time.Now()
 	r.exec(1, "START SLAVE")
 	r.wait(last)
 	took := time.Since(begin)
 	r.same()
-	return took
+	return float64(changes) / took.Seconds()
 }

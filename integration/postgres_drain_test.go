@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,13 +26,15 @@ INSERT INTO acc SELECT g, g % 100, 0, '2024-01-01', repeat('f', 80) FROM generat
 // backlog is a load that waits in the log of a PostgreSQL.
 type backlog struct {
 	name string
-	// prepare is SQL for either side before the link is set up.
-	prepare string
-	tables  []string
-	// sql makes rows changes, numbered from first on.
-	sql func(first, rows int) string
-	// pgbench makes them instead.
-	pgbench bool
+	// prepare is SQL for either side before the link is set up, or does it.
+	prepare  string
+	prepares func(testing.TB, site)
+	tables   []string
+	// sql makes rows changes, numbered from first on, divided by fewer unless it is 0.
+	sql   func(first, rows int) string
+	fewer int
+	// play makes about so many changes instead, and returns how many.
+	play func(d *duo, rows int) int
 }
 
 // The loads, small ones by transactions that wait for nothing.
@@ -58,15 +61,17 @@ var backlogs = []backlog{
 			UPDATE acc SET bal = bal + 1, upd = now() WHERE aid = 1 + i %% 10; COMMIT; END LOOP; END $$`, first, first+rows-1)
 	}},
 	// Rows of 8 kB, most of it out of line: one is inserted, three have another column changed.
-	{name: "wide", tables: []string{"acc", "ev", "doc"}, prepare: wideSchema, sql: func(first, rows int) string {
+	{name: "wide", tables: []string{"acc", "ev", "doc"}, prepare: wideSchema, fewer: 20, sql: func(first, rows int) string {
 		return fmt.Sprintf(`DO $$ BEGIN FOR i IN %d..%d LOOP
 			INSERT INTO doc VALUES (2000 + i, i, (SELECT string_agg(md5((i * 256 + n)::text), '') FROM generate_series(1, 256) n), decode(md5(i::text), 'hex'));
 			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 7) %% 2000;
 			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 11) %% 2000;
-			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 13) %% 2000; COMMIT; END LOOP; END $$`, first, first+rows/80-1)
+			UPDATE doc SET a = a + 1 WHERE id = 1 + (i * 13) %% 2000; COMMIT; END LOOP; END $$`, first, first+rows/4-1)
 	}},
 	// TPC-B as pgbench has it; its history has no key, and stays where it is.
-	{name: "tpc-b", tables: []string{"acc", "ev", "pgbench_accounts", "pgbench_tellers", "pgbench_branches"}, pgbench: true},
+	{name: "tpc-b", tables: []string{"acc", "ev", "pgbench_accounts", "pgbench_tellers", "pgbench_branches"}, prepares: initPgbench, play: playPgbench},
+	// What sysbench's oltp_write_only has: two updates, a delete and the insert of the same row.
+	{name: "sysbench", tables: []string{"acc", "ev", "sbtest1"}, prepare: sysbenchSchema + ";" + sysbenchFill, play: playSysbench},
 }
 
 const wideSchema = `
@@ -74,6 +79,9 @@ CREATE TABLE doc (id bigint PRIMARY KEY, a int NOT NULL, body text, sum bytea);
 ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
 INSERT INTO doc SELECT g, 0, (SELECT string_agg(md5((g * 256 + n)::text), '') FROM generate_series(1, 256) n), NULL FROM generate_series(1, 2000) g;
 `
+
+// sysbenchFill is the 100,000 rows that sysbench finds.
+const sysbenchFill = `INSERT INTO sbtest1 SELECT g, g % 1000, md5(g::text) || md5((g + 1)::text), md5(g::text) FROM generate_series(1, 100000) g`
 
 // lastEvent is the key of a row of ev that is inserted behind a backlog.
 const lastEvent = 1_000_000_000
@@ -84,11 +92,8 @@ func (l *backlog) duo(tb testing.TB, on [2]*servers.Server, writes [2]bool) *duo
 	var sites [2]site
 	for s := range on {
 		sites[s] = benchDatabase(tb, on[s], "postgres", []string{benchSchema, l.prepare})
-		if l.pgbench {
-			out, err := on[s].Installation().Command(context.Background(), "pgbench", "-i", "-q", "-s", "10", sites[s].dsn).CombinedOutput()
-			if err != nil {
-				tb.Fatalf("pgbench -i: %v\n%s", err, out)
-			}
+		if l.prepares != nil {
+			l.prepares(tb, sites[s])
 		}
 	}
 	return newDuo(tb, sites, writes, router.InitialNone, l.tables...)
@@ -97,22 +102,38 @@ func (l *backlog) duo(tb testing.TB, on [2]*servers.Server, writes [2]bool) *duo
 // fill fills the log of the left side, and returns how many changes there are.
 func (l *backlog) fill(d *duo, rows int) (changes int) {
 	d.tb.Helper()
-	last := fmt.Sprintf("; INSERT INTO ev VALUES (%d, 0)", lastEvent)
-	if !l.pgbench {
-		d.sql(change.Left, "SET synchronous_commit = off; "+l.sql(1, rows)+last)
-		if l.prepare != "" {
-			return rows / 20
-		}
-		return rows
+	rows /= max(1, l.fewer)
+	load := "SELECT 1"
+	if l.play != nil {
+		rows = l.play(d, rows)
+	} else {
+		load = l.sql(1, rows)
 	}
+	d.sql(change.Left, fmt.Sprintf("SET synchronous_commit = off; %s; INSERT INTO ev VALUES (%d, 0)", load, lastEvent))
+	return rows
+}
+
+func initPgbench(tb testing.TB, at site) {
+	tb.Helper()
+	if out, err := at.server.Installation().Command(context.Background(), "pgbench", "-i", "-q", "-s", "10", at.dsn).CombinedOutput(); err != nil {
+		tb.Fatalf("pgbench -i: %v\n%s", err, out)
+	}
+}
+
+func playPgbench(d *duo, rows int) int {
+	d.tb.Helper()
 	each := rows / 4 / 3 // transactions of each of four clients, which change three rows
-	cmd := d.sites[0].server.Installation().Command(context.Background(), "pgbench", "-n", "-c", "4", "-t", strconv.Itoa(each), d.sites[0].dsn)
+	d.play(d.sites[0].server.Installation().Command(context.Background(), "pgbench", "-n", "-c", "4", "-t", strconv.Itoa(each), d.sites[0].dsn))
+	return each * 4 * 3
+}
+
+// play runs a program that writes to the left side, without waiting for the disk.
+func (d *duo) play(cmd *exec.Cmd) {
+	d.tb.Helper()
 	cmd.Env = append(cmd.Environ(), "PGOPTIONS=-c synchronous_commit=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		d.tb.Fatalf("pgbench: %v\n%s", err, out)
+		d.tb.Fatalf("%s: %v\n%s", cmd.Path, err, out)
 	}
-	d.sql(change.Left, "SELECT 1"+last)
-	return each * 4 * 3
 }
 
 // postgresDuo is a duo of databases on two PostgreSQL servers, with the bench schema.

@@ -99,23 +99,44 @@ func (o *oltp) load(ctx context.Context) {
 
 // command is sysbench's oltp_read_write on a server.
 func (o *oltp) command(ctx context.Context, at site) *exec.Cmd {
-	args := []string{"--tables=1", "--table-size=" + strconv.Itoa(sysbenchRows), "--rand-type=uniform", "--threads=2", "--rate=40", "--time=60"}
+	args, err := sysbenchArguments(at, sysbenchRows)
+	if err != nil {
+		o.t.Error(err)
+	}
+	args = append(args, "--rate=40", "--time=60")
+	return o.tool.Command(ctx, append(args, o.tool.Share("sysbench/oltp_read_write.lua"), "run")...)
+}
+
+// sysbenchArguments have sysbench use the table of so many rows at a site that it knows.
+func sysbenchArguments(at site, rows int) ([]string, error) {
+	args := []string{"--tables=1", "--table-size=" + strconv.Itoa(rows), "--rand-type=uniform", "--threads=2"}
 	if at.isMySQL() {
 		c, err := mysql.ParseDSN(at.dsn)
 		if err != nil {
-			o.t.Error(err)
+			return nil, err
 		}
-		host, port, _ := net.SplitHostPort(c.Addr)
-		args = append(args, "--db-driver=mysql", "--mysql-host="+host, "--mysql-port="+port, "--mysql-user="+c.User, "--mysql-db="+c.DBName,
-			"--mysql-ignore-errors=1205,1213,1062,1020")
-	} else {
-		c, err := pgconn.ParseConfig(at.dsn)
-		if err != nil {
-			o.t.Error(err)
-		}
-		args = append(args, "--db-driver=pgsql", "--pgsql-host="+c.Host, fmt.Sprintf("--pgsql-port=%d", c.Port), "--pgsql-user="+c.User, "--pgsql-db="+c.Database)
+		host, port, err := net.SplitHostPort(c.Addr)
+		return append(args, "--db-driver=mysql", "--mysql-host="+host, "--mysql-port="+port, "--mysql-user="+c.User, "--mysql-db="+c.DBName,
+			"--mysql-ignore-errors=1205,1213,1062,1020"), err
 	}
-	return o.tool.Command(ctx, append(args, o.tool.Share("sysbench/oltp_read_write.lua"), "run")...)
+	c, err := pgconn.ParseConfig(at.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return append(args, "--db-driver=pgsql", "--pgsql-host="+c.Host, fmt.Sprintf("--pgsql-port=%d", c.Port), "--pgsql-user="+c.User, "--pgsql-db="+c.Database), nil
+}
+
+// playSysbench has sysbench's oltp_write_only change about so many rows on the left side, of a
+// table of 100,000, in transactions of four.
+func playSysbench(d *duo, rows int) int {
+	d.tb.Helper()
+	tool, err := servers.Sysbench(context.Background())
+	d.must(err)
+	args, err := sysbenchArguments(d.sites[0], 100_000)
+	d.must(err)
+	args = append(args, "--time=0", "--events="+strconv.Itoa(rows/4), tool.Share("sysbench/oltp_write_only.lua"), "run")
+	d.play(tool.Command(context.Background(), args...))
+	return rows / 4 * 4
 }
 
 // play writes what oltp_read_write writes, on a site that sysbench does not know.

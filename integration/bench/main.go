@@ -4,6 +4,11 @@
 //
 //	go run ./integration/bench --run 'PostgresDrain/.*/1-row' --rows 100000
 //	go run ./integration/bench --svg docs/pictures --json > bench.json
+//
+// Or it runs the benchmarks of each stage that a change goes through, and prints how they compare
+// with what was recorded in a file:
+//
+//	go run ./integration/bench --stages integration/bench/stages.json
 package main
 
 import (
@@ -35,7 +40,7 @@ func main() {
 
 // everything is the benchmarks that have a peer or a limit beside them.
 const everything = "^Benchmark(PostgresDrain|PostgresConflicts|PostgresInitialCopy|PostgresLatency|" +
-	"MariaDBDrain|MariaDBLatency|MySQLPostgresDrain|MySQLInitialLoad|Drain|Verify|Idle)$"
+	"MariaDBDrain|MariaDBLatency|BucardoDrain|BucardoLatency|MarmotDrain|CrossDrain|CrossLatency|MySQLInitialLoad|Drain|Verify|Idle)$"
 
 // run runs the benchmarks and prints the report to out; what they say meanwhile goes to progress.
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
@@ -46,11 +51,16 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	count := flags.Int("count", 1, "how often to run each; the report has the medians")
 	asJSON := flags.Bool("json", false, "print JSON instead of tables")
 	pictures := flags.String("svg", "", "a directory for pictures; it is made if it is missing")
+	recorded := flags.String("stages", "", "compare the stages with the figures of this `file` instead")
+	record := flags.Bool("record", false, "with --stages: write the figures to the file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || *rows < 10_000 || *count < 1 {
 		return errors.New("it takes no arguments, at least 10000 rows, and a count of at least 1: see -h")
+	}
+	if *recorded != "" {
+		return compareStages(ctx, *recorded, *record, out, progress)
 	}
 	report, err := measure(ctx, *pattern, *rows, *count, progress)
 	if err != nil {
@@ -72,16 +82,12 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 // measure runs the benchmarks in a process of their own and reads what they found.
 func measure(ctx context.Context, pattern string, rows, count int, progress io.Writer) (*report, error) {
 	// Between elements of a name, -bench takes a pattern for each.
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-count", strconv.Itoa(count),
-		"-timeout", "0", "github.com/cdcsync/cdcsync/integration")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has servers to remove
-	cmd.Env = append(os.Environ(), "CDCSYNC_BENCH_ROWS="+strconv.Itoa(rows))
-	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(&said, progress), progress
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("run the benchmarks: %w", err)
+	said, err := goTest(ctx, progress, []string{"CDCSYNC_BENCH_ROWS=" + strconv.Itoa(rows)},
+		"-bench", pattern, "-benchtime", "1x", "-count", strconv.Itoa(count), "-timeout", "0", module+"/integration")
+	if err != nil {
+		return nil, err
 	}
-	r, err := read(strings.NewReader(said.String()))
+	r, err := read(strings.NewReader(said))
 	if err != nil {
 		return nil, err
 	}
@@ -90,4 +96,19 @@ func measure(ctx context.Context, pattern string, rows, count int, progress io.W
 	}
 	r.Cores, r.Rows, r.Count = runtime.NumCPU(), rows, count
 	return r, nil
+}
+
+const module = "github.com/cdcsync/cdcsync"
+
+// goTest runs benchmarks without tests, and returns what it printed.
+func goTest(ctx context.Context, progress io.Writer, environment []string, arguments ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$"}, arguments...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it has servers to remove
+	cmd.Env = append(os.Environ(), environment...)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&said, progress), progress
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("run the benchmarks: %w", err)
+	}
+	return said.String(), nil
 }

@@ -44,14 +44,19 @@ var units = []string{"rows/s", "ms"}
 // line is a benchmark as go test prints it.
 var line = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(\S.*)$`)
 
-// read reads the output of go test.
-func read(from io.Reader) (*report, error) {
-	r := &report{}
-	seen := map[string]map[string][]float64{}
-	var names []string
+// figures are what benchmarks measured, by name without Benchmark and by unit, once for each run.
+type figures struct {
+	cpu   string
+	names []string
+	of    map[string]map[string][]float64
+}
+
+// parse reads the output of go test.
+func parse(from io.Reader) (*figures, error) {
+	f := &figures{of: map[string]map[string][]float64{}}
 	for in := bufio.NewScanner(from); in.Scan(); {
 		if cpu, ok := strings.CutPrefix(in.Text(), "cpu: "); ok {
-			r.CPU = cpu
+			f.cpu = cpu
 		}
 		m := line.FindStringSubmatch(in.Text())
 		if m == nil {
@@ -61,24 +66,34 @@ func read(from io.Reader) (*report, error) {
 		if len(fields)%2 != 0 {
 			return nil, fmt.Errorf("read the result of %s: %q is not pairs of value and unit", m[1], m[2])
 		}
-		if seen[m[1]] == nil {
-			seen[m[1]] = map[string][]float64{}
-			names = append(names, m[1])
+		if f.of[m[1]] == nil {
+			f.of[m[1]] = map[string][]float64{}
+			f.names = append(f.names, m[1])
 		}
 		for i := 0; i < len(fields); i += 2 {
 			v, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
 				return nil, fmt.Errorf("read the result of %s: %w", m[1], err)
 			}
-			if unit := fields[i+1]; !strings.HasSuffix(unit, "/op") {
-				seen[m[1]][unit] = append(seen[m[1]][unit], v)
-			}
+			f.of[m[1]][fields[i+1]] = append(f.of[m[1]][fields[i+1]], v)
 		}
 	}
-	for _, name := range names {
+	return f, nil
+}
+
+// read reads the output of go test as a report, without what an iteration took.
+func read(from io.Reader) (*report, error) {
+	f, err := parse(from)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{CPU: f.cpu}
+	for _, name := range f.names {
 		one := result{Name: name, Metrics: map[string]float64{}}
-		for unit, values := range seen[name] {
-			one.Metrics[unit] = median(values)
+		for unit, values := range f.of[name] {
+			if !strings.HasSuffix(unit, "/op") {
+				one.Metrics[unit] = median(values)
+			}
 		}
 		one.compare()
 		r.Results = append(r.Results, one)

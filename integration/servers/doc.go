@@ -21,7 +21,8 @@
 // Programs that are not installed are Debian's: its packages, with all that they need, are
 // downloaded with apt-get from the mirror that this machine uses, verified as apt does, and
 // unpacked in a folder of this package. No root is needed and nothing is installed. Fetched
-// programs run on the C library that came with them.
+// programs run on the C library that came with them. Marmot, which Debian lacks, is built from its
+// sources by the Go that is here.
 //
 // The environment:
 //

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type bundle struct {
 	bin      string   // the folder of the programs, below the root of the packages
 	programs []string // what has to be there, seen from bin
 	without  []string // packages, as patterns, that it depends on and does well without
+	with     []string // packages, as patterns, that it needs although no server does
 }
 
 // layout is raised when fetch or unpack do their work differently, so that what was fetched
@@ -27,7 +29,7 @@ const layout = 1
 // path returns the folder of the bundle's packages.
 func (b bundle) path(f folder) string {
 	made := sha256.Sum256(fmt.Appendf(nil, "%d {%q %q %q %q %q}%s", layout, b.name, b.suite, b.packages, b.bin, b.programs,
-		strings.Join(b.without, " ")))
+		strings.Join(slices.Concat(b.without, b.with), " ")))
 	return filepath.Join(f.programs(), fmt.Sprintf("%s-%x", b.name, made[:4]))
 }
 

@@ -19,6 +19,8 @@ type Installation struct {
 	account *account
 	// given means that only programs that talk to a server are used, with a given one.
 	given bool
+	// variables are what the environment of its programs has to have.
+	variables []string
 }
 
 // Postgres finds the programs of a major version of PostgreSQL, such as "17", or fetches
@@ -53,15 +55,7 @@ func (i *Installation) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.account, err = unprivileged(traits.users...)
-	if err != nil {
-		return err
-	}
-	i.folder, err = openFolder()
-	if err != nil {
-		return err
-	}
-	if err := i.folder.checkEntry(i.account); err != nil {
+	if err := i.settle(); err != nil {
 		return err
 	}
 	i.bin = "/" + b.bin
@@ -80,6 +74,17 @@ func (i *Installation) find(ctx context.Context) error {
 		return fmt.Errorf("%w\n%s", err, remedy)
 	}
 	return nil
+}
+
+// settle finds out who runs the servers, and where.
+func (i *Installation) settle() (err error) {
+	if i.account, err = unprivileged(i.engine.traits().users...); err != nil {
+		return err
+	}
+	if i.folder, err = openFolder(); err != nil {
+		return err
+	}
+	return i.folder.checkEntry(i.account)
 }
 
 func hasAll(dir string, programs []string) bool {
@@ -108,7 +113,7 @@ func (i *Installation) Command(ctx context.Context, name string, args ...string)
 			return strings.HasPrefix(v, prefix)
 		})
 	})
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "TZ=UTC")
+	cmd.Env = append(append(cmd.Env, "LC_ALL=C", "TZ=UTC"), i.variables...)
 	return cmd
 }
 

@@ -35,10 +35,7 @@ func (b bundle) unpack(ctx context.Context, packages, root, final string) error 
 	defer func() { _ = into.Close() }()
 	for _, file := range files {
 		name, _, _ := strings.Cut(filepath.Base(file), "_")
-		if slices.ContainsFunc(slices.Concat(unneeded, b.without), func(pattern string) bool {
-			ok, err := path.Match(pattern, name)
-			return ok && err == nil
-		}) {
+		if matches(b.without, name) || matches(unneeded, name) && !matches(b.with, name) {
 			continue
 		}
 		if err := unpackPackage(ctx, file, into); err != nil {
@@ -56,6 +53,14 @@ func (b bundle) unpack(ctx context.Context, packages, root, final string) error 
 		}
 	}
 	return nil
+}
+
+// matches tells whether one of the patterns means a name.
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	})
 }
 
 // bins returns the folders that the programs are in.
