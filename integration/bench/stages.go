@@ -56,7 +56,7 @@ func compareStages(ctx context.Context, file string, record bool, out, progress 
 	}
 	now := costs{}
 	for _, run := range stageRuns {
-		said, err := goTest(ctx, progress, []string{"CDCSYNC_BENCH_ROWS=100000"},
+		said, err := goTest(ctx, progress, []string{"CDCSYNC_BENCH_ROWS=20000"},
 			"-bench", run.pattern, "-benchtime", run.time, "-count", "3", "-benchmem", module+"/"+run.packages)
 		if err != nil {
 			return err
