@@ -48,6 +48,10 @@ openapi: ## write admin/openapi.json anew
 console-test: ## drive the console with a browser (fetches Debian's chromium-headless-shell)
 	CDCSYNC_CONSOLE_TEST=1 $(GO) test -count=1 -run 'TestConsole|TestChromium' ./integration ./integration/servers
 
+.PHONY: compose-test
+compose-test: ## build the image, and run what compose.yml and docker-compose.test.yml say (needs Docker)
+	CDCSYNC_COMPOSE_TEST=1 $(GO) test -count=1 -timeout $(TIMEOUT) -v -run TestCompose ./integration
+
 .PHONY: loop-test
 loop-test: ## have another replication carry rows back, until the breaker trips
 	CDCSYNC_LOOP_TEST=1 $(GO) test -count=1 -run TestBreakerLoop ./integration

@@ -93,8 +93,8 @@ type PolicyConflicts struct {
 	Conflicts uint64 `json:"conflicts"`
 }
 
-// notReady returns why the link does not do what it is for; "" if it does.
-func (l *Link) notReady() string {
+// NotReady returns why the link does not do what it is for; "" if it does.
+func (l *Link) NotReady() string {
 	switch {
 	case l.State == statePaused:
 		return fmt.Sprintf("link %s is paused: %s", l.Name, l.Paused)

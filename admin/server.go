@@ -202,7 +202,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	var body readyBody
 	for _, l := range s.instance.Links() {
-		if reason := l.notReady(); reason != "" {
+		if reason := l.NotReady(); reason != "" {
 			body.Reasons = append(body.Reasons, reason)
 		}
 	}

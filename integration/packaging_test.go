@@ -185,32 +185,40 @@ func TestUnit(t *testing.T) {
 	repository(t, ".", nil, "systemd-analyze", "security", "--offline=true", "--threshold=15", unit)
 }
 
-// composition is what is looked at of compose.yml.
+// composition is what is looked at of compose.yml and docker-compose.test.yml.
 type composition struct {
+	Name     string
 	Services map[string]struct {
-		Image       string
-		Build       string
+		Image string
+		Build struct {
+			Context string
+			Args    []string
+		}
 		Environment map[string]string
 		Volumes     []string
+		Tmpfs       []string
 		Ports       []string
 		Command     []string
-		Network     string         `yaml:"network_mode"`
-		ReadOnly    bool           `yaml:"read_only"`
-		DependsOn   any            `yaml:"depends_on"`
-		Rest        map[string]any `yaml:",inline"`
+		Network     string `yaml:"network_mode"`
+		ReadOnly    bool   `yaml:"read_only"`
+		Restart     string
+		Healthcheck struct{ Test []string }
+		DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
 	}
+	Volumes map[string]any
 }
 
-// TestComposition checks that what compose.yml names is there, and is on the loopback interface.
-func TestComposition(t *testing.T) {
-	t.Parallel()
+// readComposition reads a composition, and checks what is right of each: its images are pinned, its
+// ports are on the loopback interface, and what it mounts is there.
+func readComposition(t *testing.T, path string) *composition {
+	t.Helper()
 	var c composition
-	if err := yaml.Unmarshal(content(t, "../compose.yml"), &c); err != nil {
+	if err := yaml.Unmarshal(content(t, path), &c); err != nil {
 		t.Fatal(err)
 	}
 	for name, s := range c.Services {
-		if (s.Image == "") == (s.Build == "") || strings.HasSuffix(s.Image, "latest") {
-			t.Errorf("%s has image %q and build %q", name, s.Image, s.Build)
+		if (s.Image == "") == (s.Build.Context == "") || s.Image != "" && (!strings.Contains(s.Image, ":") || strings.HasSuffix(s.Image, "latest")) {
+			t.Errorf("%s has image %q and build %+v", name, s.Image, s.Build)
 		}
 		for _, port := range s.Ports {
 			if !strings.HasPrefix(port, "127.0.0.1:") {
@@ -218,28 +226,107 @@ func TestComposition(t *testing.T) {
 			}
 		}
 		for _, volume := range s.Volumes {
-			path, rest, _ := strings.Cut(volume, ":")
-			if _, err := os.Stat(filepath.Join("..", path)); err != nil || !strings.HasSuffix(rest, ":ro") {
-				t.Errorf("%s: volume %s: %v", name, volume, err)
-			}
-			if strings.HasSuffix(path, ".yml") {
-				var any map[string]any
-				if err := yaml.Unmarshal(content(t, filepath.Join("..", path)), &any); err != nil || len(any) == 0 {
-					t.Errorf("%s: %v", path, err)
-				}
-			}
+			c.checkVolume(t, name, volume)
+		}
+	}
+	return &c
+}
+
+// checkVolume checks that a file which a service mounts is there, and not for it to change, or that
+// the volume is one of the composition.
+func (c *composition) checkVolume(t *testing.T, service, volume string) {
+	t.Helper()
+	path, rest, _ := strings.Cut(volume, ":")
+	if !strings.HasPrefix(path, ".") {
+		if _, is := c.Volumes[path]; !is {
+			t.Errorf("%s: the composition has no volume %s", service, path)
+		}
+		return
+	}
+	if _, err := os.Stat(filepath.Join("..", path)); err != nil || !strings.HasSuffix(rest, ":ro") {
+		t.Errorf("%s: volume %s: %v", service, volume, err)
+	}
+	if strings.HasSuffix(path, ".yml") {
+		var any map[string]any
+		if err := yaml.Unmarshal(content(t, filepath.Join("..", path)), &any); err != nil || len(any) == 0 {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestComposition checks that compose.yml keeps the data of its stores over a restart, and starts
+// cdcsync, which can be asked whether it is ready, after them. With Docker, make compose-test does more.
+func TestComposition(t *testing.T) {
+	t.Parallel()
+	c := readComposition(t, "../compose.yml")
+	for store, folder := range map[string]string{"mysql": "/var/lib/mysql", "postgres": "/var/lib/postgresql"} {
+		s := c.Services[store]
+		if !slices.Contains(s.Volumes, store+":"+folder) || s.Environment["PGDATA"] != "" || len(s.Tmpfs) > 0 {
+			t.Errorf("the data of %s is lost when it restarts: %+v", store, s)
+		}
+		if len(s.Healthcheck.Test) == 0 || c.Services["cdcsync"].DependsOn[store].Condition != "service_healthy" {
+			t.Errorf("cdcsync does not wait for %s", store)
+		}
+	}
+	for name, s := range c.Services {
+		if s.Restart != "unless-stopped" {
+			t.Errorf("%s is not started again: %q", name, s.Restart)
 		}
 	}
 	c.checkMonitoring(t)
-	if s := c.Services["cdcsync"]; !s.ReadOnly || s.Environment["OLD_DSN"] == "" || s.Environment["NEW_DSN"] == "" {
+	s := c.Services["cdcsync"]
+	if !s.ReadOnly || s.Environment["OLD_DSN"] == "" || s.Environment["NEW_DSN"] == "" {
 		t.Errorf("the service cdcsync is %+v", s)
 	}
 	dockerfile := string(content(t, "../Dockerfile"))
-	for _, line := range []string{"FROM scratch", "USER 65532:65532", `ENTRYPOINT ["/usr/bin/cdcsync"]`} {
+	for _, line := range []string{"FROM scratch", "USER 65532:65532", `ENTRYPOINT ["/usr/bin/cdcsync"]`, "ARG " + strings.Join(s.Build.Args, " ")} {
 		if !strings.Contains(dockerfile, "\n"+line+"\n") {
 			t.Errorf("the Dockerfile lacks %s", line)
 		}
 	}
+	if !slices.Contains(s.Build.Args, "GOPROXY") {
+		t.Errorf("another proxy for modules cannot be named: %s", s.Build.Args)
+	}
+	// There is no shell in the image, and no curl.
+	if test := s.Healthcheck.Test; len(test) < 3 || test[0] != "CMD" || test[1] != "/usr/bin/cdcsync" || test[len(test)-1] != "/etc/cdcsync" {
+		t.Errorf("the health check is %q", test)
+	}
+}
+
+// TestServersComposition checks that docker-compose.test.yml has the servers which its head names.
+func TestServersComposition(t *testing.T) {
+	t.Parallel()
+	c := readComposition(t, "../docker-compose.test.yml")
+	ports := map[string]bool{}
+	for name, s := range c.Services {
+		if len(s.Healthcheck.Test) == 0 || len(s.Tmpfs) != 1 || len(s.Ports) != 1 {
+			t.Fatalf("%s is %+v", name, s)
+		}
+		port := strings.Split(s.Ports[0], ":")[1]
+		if ports[port] {
+			t.Errorf("two servers listen at %s", port)
+		}
+		ports[port] = true
+	}
+	for engine, given := range givenByHead(t) {
+		port := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(given)
+		if port == nil || !ports[port[1]] {
+			t.Errorf("nothing listens where %s is said to be: %s", engine, given)
+		}
+	}
+}
+
+// givenByHead returns the variables that the head of docker-compose.test.yml gives to the tests.
+func givenByHead(t *testing.T) map[string]string {
+	t.Helper()
+	given := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^#\t(CDCSYNC_TEST_\w+)='?([^' ]+)'? make test$`).FindAllStringSubmatch(string(content(t, "../docker-compose.test.yml")), -1) {
+		given[m[1]] = m[2]
+	}
+	if len(given) != 3 {
+		t.Fatalf("the head of docker-compose.test.yml names %v", given)
+	}
+	return given
 }
 
 // checkMonitoring checks that Prometheus and Grafana of the composition find what they look for, and
@@ -260,7 +347,9 @@ func (c *composition) checkMonitoring(t *testing.T) {
 			Targets []struct{ Targets []string } `yaml:"static_configs"`
 		} `yaml:"scrape_configs"`
 	}
-	var sources struct{ Datasources []struct{ Type, URL string } }
+	var sources struct {
+		Datasources []struct{ UID, Type, URL string }
+	}
 	var dashboards struct {
 		Providers []struct{ Options struct{ Path string } }
 	}
@@ -282,7 +371,7 @@ func (c *composition) checkMonitoring(t *testing.T) {
 	if j := scraping.Jobs; len(j) != 1 || j[0].Name != "cdcsync" || !strings.Contains(string(content(t, mounted["/etc/cdcsync/shop.hcl"])), j[0].Targets[0].Targets[0]) {
 		t.Errorf("it scrapes %+v", j)
 	}
-	if s := sources.Datasources; len(s) != 1 || s[0].Type != "prometheus" || s[0].URL != "http://"+address {
+	if s := sources.Datasources; len(s) != 1 || s[0].UID != "prometheus" || s[0].Type != "prometheus" || s[0].URL != "http://"+address {
 		t.Errorf("grafana asks %+v", s)
 	}
 	if p := dashboards.Providers; len(p) != 1 || mounted[p[0].Options.Path+"/cdcsync.json"] != "../configs/grafana/cdcsync.json" {
@@ -293,6 +382,10 @@ func (c *composition) checkMonitoring(t *testing.T) {
 		if (service.Network == "host") != host || host && len(service.Ports) > 0 {
 			t.Errorf("%s uses network %q", name, service.Network)
 		}
+	}
+	// A file system in memory is root's, unless it is told whose it is.
+	if memory := c.Services["prometheus"].Tmpfs; len(memory) != 1 || memory[0] != "/prometheus:uid=65534,gid=65534" {
+		t.Errorf("prometheus cannot write its data: %q", memory)
 	}
 	if listens := c.Services["grafana"].Environment["GF_SERVER_HTTP_ADDR"]; listens != "127.0.0.1" {
 		t.Errorf("grafana listens at %q", listens)
@@ -344,8 +437,16 @@ func TestTryOut(t *testing.T) {
 	if out, err := command("plan", config); err != nil {
 		t.Fatalf("plan: %v\n%s", err, out)
 	}
+	health := readComposition(t, "../compose.yml").Services["cdcsync"].Healthcheck.Test
+	health = append(health[2:len(health)-1], config)
+	if out, err := command(health...); err == nil || !strings.Contains(out, "is it running?") {
+		t.Errorf("%s, before: %v\n%s", health, err, out)
+	}
 	p := start(t, "run", config)
 	p.await(address, "/v1/links/shop/barrier?wait=1m")
+	if out, err := command(health...); err != nil {
+		t.Errorf("%s: %v\n%s", health, err, out)
+	}
 	old.SQL(t, "UPDATE tbl_cust SET state = 'I' WHERE cust_id = 1")
 	p.await(address, "/v1/links/shop/barrier?wait=1m")
 	if got := modern.SQL(t, "SELECT id, email, status, credit FROM customers ORDER BY id"); !strings.Contains(got, "inactive") || !strings.Contains(got, "12.50") {

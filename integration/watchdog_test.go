@@ -65,9 +65,15 @@ func TestWatchdog(t *testing.T) {
 	if out, err := command("status", s.config); err != nil || !strings.Contains(out, "stalled: "+why) {
 		t.Errorf("status: %v\n%s", err, out)
 	}
+	if out, err := command("status", "--ready", s.config); err == nil || !strings.Contains(out, "not ready: link shop is stalled: "+why) {
+		t.Errorf("status --ready: %v\n%s", err, out)
+	}
 	awake()
 	s.settled()
 	s.p.await(s.address, "/readyz")
+	if out, err := command("status", "--ready", s.config); err != nil {
+		t.Errorf("status --ready, afterwards: %v\n%s", err, out)
+	}
 	if got := s.both("id, qty"); !strings.HasSuffix(got, "5:5") {
 		t.Errorf("both sides have %q", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,11 +30,12 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status [FILE|DIR...]",
 		Short:   "Show the links of a running instance",
-		Long:    "status asks the running instance, at the admin address of the config, for the state of its links.",
-		Example: "  cdcsync status shop.hcl\n  cdcsync status --admin 127.0.0.1:8480 --json",
+		Long:    "status asks the running instance, at the admin address of the config, for the state of its links.\nWith --ready it exits with 1 unless all of them are ready, as /readyz answers: for a health check\nof a container.",
+		Example: "  cdcsync status shop.hcl\n  cdcsync status --admin 127.0.0.1:8480 --json\n  cdcsync status --ready /etc/cdcsync",
 		Args:    cobra.ArbitraryArgs,
 	}
 	asJSON, flags := addJSON(cmd), addInstanceFlags(cmd)
+	ready := cmd.Flags().Bool("ready", false, "exit with 1 unless every link is ready, and say why")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := flags.client(cmd, args)
 		if err != nil {
@@ -44,14 +46,32 @@ func newStatus() *cobra.Command {
 			return nobody(err, args)
 		}
 		if *asJSON {
-			return writeJSON(cmd.OutOrStdout(), map[string]any{"links": links})
+			err = writeJSON(cmd.OutOrStdout(), map[string]any{"links": links})
+		} else {
+			for i := range links {
+				printLink(cmd.OutOrStdout(), &links[i])
+			}
 		}
-		for i := range links {
-			printLink(cmd.OutOrStdout(), &links[i])
+		if err == nil && *ready {
+			err = allReady(links)
 		}
-		return nil
+		return err
 	}
 	return cmd
+}
+
+// allReady returns an error that says which links are not ready, and why; nil if all are.
+func allReady(links []admin.Link) error {
+	var reasons []string
+	for i := range links {
+		if reason := links[i].NotReady(); reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
+	if reasons != nil {
+		return fmt.Errorf("not ready: %s", strings.Join(reasons, "; "))
+	}
+	return nil
 }
 
 // printLink prints the state of a link: its sides and its tables.
