@@ -11,7 +11,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/go-build git config --global --add safe.directory /src && make build
+RUN --mount=type=cache,target=/root/.cache/go-build git -C / config --global --add safe.directory /src && make build
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

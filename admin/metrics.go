@@ -36,8 +36,8 @@ type collector struct {
 	sides    []metric[Side]
 	tables   []metric[Table]
 	// These have one more label, or buckets.
-	state, stage, count, conflicts, lag *prometheus.Desc
-	rows, seconds                       *prometheus.Desc
+	state, stage, count, conflicts, lag, amplification *prometheus.Desc
+	rows, seconds                                      *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*collector)(nil)
@@ -55,13 +55,14 @@ func newCollector(in Instance) *collector {
 	}
 	return &collector{
 		instance: in, links: linkMetrics(), sides: sideMetrics(), tables: tableMetrics(),
-		state:     desc("link_state", "1 for the state in which the link is, 0 for the others.", "link", "state"),
-		count:     desc("link_tables", "Tables of the link by stage.", "link", "stage"),
-		stage:     desc("table_stage", "1 for the stage in which the table is, 0 for the others.", "link", "table", "stage"),
-		conflicts: desc("conflicts_total", "Conflicts that were decided, by the policy that did.", "link", "policy"),
-		lag:       desc("side_lag_bytes", "Bytes of the log that are not carried over; missing where the store does not say.", "link", "side"),
-		rows:      desc("batch_rows", "Rows of the batches that were written to the store.", "link", "side"),
-		seconds:   desc("apply_seconds", "How long the store took for a batch, retries included.", "link", "side"),
+		state:         desc("link_state", "1 for the state in which the link is, 0 for the others.", "link", "state"),
+		count:         desc("link_tables", "Tables of the link by stage.", "link", "stage"),
+		stage:         desc("table_stage", "1 for the stage in which the table is, 0 for the others.", "link", "table", "stage"),
+		conflicts:     desc("conflicts_total", "Conflicts that were decided, by the policy that did.", "link", "policy"),
+		lag:           desc("side_lag_bytes", "Bytes of the log that are not carried over; missing where the store does not say.", "link", "side"),
+		amplification: desc("side_amplification", "Changes read from the log in the last minute for each that does not repeat, as the breaker counts; missing where none looks for a loop.", "link", "side"),
+		rows:          desc("batch_rows", "Rows of the batches that were written to the store.", "link", "side"),
+		seconds:       desc("apply_seconds", "How long the store took for a batch, retries included.", "link", "side"),
 	}
 }
 
@@ -150,7 +151,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range c.tables {
 		out <- m.desc
 	}
-	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.conflicts, c.lag, c.rows, c.seconds} {
+	for _, desc := range []*prometheus.Desc{c.state, c.stage, c.count, c.conflicts, c.lag, c.amplification, c.rows, c.seconds} {
 		out <- desc
 	}
 }
@@ -175,6 +176,9 @@ func (c *collector) collectSide(out chan<- prometheus.Metric, s *Side, link, sid
 	collect(out, c.sides, s, link, side)
 	if s.LagBytes != nil {
 		out <- constant(c.lag, gauge, float64(*s.LagBytes), link, side)
+	}
+	if s.Amplification != nil {
+		out <- constant(c.amplification, gauge, *s.Amplification, link, side)
 	}
 	out <- s.Counters.BatchRows.metric(c.rows, link, side)
 	out <- s.Counters.ApplySeconds.metric(c.seconds, link, side)

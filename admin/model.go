@@ -137,6 +137,9 @@ type Side struct {
 	// LagBytes is how much of the log is not carried over, as the store said some seconds ago;
 	// missing where it does not say.
 	LagBytes *uint64 `json:"lag_bytes,omitempty"`
+	// Amplification is how many changes came from the log of the store in the last minute for each that
+	// does not repeat, which the breaker holds against its limit; 0 if none came. Missing where no breaker looks for a loop.
+	Amplification *float64 `json:"amplification,omitempty"`
 	// Pending rows wait to be written to the store.
 	Pending  int      `json:"pending"`
 	Counters Counters `json:"counters"`
@@ -223,6 +226,8 @@ type Conflict struct {
 	Left   Row  `json:"left"`
 	Right  Row  `json:"right"`
 	Result Row  `json:"result"`
+	// HiddenDiffer names the sensitive columns in which left and right differ.
+	HiddenDiffer []string `json:"hidden_differ,omitempty"`
 	// Winner is left, right, merged, or given (by a person); Policy is what decided.
 	Winner string `json:"winner"`
 	Policy string `json:"policy"`
@@ -243,10 +248,12 @@ type Parked struct {
 	Table string `json:"table"`
 	Key   Row    `json:"key"`
 	// Left and Right are missing where they are not known.
-	Left   *Row      `json:"left,omitempty"`
-	Right  *Row      `json:"right,omitempty"`
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	Left  *Row `json:"left,omitempty"`
+	Right *Row `json:"right,omitempty"`
+	// HiddenDiffer names the sensitive columns in which they differ.
+	HiddenDiffer []string  `json:"hidden_differ,omitempty"`
+	Reason       string    `json:"reason"`
+	Since        time.Time `json:"since"`
 	// Retry is when it is tried again; missing: when it changes, or a person acts.
 	Retry *time.Time `json:"retry,omitempty"`
 }

@@ -51,7 +51,7 @@ func newFullFake() *fake {
 	at := time.Unix(1, 500).UTC()
 	row := Row{Columns: []string{"id", "raw", "x"}, Values: change.Row{change.Int(1), change.BytesValue([]byte{0}), change.Float(1)}}
 	f.links[0].Error, f.links[0].Stalled, f.links[0].Breaker, f.links[0].Paused = "e", "s", "b", "p"
-	f.links[0].Left.LagBytes = new(uint64)
+	f.links[0].Left.LagBytes, f.links[0].Left.Amplification = new(uint64), new(float64)
 	f.links[0].ByPolicy = []PolicyConflicts{{Policy: "latest", Conflicts: 7}}
 	f.links[0].Tables = []Table{
 		{Name: "t", Stage: "contact", Pass: "left", Contact: &Contact{Rows: 1, Total: 2, RowsPerSecond: 0.5, SecondsLeft: 2}, Reason: "r"},
@@ -63,10 +63,10 @@ func newFullFake() *fake {
 	c.Tables[0].Paused, c.Tables[0].Why = "p", "w"
 	f.jobs = []Job{{ID: "6", Kind: "verify", Link: "shop", State: JobDone, Started: at, Ended: &at, Result: c,
 		Progress: &JobProgress{Table: "t", Tables: 1}}, {ID: "5", Kind: "verify", Link: "shop", State: JobFailed, Error: "e", Started: at}}
-	conflict := Conflict{ID: 7, Side: "left", Table: "t", Key: row, Base: &row, Left: row, Right: Row{}, Result: row, Winner: "given", Policy: "p",
+	conflict := Conflict{HiddenDiffer: []string{"raw"}, ID: 7, Side: "left", Table: "t", Key: row, Base: &row, Left: row, Right: Row{}, Result: row, Winner: "given", Policy: "p",
 		LeftPosition: "m1:7", RightPosition: "m1:8", LeftTime: &at, RightTime: &at, Decided: at}
 	f.conflicts = []Conflict{conflict}
-	f.rows = []Parked{{ID: "7", Table: "t", Key: row, Left: &row, Right: &Row{}, Reason: "r", Since: at, Retry: &at}}
+	f.rows = []Parked{{HiddenDiffer: []string{"raw"}, ID: "7", Table: "t", Key: row, Left: &row, Right: &Row{}, Reason: "r", Since: at, Retry: &at}}
 	f.replay = Replay{Conflicts: 7, Examples: []ReplayExample{{Conflict: conflict, Would: &row}, {Conflict: conflict}}}
 	f.stream = newFakeStream()
 	f.stream.lost = 3

@@ -78,7 +78,11 @@ func (s *schemaShop) isTripped(why string) {
 	if status, err := get(s.address, "/readyz", &ready); err != nil || status != http.StatusServiceUnavailable || !strings.Contains(fmt.Sprint(ready.Reasons), why) {
 		s.t.Errorf("/readyz: %d %v %+v", status, err, ready)
 	}
-	if n := value(scrape(s.t, s.address), "cdcsync_link_breaker_tripped", "link=shop"); n != 1 {
+	families := scrape(s.t, s.address)
+	if n := len(families["cdcsync_side_amplification"].GetMetric()); n != 2 {
+		s.t.Errorf("amplification is told of %d sides", n)
+	}
+	if n := value(families, "cdcsync_link_breaker_tripped", "link=shop"); n != 1 {
 		s.t.Errorf("the metric is %v", n)
 	}
 	if out, err := command("status", s.config); err != nil || !strings.Contains(out, why) {
@@ -127,15 +131,21 @@ func TestBreakerLoop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.carryBack(ctx) }()
-	deadline := time.Now().Add(4 * time.Minute)
+	deadline, most := time.Now().Add(4*time.Minute), 0.0
 	for breaker := ""; breaker == ""; time.Sleep(200 * time.Millisecond) {
 		var l admin.Link
 		if status, err := get(s.address, "/v1/links/shop", &l); err != nil || status != http.StatusOK {
 			t.Fatalf("%d %v", status, err)
 		}
+		if a := l.Left.Amplification; a != nil {
+			most = max(most, *a)
+		}
 		if breaker = l.Breaker; time.Now().After(deadline) {
 			t.Fatalf("the loop goes on: %+v\n%s", l, s.p.output)
 		}
+	}
+	if most <= 3 {
+		t.Errorf("the breaker tripped at an amplification of %v", most)
 	}
 	s.isTripped("a loop: the same rows change on the left side")
 	stop()

@@ -313,6 +313,11 @@ func (c *canary) judge() {
 			c.t.Errorf("%s shows no row:\n%s", what, text)
 		}
 	}
+	for _, what := range []string{"/v1/links/shop/parked", "/v1/links/shop/conflicts"} {
+		if text := c.shown[what]; !strings.Contains(text, `"hidden_differ":["email"]`) {
+			c.t.Errorf("%s does not say that the sensitive values differ:\n%s", what, text)
+		}
+	}
 }
 
 // clean fails if a text has a secret, or, without rows, a value of a row.

@@ -5,34 +5,76 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cdcsync/cdcsync/admin"
 )
 
+// crowdCarried is how many rows the link has to write to each side while the crowd asks.
+const crowdCarried = 100
+
 // A thousand requests at a time are answered, or told to come again, and the link goes on: what is
-// written meanwhile arrives on the other side, although as many streams of changes are open as there may
-// be, of which nobody reads any.
+// written meanwhile on both sides arrives on the other, although as many streams of changes are open as
+// there may be, of which nobody reads any.
 func TestCrowdAtTheAdminAPI(t *testing.T) {
 	s := newShop(t)
 	p := start(t, "run", s.config)
 	p.await(s.address, "/readyz")
 	ctx, stop := context.WithCancel(t.Context())
 	l := newLedger()
-	var writers, asking sync.WaitGroup
+	var writers sync.WaitGroup
 	writers.Go(func() { s.writeGo(ctx, l) })
 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	streams := openStreams(t, client, "http://"+s.address+"/v1/links/shop/changes")
+	before, carried, rounds := s.applied(), [2]uint64{}, 0
+	for slices.Min(carried[:]) < crowdCarried {
+		if rounds++; rounds > 200 {
+			t.Fatalf("while %d crowds asked, only %d rows were carried to the two sides", rounds, carried)
+		}
+		askAll(t, client, s.address)
+		now := s.applied()
+		carried = [2]uint64{now[0] - before[0], now[1] - before[1]}
+	}
+	t.Logf("%d crowds asked while %d rows were written to the two sides", rounds, carried)
+	hears(t, streams[0])
+	stop()
+	writers.Wait()
+	p.await(s.address, "/v1/links/shop/barrier?wait=1m")
+	if writes, _ := s.account(l, p); writes == 0 {
+		t.Error("nothing was written meanwhile")
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// applied is how many rows the link has written to each side.
+func (s *shop) applied() [2]uint64 {
+	s.t.Helper()
+	var link admin.Link
+	if status, err := get(s.address, "/v1/links/shop", &link); err != nil || status != http.StatusOK {
+		s.t.Fatalf("link: %d %v", status, err)
+	}
+	return [2]uint64{link.Left.Counters.Applied, link.Right.Counters.Applied}
+}
+
+// askAll asks a thousand times at once; some have to be answered, the others told when to come again.
+func askAll(t *testing.T, client *http.Client, address string) {
+	t.Helper()
 	paths := []string{"/v1/links", "/v1/links/shop", "/v1/links/shop/conflicts", "/v1/links/shop/parked", "/v1/links/shop/barrier?wait=1m", "/v1/jobs", "/healthz"}
 	begin := make(chan struct{})
+	var asking sync.WaitGroup
 	var mu sync.Mutex
 	answers := map[int]int{}
 	for i := range 1000 {
 		asking.Go(func() {
 			<-begin
-			r, err := client.Get("http://" + s.address + paths[i%len(paths)])
+			r, err := client.Get("http://" + address + paths[i%len(paths)])
 			if err != nil {
 				t.Errorf("%s: %v", paths[i%len(paths)], err)
 				return
@@ -52,16 +94,6 @@ func TestCrowdAtTheAdminAPI(t *testing.T) {
 	t.Logf("answers by status: %v", answers)
 	if answers[http.StatusOK] == 0 {
 		t.Errorf("nobody got an answer: %v", answers)
-	}
-	hears(t, streams[0])
-	stop()
-	writers.Wait()
-	p.await(s.address, "/v1/links/shop/barrier?wait=1m")
-	if writes, _ := s.account(l, p); writes == 0 {
-		t.Error("nothing was written meanwhile")
-	}
-	if err := p.stop(); err != nil {
-		t.Error(err)
 	}
 }
 

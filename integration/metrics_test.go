@@ -138,7 +138,7 @@ func TestMetrics(t *testing.T) {
 	if value(families, "cdcsync_apply_seconds", "side=right") <= 0 || value(families, "process_resident_memory_bytes") <= 0 {
 		t.Error("no time was spent, or no memory")
 	}
-	if len(may) != 1 {
+	if len(may) != 2 {
 		t.Errorf("of what is listed are missing %v", may)
 	}
 	checkUses(t, families, may)

@@ -293,6 +293,26 @@ func TestComposition(t *testing.T) {
 	}
 }
 
+// TestDockerfileBuildsAWorktree does what the Dockerfile does to build, in sources whose .git is a file
+// that leads out of them, as that of a worktree does: there is no version then, and a binary all the same.
+func TestDockerfileBuildsAWorktree(t *testing.T) {
+	t.Parallel()
+	run := regexp.MustCompile(`(?m)^RUN (?:--\S+ )*(.* make build)$`).FindStringSubmatch(string(content(t, "../Dockerfile")))
+	if run == nil {
+		t.Fatal("the Dockerfile does not run make build")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"Makefile": string(content(t, "../Makefile")), ".git": "gitdir: /nowhere/.git/worktrees/src\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	printed := repository(t, dir, []string{"HOME=" + dir}, "sh", "-c", strings.Replace(run[1], "make build", "make -n build", 1))
+	if !strings.Contains(printed, "-buildvcs=false") || !strings.Contains(printed, "main.version=unknown") {
+		t.Errorf("it runs\n%s", printed)
+	}
+}
+
 // TestServersComposition checks that docker-compose.test.yml has the servers which its head names.
 func TestServersComposition(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,6 @@ function make(link, c, open, changed) {
   const node = el("details", { class: "card", open },
     el("summary", {}, el("strong", { text: name }), ` ${outcome}, ${by} `, el("span", { class: "note", text: time(c.decided) })),
     ...(times ? [el("p", { class: "note", text: `changed: ${times}` })] : []),
-    beside(`The conflict of ${name}`, rows), el("div", { class: "buttons" }, ...lost.map(back)));
+    beside(`The conflict of ${name}`, rows, c.hidden_differ), el("div", { class: "buttons" }, ...lost.map(back)));
   return [node, () => {}];
 }

@@ -52,7 +52,7 @@ function make(link, p) {
   const since = el("p", { class: "note" });
   const retry = button("Retry", () => tell(() => act("retry", `${name} is tried again`)));
   const node = el("article", { class: "card" }, el("h4", { text: name }), el("p", { class: "reason", text: p.reason }), since,
-    beside(`Both sides of ${name}`, [["left", p.left], ["right", p.right]]),
+    beside(`Both sides of ${name}`, [["left", p.left], ["right", p.right]], p.hidden_differ),
     el("div", { class: "buttons" },
       button("Take left…", settle(`Take the left row of ${name}?`, holds(p.left, "left"), "Take left", { take: "left" })),
       button("Take right…", settle(`Take the right row of ${name}?`, holds(p.right, "right"), "Take right", { take: "right" })),

@@ -24,14 +24,15 @@ function cell(row, column, properties) {
 
 // beside returns a table of rows, [title, row], beside each other. In a column in which left and
 // right differ, what is not as in the base is marked. If there is no left, the first two are compared.
-export function beside(title, rows) {
+// In the columns named by hidden they differ, although their values are not shown.
+export function beside(title, rows, hidden = []) {
   const of = Object.fromEntries(rows);
   const head = el("tr", {}, el("th", { scope: "col", text: "column" }), ...rows.map(([name]) => el("th", { scope: "col", text: name })));
   const body = el("tbody");
   for (const column of columnsOf(...rows.map(([, row]) => row))) {
     const value = (row) => (row === null ? "absent" : [row?.[column]]);
     const [one, other] = "left" in of ? ["left", "right"] : rows.map(([name]) => name);
-    const differs = !same(value(of[one]), value(of[other]));
+    const differs = hidden.includes(column) || !same(value(of[one]), value(of[other]));
     const changed = (name) => differs && [one, other].includes(name) && !(of.base !== undefined && same(value(of[name]), value(of.base)));
     const mark = differs ? [el("span", { class: "mark", title: `${one} and ${other} differ`, text: " ≠" })] : [];
     body.append(el("tr", { class: differs ? "differs" : undefined }, el("th", { scope: "row" }, column, ...mark),

@@ -55,7 +55,7 @@ func (a api) Parked(ctx context.Context, link string) ([]admin.Parked, error) {
 		rows := r.curtain(p.Pair)
 		list = append(list, admin.Parked{
 			ID: parkedID(&p), Table: p.Pair, Key: admin.Row{Columns: p.KeyColumns, Values: p.Key},
-			Left: rows.image(p.Left), Right: rows.image(p.Right),
+			Left: rows.image(p.Left), Right: rows.image(p.Right), HiddenDiffer: rows.differ(p.Left.Row, p.Right.Row),
 			Reason: p.Reason, Since: p.Since.UTC(), Retry: known(p.Retry),
 		})
 	}
@@ -192,6 +192,7 @@ func (r *runner) shownSide(st *router.Status, s change.Side) admin.Side {
 	return admin.Side{
 		Store: store.Name, Engine: store.Engine, Shadow: link.Shadow[s], Position: string(side.Read), Epoch: side.Epoch,
 		Behind: side.Behind, LagSeconds: side.Lag.Seconds(), LagBytes: lag, Pending: side.Pending,
+		Amplification: r.amplification(s),
 		Counters: admin.Counters{
 			Changes: c.Changes, Echoed: c.Echoed, Effects: c.Effects,
 			Applied: c.Applied, Batches: c.Batches, Split: c.Split, Differs: c.Differs, Refused: c.Refused,
@@ -210,7 +211,7 @@ func shownConflict(c *conflict, rows curtain) admin.Conflict {
 	return admin.Conflict{
 		ID: c.ID, Side: c.side.String(), Table: c.Pair, Key: admin.Row{Columns: keyNames(c.pair, len(c.Key)), Values: c.Key},
 		Base: rows.image(c.Base),
-		Left: rows.row(c.Left), Right: rows.row(c.Right), Result: rows.row(c.Result),
+		Left: rows.row(c.Left), Right: rows.row(c.Right), Result: rows.row(c.Result), HiddenDiffer: rows.differ(c.Left, c.Right),
 		Winner: c.Winner, Policy: c.Policy, LeftTime: known(c.LeftTime), RightTime: known(c.RightTime), Decided: c.Decided.UTC(),
 		LeftPosition: string(c.LeftAt), RightPosition: string(c.RightAt),
 	}

@@ -119,13 +119,9 @@ func (b *breaker) suspect(s sample) verdict {
 	if b.limits.Amplification == 0 || s.at.Before(b.again) {
 		return verdict{}
 	}
-	first := b.minute[0]
-	if b.behind.at.After(first.at) {
-		first = b.behind
-	}
+	first := b.first()
 	for side := range s.sides {
-		changed, was := &s.sides[1-side], &first.sides[1-side]
-		changes, repeated := changed.Changes-was.Changes, changed.Repeated-was.Repeated
+		changes, repeated := s.since(first, change.Side(1-side))
 		written := s.sides[side].Applied - first.sides[side].Applied
 		if written >= leastLoop && changes >= leastLoop && float64(changes) > b.limits.Amplification*float64(changes-repeated) {
 			b.loop = change.Side(side)
@@ -134,6 +130,31 @@ func (b *breaker) suspect(s sample) verdict {
 		}
 	}
 	return verdict{}
+}
+
+// first is the sample that the last minute is counted from; comparing is left out.
+func (b *breaker) first() sample {
+	if b.behind.at.After(b.minute[0].at) {
+		return b.behind
+	}
+	return b.minute[0]
+}
+
+// since is how many changes came from the log of a side since an earlier sample, and how many of
+// them repeat.
+func (s *sample) since(was sample, from change.Side) (changes, repeated uint64) {
+	return s.sides[from].Changes - was.sides[from].Changes, s.sides[from].Repeated - was.sides[from].Repeated
+}
+
+// amplification is how many changes came from the log of a side in the last minute for each that
+// does not repeat; 0 if none came. It is what suspect holds against the limit.
+func (b *breaker) amplification(from change.Side) float64 {
+	last := b.minute[len(b.minute)-1]
+	changes, repeated := last.since(b.first(), from)
+	if changes == 0 {
+		return 0
+	}
+	return float64(changes) / float64(max(1, changes-repeated))
 }
 
 func (b *breaker) enter(p phase, s sample) verdict {
@@ -199,14 +220,37 @@ const tripped = "the breaker tripped: "
 // watchBreaker follows whether the link does harm, until ctx ends.
 func (r *runner) watchBreaker(ctx context.Context, link *router.Link, limits configs.Breaker) error {
 	b := newBreaker(limits, time.Now())
+	if limits.Amplification > 0 {
+		defer r.amplify(nil)
+	}
 	for sleep(ctx, breakerEvery) {
 		st := link.Status()
 		v := b.step(time.Now(), &st)
+		if limits.Amplification > 0 {
+			r.amplify(&[2]float64{b.amplification(change.Left), b.amplification(change.Right)})
+		}
 		if err := r.obey(ctx, link, &st, v); err != nil && ctx.Err() == nil {
 			r.log.Warn("the breaker cannot act", "error", err)
 		}
 	}
 	return nil
+}
+
+// amplify notes the amplification of the changes of both sides; nil: it is not looked for.
+func (r *runner) amplify(sides *[2]float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.amplified = sides
+}
+
+// amplification returns that of the changes of a side; nil: it is not looked for.
+func (r *runner) amplification(from change.Side) *float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.amplified == nil {
+		return nil
+	}
+	return &r.amplified[from]
 }
 
 // obey does what the breaker says.

@@ -138,3 +138,42 @@ func TestBreakerKnowsApplications(t *testing.T) {
 		}
 	})
 }
+
+// The amplification is counted over the last minute, without what repeats and without comparing.
+func TestAmplification(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	b := newBreaker(configs.DefaultBreaker(), now)
+	st := router.Status{State: router.Running}
+	step := func(d time.Duration, changes, repeated uint64) {
+		now = now.Add(d)
+		st.Sides[0].Changes += changes
+		st.Sides[0].Repeated += repeated
+		b.step(now, &st)
+	}
+	expect := func(when string, want float64) {
+		t.Helper()
+		if got := b.amplification(0); got != want {
+			t.Errorf("%s it is %v, want %v", when, got, want)
+		}
+		if got := b.amplification(1); got != 0 {
+			t.Errorf("%s it is %v on the side where nothing changes", when, got)
+		}
+	}
+	expect("in the beginning", 0)
+	step(time.Second, 10, 0)
+	expect("of rows that change once", 1)
+	step(time.Second, 30, 30)
+	expect("of rows that repeat", 4)
+	step(30*time.Second, 40, 30)
+	expect("with more of both", 4)
+	step(29*time.Second, 0, 0)
+	expect("without what was a minute ago", 7)
+	step(60*time.Second, 6, 6)
+	expect("if all repeat", 6)
+	st.State = router.Comparing
+	step(time.Second, 100, 0)
+	st.State = router.Running
+	expect("while comparing", 0)
+	step(time.Second, 8, 4)
+	expect("after comparing", 2)
+}

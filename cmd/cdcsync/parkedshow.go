@@ -16,7 +16,7 @@ func newShow() *cobra.Command {
 		Use:   "show ID FILE|DIR...",
 		Short: "Show a parked row as a whole, column by column",
 		Long: `show prints what both sides have of a parked row, one column to a line and nothing cut off, and
-marks the columns that differ. Values of sensitive columns are not shown: "?" says that they may differ.`,
+marks the columns that differ. Values of sensitive columns are not shown, but whether they differ is.`,
 		Example: "  cdcsync parked show 5f0c9a1e2b3d4c5a shop.hcl",
 		Args:    idAndConfigs,
 	}
@@ -55,11 +55,8 @@ func printParkedRow(w io.Writer, link string, p *admin.Parked) {
 	for _, name := range columnsOf(p.Left, p.Right) {
 		left, right := valueCell(p.Left, name), valueCell(p.Right, name)
 		mark := ""
-		switch {
-		case left != right:
+		if left != right || slices.Contains(p.HiddenDiffer, name) {
 			mark = "≠"
-		case left == redacted:
-			mark = "?"
 		}
 		t.AppendRow([]any{name, mark, left, right})
 	}

@@ -71,6 +71,19 @@ func (c curtain) row(row change.Row) admin.Row {
 	return shown
 }
 
+// differ names the columns that are not to be shown and in which two rows, which both exist, do not have
+// the same; what is not known of either is left out.
+func (c curtain) differ(left, right change.Row) (names []string) {
+	hidden := func(row change.Row, i int) bool { return row[i] == change.TextValue(redacted) }
+	a, b := c.row(left), c.row(right)
+	for i := range min(len(left), len(right)) {
+		if hidden(a.Values, i) && hidden(b.Values, i) && left[i] != right[i] && i < len(a.Columns) {
+			names = append(names, a.Columns[i])
+		}
+	}
+	return names
+}
+
 // image is nil for an image that is not known.
 func (c curtain) image(image change.Image) *admin.Row {
 	if !image.Known {

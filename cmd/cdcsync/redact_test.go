@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,38 @@ func TestCurtain(t *testing.T) {
 	}
 	if shown.image(change.Image{}) != nil {
 		t.Error("an image that is not known is shown")
+	}
+}
+
+// In which sensitive columns two rows differ is told, and of no others.
+func TestHiddenDiffer(t *testing.T) {
+	shown := curtainOf(secretive())
+	other := person("ann")
+	other[2] = change.TextValue("closed")
+	null := person("ann")
+	null[1] = change.NullValue()
+	unknown := person("ann")
+	unknown[1] = change.Value{}
+	for name, c := range map[string]struct {
+		rows        curtain
+		left, right change.Row
+		want        []string
+	}{
+		"the same":                  {shown, person("ann"), person("ann"), nil},
+		"another value":             {shown, person("ann"), person("bob"), []string{"email"}},
+		"a value and NULL":          {shown, person("ann"), null, []string{"email"}},
+		"one is not known":          {shown, person("ann"), unknown, nil},
+		"one does not exist":        {shown, person("ann"), nil, nil},
+		"what everybody sees":       {shown, person("ann"), other, nil},
+		"what looks as if hidden":   {shown, person(redacted), person("bob"), []string{"email"}},
+		"as recorded":               {shown.recorded([]string{"id", "mail", "note"}), person("ann"), person("bob"), []string{"mail"}},
+		"columns without a name":    {curtain{others: true}, person("ann"), person("bob"), nil},
+		"a pair that hides nothing": {curtainOf(&mapping.Pair{Columns: secretive().Columns}), person(redacted), person("bob"), nil},
+		"rows of different columns": {shown, person("ann"), person("bob")[:1], nil},
+	} {
+		if got := c.rows.differ(c.left, c.right); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

@@ -49,6 +49,8 @@ type runner struct {
 	contacts map[string]*contact
 	// stalled is why the link gets nowhere; "" if it does.
 	stalled string
+	// amplified is the breaker's figure for the changes of each side; what it points to is replaced.
+	amplified *[2]float64
 	// trouble is why the link is not open yet.
 	trouble error
 	// done says that Run has ended, with err.

@@ -30,21 +30,23 @@ func TestStatusShowsTheLagInBytes(t *testing.T) {
 	}
 }
 
-// The columns of a parked row that differ are marked, and those of which that is not shown.
+// The columns of a parked row that differ are marked, also where the values are not shown.
 func TestParkedRowIsMarked(t *testing.T) {
 	row := func(name string) *admin.Row {
 		return &admin.Row{Columns: []string{"id", "name", "email"}, Values: change.Row{change.Int(1), change.TextValue(name), change.TextValue(redacted)}}
 	}
 	for _, c := range []struct {
 		left, right *admin.Row
+		hidden      []string
 		want        string
 	}{
-		{row("a"), row("b"), "id , name ≠, email ?"},
-		{row("a"), &admin.Row{}, "id ≠, name ≠, email ≠"},
-		{nil, row("a"), "id ≠, name ≠, email ≠"},
+		{row("a"), row("b"), nil, "id , name ≠, email "},
+		{row("a"), row("a"), []string{"email"}, "id , name , email ≠"},
+		{row("a"), &admin.Row{}, nil, "id ≠, name ≠, email ≠"},
+		{nil, row("a"), nil, "id ≠, name ≠, email ≠"},
 	} {
 		var out strings.Builder
-		printParkedRow(&out, "shop", &admin.Parked{Table: "people", Left: c.left, Right: c.right})
+		printParkedRow(&out, "shop", &admin.Parked{Table: "people", Left: c.left, Right: c.right, HiddenDiffer: c.hidden})
 		var marks []string
 		for line := range strings.Lines(out.String()) {
 			if columns := strings.Split(line, "│"); len(columns) > 4 && !strings.Contains(line, "COLUMN") {
