@@ -313,8 +313,8 @@ func (c *canary) judge() {
 			c.t.Errorf("%s shows no row:\n%s", what, text)
 		}
 	}
-	for _, what := range []string{"/v1/links/shop/parked", "/v1/links/shop/conflicts"} {
-		if text := c.shown[what]; !strings.Contains(text, `"hidden_differ":["email"]`) {
+	for what, column := range map[string]string{"/v1/links/shop/parked": "email", "/v1/links/shop/conflicts": "secret"} {
+		if text := c.shown[what]; !strings.Contains(text, `"hidden_differ":["`+column+`"]`) {
 			c.t.Errorf("%s does not say that the sensitive values differ:\n%s", what, text)
 		}
 	}

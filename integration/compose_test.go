@@ -147,7 +147,8 @@ func TestComposeTryOut(t *testing.T) {
 	if got := d.old("SELECT mail FROM tbl_cust WHERE cust_id = 1"); got != "ann@example.com\n" {
 		t.Errorf("what was changed while cdcsync was down: %q", got)
 	}
-	d.do("restart")
+	d.do("restart") // it does not wait
+	d.do("up", "-d", "--wait", "mysql", "postgres", "cdcsync")
 	d.same(30)
 	d.do("stop", "cdcsync")
 	if code := d.inspect("cdcsync", "{{.State.ExitCode}}"); code != "0" {
