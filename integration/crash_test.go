@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/integration/servers"
+	"github.com/cdcsync/cdcsync/mapping"
 	"github.com/cdcsync/cdcsync/resolver"
 	"github.com/cdcsync/cdcsync/router"
 )
@@ -60,6 +62,7 @@ func TestCrashPoints(t *testing.T) {
 		for seed := range seeds {
 			t.Run(fmt.Sprintf("%s-%s/%d", p[0], p[1], seed), func(t *testing.T) {
 				w := newCrashWorld(t, sites[p[0]](t), sites[p[1]](t))
+				w.refuses = os.Getenv("CDCSYNC_CRASHES") != ""
 				w.run(uint64(seed), os.Getenv("CDCSYNC_CRASHES") != "")
 			})
 		}
@@ -74,6 +77,10 @@ type crashWorld struct {
 	read, write           [2]end
 	readWires, writeWires [2]*wire
 
+	crash   atomic.Pointer[crash] // of the run at hand, if it ends
+	changes int                   // of tables so far
+	refuses bool                  // rows of the applications are refused by the other side now and then
+
 	mu      sync.Mutex
 	written map[int]int // by key: what is written once
 	added   [4]int      // to the counters
@@ -82,6 +89,9 @@ type crashWorld struct {
 const (
 	versionKey = 500 // of a row that only one side changes, to ever higher values
 	hotKeys    = 3
+	// refusedKey and the next are rows that the left and the right refuse now and then, and the
+	// other side changes.
+	refusedKey = 600
 )
 
 func newCrashWorld(t *testing.T, left, right site) *crashWorld {
@@ -92,7 +102,7 @@ func newCrashWorld(t *testing.T, left, right site) *crashWorld {
 		if err != nil {
 			t.Fatal(err)
 		}
-		schema := []string{"CREATE TABLE item (id BIGINT PRIMARY KEY, v BIGINT NOT NULL)", "CREATE TABLE counter (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)"}
+		schema := []string{fmt.Sprintf("CREATE TABLE item (id BIGINT PRIMARY KEY, v BIGINT NOT NULL, CHECK (id <> %d OR v > 0))", refusedKey+i), "CREATE TABLE counter (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)"}
 		if at.engine == "sqlite" {
 			schema = append(schema, "PRAGMA journal_mode = WAL")
 		}
@@ -109,9 +119,8 @@ func newCrashWorld(t *testing.T, left, right site) *crashWorld {
 		}
 		_ = db.Close()
 	}
-	w := &crashWorld{duo: newDuo(t, sites, [2]bool{true, true}, router.InitialMerge, "item", "counter"), t: t, written: map[int]int{}}
-	w.pairs[1].Policy = resolver.Policy{Columns: make([]resolver.ColumnRule, len(w.pairs[1].Columns))}
-	w.pairs[1].Policy.Columns[1] = resolver.Sum
+	w := &crashWorld{duo: &duo{tb: t, sites: sites}, t: t, written: map[int]int{}}
+	w.bind()
 	for s, at := range sites {
 		reads, writes := at, at
 		if at.server != nil {
@@ -119,8 +128,31 @@ func newCrashWorld(t *testing.T, left, right site) *crashWorld {
 		}
 		reads.dsn, writes.dsn = reads.given(), writes.given()
 		w.read[s], w.write[s] = openEnd(t, reads), openEnd(t, writes)
+		for i, e := range []end{w.read[s], w.write[s]} {
+			if e, ok := e.(sqliteEnd); ok {
+				e.SetAround(w.around(change.Side(s), i == 1))
+			}
+		}
 	}
 	return w
+}
+
+// around returns what goes around the statements on a file: those of its sink, or the others.
+func (w *crashWorld) around(side change.Side, writes bool) func(query string, run func() error) error {
+	return func(query string, run func() error) error {
+		c := w.crash.Load()
+		switch {
+		case c == nil:
+			return run()
+		case c.dead.Load():
+			return errCrashed
+		case c.side != side:
+			return run()
+		case writes:
+			return c.writing(query, run)
+		}
+		return c.pruned(query, run)
+	}
 }
 
 // cut ends all connections of the link.
@@ -139,6 +171,7 @@ func (w *crashWorld) cut() {
 func (w *crashWorld) begin(ctx context.Context, c *crash) (link *router.Link, done chan error, closeAll func()) {
 	cfg := router.Config{Name: endsLink, Pairs: w.pairs, Log: hclog.NewNullLogger(), Limits: router.DefaultLimits}
 	cfg.Limits.Chunk = 10
+	w.crash.Store(c)
 	var closers []func() error
 	for s := range w.read {
 		st := w.read[s].open(w.tables[s], true, true)
@@ -173,15 +206,50 @@ func (w *crashWorld) end(point string, side change.Side, skip int64) {
 	c.skip.Store(skip)
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
-	_, done, closeAll := w.begin(ctx, c)
-	err := <-done
-	closeAll()
+	link, done, closeAll := w.begin(ctx, c)
+	var err error
+	for {
+		if point == changedTable {
+			w.grow(ctx, link, side)
+		}
+		err = <-done
+		closeAll()
+		if !errors.Is(err, router.ErrReopen) || c.dead.Load() || ctx.Err() != nil {
+			break
+		}
+		w.bind() // as the program does
+		link, done, closeAll = w.begin(ctx, c)
+	}
 	switch {
 	case ctx.Err() != nil:
-		w.t.Errorf("the link never came to the point %q on the %s", point, side)
+		w.t.Errorf("the link never came to the point %q on the %s: %+v", point, side, link.Status())
 	case !c.dead.Load():
 		w.t.Fatalf("%q on the %s: the link ended by itself: %v", point, side, err)
 	}
+}
+
+// grow gives a table of a side a column more while the link runs.
+func (w *crashWorld) grow(ctx context.Context, link *router.Link, side change.Side) {
+	w.t.Helper()
+	// Before, it would be no news.
+	for s := link.Status().State; s != router.Running && s != router.Stopped && ctx.Err() == nil; s = link.Status().State {
+		time.Sleep(time.Millisecond)
+	}
+	w.changes++
+	w.exec(int(side), fmt.Sprintf("ALTER TABLE item ADD COLUMN extra_%d BIGINT", w.changes))
+}
+
+// bind binds the tables as they are now, without the columns that came in addition, and sets the link
+// up. (A log that still has rows without such a column would pause the table.)
+func (w *crashWorld) bind() {
+	w.t.Helper()
+	item := mapping.Spec{Name: "item"}
+	for i := range w.changes {
+		item.Ignore = append(item.Ignore, fmt.Sprintf("extra_%d", i+1))
+	}
+	w.duo = newDuoOf(w.t, w.sites, [2]bool{true, true}, router.InitialMerge, []mapping.Spec{item, {Name: "counter"}})
+	w.pairs[1].Policy = resolver.Policy{Columns: make([]resolver.ColumnRule, len(w.pairs[1].Columns))}
+	w.pairs[1].Policy.Columns[1] = resolver.Sum
 }
 
 // settled runs the link undisturbed, until everything is carried over and, if there is more to do,
@@ -193,7 +261,17 @@ func (w *crashWorld) settled(more func(*router.Link)) {
 	link, done, closeAll := w.begin(ctx, nil)
 	within, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
-	if err := link.Barrier(within); err != nil {
+	err := link.Barrier(within)
+	for err != nil && within.Err() == nil {
+		if ended := <-done; !errors.Is(ended, router.ErrReopen) {
+			w.t.Fatalf("barrier: %v; the link ended: %v", err, ended)
+		}
+		closeAll()
+		w.bind()
+		link, done, closeAll = w.begin(ctx, nil)
+		err = link.Barrier(within)
+	}
+	if err != nil {
 		w.t.Fatalf("barrier: %v; %+v", err, link.Status())
 	}
 	if more != nil {
@@ -214,7 +292,7 @@ func (w *crashWorld) run(seed uint64, both bool) {
 	var stops []stop
 	for i, p := range crashPoints {
 		for s, at := range w.sites {
-			if p.on(at.engine) && (both || s == i%2 || !p.on(w.sites[1-s].engine)) {
+			if p.on(at) && (w.refuses || !p.refused) && (both || s == i%2 || !p.on(w.sites[1-s])) {
 				stops = append(stops, stop{p, change.Side(s)})
 			}
 		}
@@ -246,6 +324,9 @@ func (w *crashWorld) run(seed uint64, both bool) {
 		}
 		began := time.Now()
 		w.end(p.name, p.side, skip)
+		if p.name == changedTable {
+			w.bind()
+		}
 		w.t.Logf("%s on the %s, the time after %d, after %v", p.name, p.side, skip, time.Since(began).Round(time.Millisecond))
 		if w.t.Failed() {
 			break
@@ -253,8 +334,18 @@ func (w *crashWorld) run(seed uint64, both bool) {
 	}
 	cancel()
 	used.Wait()
+	for side := 0; side < 2 && w.refuses; side++ { // what is parked goes through
+		w.exec(side, fmt.Sprintf("UPDATE item SET v = 1 WHERE id = %d", refusedKey+1-side))
+	}
 	w.t.Logf("%d crashes", len(stops))
-	w.settled(nil)
+	w.settled(func(link *router.Link) {
+		for deadline := time.Now().Add(time.Minute); link.Status().Parked > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				w.t.Fatalf("a row stays parked: %+v", link.Status())
+			}
+		}
+		w.must(link.Barrier(w.t.Context()))
+	})
 	w.check()
 	w.settled(w.quiet)
 }
@@ -274,9 +365,16 @@ func (w *crashWorld) use(ctx context.Context, side int) {
 		statements := append(at.begin("item", "counter"),
 			fmt.Sprintf("UPDATE counter SET n = n + %d WHERE id = %d", delta, counter),
 			fmt.Sprintf("UPDATE item SET v = %d WHERE id = %d", key, hot),
-			fmt.Sprintf("INSERT INTO item VALUES (%d, %d)", key, i))
+			fmt.Sprintf("INSERT INTO item (id, v) VALUES (%d, %d)", key, i))
 		if side == 0 {
-			statements = append(statements, fmt.Sprintf("INSERT INTO item VALUES (%d, %d)%s", versionKey, i, at.onConflict("id", "v", "{new}")))
+			statements = append(statements, fmt.Sprintf("INSERT INTO item (id, v) VALUES (%d, %d)%s", versionKey, i, at.onConflict("id", "v", "{new}")))
+		}
+		if w.refuses && i%10 == 0 { // a value that the other side refuses, and then one that it takes
+			v := i
+			if i%20 == 0 {
+				v = -i
+			}
+			statements = append(statements, fmt.Sprintf("INSERT INTO item (id, v) VALUES (%d, %d)%s", refusedKey+1-side, v, at.onConflict("id", "v", "{new}")))
 		}
 		err := tryTransaction(context.Background(), db, statements...)
 		for err != nil && at.passes(err) {
@@ -369,7 +467,7 @@ func (w *crashWorld) quiet(link *router.Link) {
 	const n = 20
 	before := link.Status().Sides
 	for i := range n {
-		w.exec(0, fmt.Sprintf("INSERT INTO item VALUES (%d, 1)", 9_000_000+i))
+		w.exec(0, fmt.Sprintf("INSERT INTO item (id, v) VALUES (%d, 1)", 9_000_000+i))
 	}
 	for range 2 { // what went round would be there after the first
 		w.must(link.Barrier(w.t.Context()))

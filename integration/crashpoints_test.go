@@ -6,6 +6,7 @@ import (
 	encoding "encoding/binary"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -20,13 +21,15 @@ type crashPoint struct {
 	name string
 	// contact: it comes in first contact only; start: once in a run, or seldom.
 	contact, start bool
-	// wire: it is inside of a transaction of the sink, seen between the program and the server.
-	wire bool
-	// not are engines that have no such step.
-	not []string
+	// refused: it comes where a row is refused.
+	refused bool
+	// not are engines that have no such step, only that which alone has it.
+	not  []string
+	only string
 }
 
-// The steps inside of a transaction of a sink. A MySQL and a MariaDB get the marker and COMMIT
+// The steps inside of a transaction of a sink: seen between the program and the server, or around
+// the statements on a SQLite file. A MySQL and a MariaDB get the marker and COMMIT
 // in one message, so there is nothing between them.
 const (
 	beginLost    = "BEGIN is lost"
@@ -34,6 +37,15 @@ const (
 	markerLost   = "before the marker"
 	commitLost   = "between marker and COMMIT"
 	answerLost   = "the answer to COMMIT is lost"
+)
+
+const (
+	// triggersLog is a SQLite file that triggers capture, in the words of crashPoint.only.
+	triggersLog = "sqlite, by triggers"
+	pruneLost   = "the log is pruned, before COMMIT"
+	prunedLost  = "the log is pruned, and the answer to COMMIT is lost"
+
+	changedTable = "after a table is told to have changed" // it has a column more
 )
 
 // crashPoints are the steps at which TestCrashPoints ends the program, on either side of the link.
@@ -50,21 +62,29 @@ var crashPoints = []crashPoint{
 	{name: "before a look"},
 	{name: "after a look"},
 	{name: "before a batch"},
-	{name: beginLost, wire: true},
-	{name: epochChecked, wire: true},
-	{name: markerLost, wire: true},
-	{name: commitLost, wire: true, not: []string{"mysql", "mariadb"}},
-	{name: answerLost, wire: true},
+	{name: beginLost},
+	{name: epochChecked},
+	{name: markerLost},
+	{name: commitLost, not: []string{"mysql", "mariadb"}},
+	{name: answerLost},
 	{name: "after a batch"},
+	{name: "after a row is refused", refused: true},
+	{name: "before a marker lists a parked row", refused: true},
+	{name: "after a marker lists a parked row", refused: true},
+	{name: changedTable, start: true},
 	{name: "before the log may be forgotten"},
 	{name: "after the log may be forgotten"},
+	{name: pruneLost, start: true, only: triggersLog},
+	{name: prunedLost, start: true, only: triggersLog},
 	{name: "before it is asked for a later instance", start: true},
 }
 
-// on tells whether a store of that engine has the point. A SQLite file has no wire: what is not
-// committed there when a program goes is as if it had never been (see TestKill).
-func (p crashPoint) on(engine string) bool {
-	return !slices.Contains(p.not, engine) && !(p.wire && engine == "sqlite")
+// on tells whether a site has the point.
+func (p crashPoint) on(at site) bool {
+	if p.only == triggersLog {
+		return at.engine == "sqlite" && at.capture == ""
+	}
+	return !slices.Contains(p.not, at.engine)
 }
 
 var errCrashed = errors.New("the program is gone")
@@ -80,6 +100,8 @@ type crash struct {
 	cut func()
 
 	applying atomic.Bool // the sink of side is in a transaction
+	rows     atomic.Bool // of that, the epoch is checked
+	pruning  atomic.Bool // of the log of side, before COMMIT
 	requests atomic.Int64
 	answer   atomic.Bool // the next answer is that to COMMIT
 }
@@ -137,6 +159,9 @@ func (s *crashingSource) Next(ctx context.Context) (tx *change.Tx, err error) {
 		tx, err = s.Source.Next(ctx)
 		return err
 	})
+	if err == nil && len(tx.Schema) > 0 {
+		err = s.c.at(changedTable, s.side)
+	}
 	return tx, err
 }
 
@@ -189,6 +214,21 @@ func (s *crashingSink) Open(ctx context.Context) (m checkpoint.Marker, err error
 }
 
 func (s *crashingSink) Apply(ctx context.Context, batch *sinks.Batch) (result sinks.Result, err error) {
+	if slices.ContainsFunc(batch.Marker.Debts, func(d checkpoint.Debt) bool { return d.Parked != "" }) {
+		err = s.c.around("before a marker lists a parked row", "after a marker lists a parked row", s.side, func() error {
+			result, err = s.apply(ctx, batch)
+			return err
+		})
+	} else {
+		result, err = s.apply(ctx, batch)
+	}
+	if err == nil && slices.ContainsFunc(result.Outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Refused }) {
+		err = s.c.at("after a row is refused", s.side)
+	}
+	return result, err
+}
+
+func (s *crashingSink) apply(ctx context.Context, batch *sinks.Batch) (result sinks.Result, err error) {
 	err = s.c.around("before a batch", "after a batch", s.side, func() error {
 		if s.side == s.c.side {
 			s.c.requests.Store(0)
@@ -245,6 +285,50 @@ func (c *crash) tap(postgres bool) tap {
 		c.die()
 		return lost, nil
 	}
+}
+
+// writing ends the program inside of a transaction of the sink that writes to a SQLite file: it goes
+// around its statements.
+func (c *crash) writing(query string, run func() error) error {
+	own := strings.Contains(query, "_cdcsync_")
+	switch {
+	case c.dead.Load():
+		return errCrashed
+	case !c.applying.Load():
+		return run()
+	case query == "BEGIN IMMEDIATE":
+		c.rows.Store(false)
+		return c.passing(beginLost, "", run)
+	case strings.HasPrefix(query, "UPDATE _cdcsync_link SET apply = ?1"):
+		c.rows.Store(true)
+		return run()
+	case strings.HasPrefix(query, "INSERT INTO _cdcsync_marker"):
+		c.rows.Store(false)
+		return c.passing(markerLost, "", run)
+	case query == "COMMIT":
+		return c.passing(commitLost, answerLost, run)
+	case c.rows.Load() && !own:
+		return c.passing("", epochChecked, run)
+	}
+	return run()
+}
+
+// pruned ends the program inside of a transaction that deletes from the log of a SQLite file.
+func (c *crash) pruned(query string, run func() error) error {
+	switch {
+	case c.dead.Load():
+		return errCrashed
+	case strings.HasPrefix(query, "DELETE FROM") && strings.Contains(query, "WHERE seq <="):
+		c.pruning.Store(true)
+	case query == "COMMIT" && c.pruning.Swap(false):
+		return c.passing(pruneLost, prunedLost, run)
+	}
+	return run()
+}
+
+// passing is around for the side of c.
+func (c *crash) passing(before, after string, run func() error) error {
+	return c.around(before, after, c.side, run)
 }
 
 // postgres reads what a client sends to a PostgreSQL, and tells whether prepared statements are run

@@ -48,6 +48,54 @@ func fill(t *testing.T, dir string, free int64) (ballast string) {
 	return ballast
 }
 
+// longItems commits items on the left in one transaction, a kilobyte each.
+func (s *shop) longItems(first, rows int) {
+	s.t.Helper()
+	db := s.open(0)
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		INSERT INTO tbl_item SELECT i, '%s' || i FROM n`, first, first+rows-1, strings.Repeat("long ", 200))); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// awaits waits until the program has said something.
+func (p *process) awaits(text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(p.output.String(), text); {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("it does not say %q\n%s", text, p.output)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestLogFull lets the disk be full that the program logs to. The link does not mind.
+func TestLogFull(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	fill(t, dir, 0)
+	s := newShop(t)
+	s.writeConfig(oneWayConfig)
+	p := startInto(t, log, "run", s.config)
+	s.longItems(1, 500)
+	s.settle(p)
+	if n := s.equalItems(); n != 500 {
+		t.Errorf("%d rows", n)
+	}
+	if info, err := log.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("it could log: %d bytes, %v: the test shows nothing", info.Size(), err)
+	}
+	if err := p.stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
 // TestServerDiskFull lets the disk under the table of a server become full. The link says so and
 // waits; once there is room, everything comes over. (A MariaDB ends itself when that happens, which is
 // what the kills of servers try.)
@@ -98,19 +146,9 @@ func TestServerDiskFull(t *testing.T) {
 			p := start(t, "run", s.config)
 			s.settle(p)
 			ballast := fill(t, dir, 300<<10)
-			db = s.open(0)
 			const rows = 4000
-			if _, err := db.Exec(fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-				INSERT INTO tbl_item SELECT i, '%s' || i FROM n`, rows, strings.Repeat("long ", 200))); err != nil {
-				t.Fatal(err)
-			}
-			_ = db.Close()
-			for deadline := time.Now().Add(time.Minute); !strings.Contains(p.output.String(), "trying again"); {
-				if time.Now().After(deadline) {
-					t.Fatalf("the link does not say that the disk is full\n%s", p.output)
-				}
-				time.Sleep(50 * time.Millisecond)
-			}
+			s.longItems(1, rows)
+			p.awaits("trying again")
 			if text := p.output.String(); !strings.Contains(text, "No space left") && !strings.Contains(text, "is full") {
 				t.Errorf("it does not say what is wrong:\n%s", text)
 			}

@@ -26,9 +26,11 @@ type Conn struct {
 // Stmt is a prepared statement of one connection. Its arguments stay set from one
 // execution to the next.
 type Stmt struct {
-	raw  driver.Stmt
-	args []driver.NamedValue
-	row  []driver.Value
+	raw   driver.Stmt
+	args  []driver.NamedValue
+	row   []driver.Value
+	store *Store
+	text  string
 }
 
 // errMissing is the cause when a store's file is not there.
@@ -88,7 +90,7 @@ func (c *Conn) Prepare(query string) (*Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stmt{raw: raw}, nil
+	return &Stmt{raw: raw, store: c.store, text: query}, nil
 }
 
 // Exec runs one or more statements without arguments and returns the rows changed by
@@ -98,7 +100,11 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...change.Value) (in
 	if err != nil {
 		return 0, err
 	}
-	res, err := c.raw.(driver.ExecerContext).ExecContext(ctx, query, named)
+	var res driver.Result
+	err = c.store.run(query, func() (err error) {
+		res, err = c.raw.(driver.ExecerContext).ExecContext(ctx, query, named)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -111,8 +117,10 @@ func (c *Conn) Do(ctx context.Context, query string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.raw.(driver.StmtExecContext).ExecContext(ctx, nil)
-	return err
+	return c.store.run(query, func() error {
+		_, err := s.raw.(driver.StmtExecContext).ExecContext(ctx, nil)
+		return err
+	})
 }
 
 // kept returns the compiled statement for query, compiling it the first time.
@@ -251,11 +259,27 @@ func (s *Stmt) Set(index int, v change.Value) error {
 // Exec runs the statement and returns how many rows it changed. It waits for nothing but
 // locks, up to the busy timeout.
 func (s *Stmt) Exec() (int64, error) {
+	if s.store.around != nil {
+		return s.passed()
+	}
+	return s.exec()
+}
+
+func (s *Stmt) exec() (int64, error) {
 	res, err := s.raw.(driver.StmtExecContext).ExecContext(context.Background(), s.args)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// passed is exec for a store with something around its statements.
+func (s *Stmt) passed() (n int64, err error) {
+	err = s.store.around(s.text, func() error {
+		n, err = s.exec()
+		return err
+	})
+	return n, err
 }
 
 // Query runs the statement and calls each for every row, as the driver has it: see

@@ -18,6 +18,8 @@ type Store struct {
 	dsn  string
 	// dataDir is where links keep what they need beside the database; empty: beside its file.
 	dataDir string
+	// around is nil but in tests: see [Store.SetAround].
+	around func(query string, run func() error) error
 	// written moves whenever one of this store's connections commits by Immediate.
 	written atomic.Uint64
 }
@@ -66,6 +68,17 @@ func (s *Store) SetDataDir(dir string) { s.dataDir = dir }
 
 // DataDir returns that directory, empty if there is none.
 func (s *Store) DataDir() string { return s.dataDir }
+
+// SetAround has every statement that may write go through around, which is given its text and what
+// runs it, so that a test can end a program inside of a transaction. It is called before anything else.
+func (s *Store) SetAround(around func(query string, run func() error) error) { s.around = around }
+
+func (s *Store) run(query string, run func() error) error {
+	if s.around != nil {
+		return s.around(query, run)
+	}
+	return run()
+}
 
 // Path returns the absolute path of the database file.
 func (s *Store) Path() string { return s.path }
