@@ -70,6 +70,37 @@ func (p *process) awaits(text string) {
 	}
 }
 
+// TestDataDirFull lets the disk become full on which a link keeps its journal and the copy of the
+// pages of a SQLite file. The link says so and waits; once there is room, everything comes over.
+func TestDataDirFull(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t)
+	s := newShopOn(t, logged(t), file(t))
+	s.writeConfig("data_dir = \"" + dir + "\"\n" + oneWayConfig)
+	p := start(t, "run", s.config)
+	s.settle(p)
+	ballast := fill(t, dir, 300<<10)
+	const rows = 4000
+	s.longItems(1, rows)
+	p.awaits("trying again")
+	if text := p.output.String(); !strings.Contains(text, "no space left") {
+		t.Errorf("it does not say what is wrong:\n%s", text)
+	}
+	if there, _ := s.rows(1); len(there) == rows {
+		t.Error("the disk was not full: the test shows nothing")
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	s.settle(p)
+	if n := s.equalItems(); n != rows {
+		t.Errorf("%d rows", n)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatalf("stop: %v\n%s", err, p.output)
+	}
+}
+
 // TestLogFull lets the disk be full that the program logs to. The link does not mind.
 func TestLogFull(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -238,6 +239,8 @@ func classifyLog(op string, at change.Position, err error) error {
 	case errors.Is(err, wal.ErrShadow), errors.Is(err, wal.ErrRestored):
 		return &change.Error{Op: op, Position: at, Class: change.PositionLost, Err: fmt.Errorf("%s: %w", change.PositionLost, err),
 			Hint: "make sure which store is right, take the link down with teardown, and run it again: first contact compares both"}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &change.Error{Op: op, Position: at, Class: change.Transient, Err: err, Hint: "make room on the disk of data_dir, or beside the database"}
 	case errors.Is(err, wal.ErrReplaced):
 		return &change.Error{Op: op, Class: change.Transient, Err: err}
 	case errors.Is(err, wal.ErrTooLarge), errors.Is(err, wal.ErrFormat), errors.Is(err, wal.ErrDoubt):
