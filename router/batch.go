@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -29,8 +31,41 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 		}
 	}
 	e.blockLast = false
-	f, in := &flight{apply: e.next}, &e.space
-	taken, bytes := 0, 0
+	f := r.gather(s, maxRows, maxBytes)
+	if f.batch == nil {
+		if !mark || !r.dueMark(s) {
+			return nil
+		}
+		f.batch, f.apply = &sinks.Batch{}, e.apply
+	}
+	r.finishForm(s, f)
+	return f.batch
+}
+
+// formQueued is form while the sink has a batch. What is formed is void if not all of that one is
+// done: the sink is not to be given it then.
+func (r *reconciler) formQueued(s change.Side, maxRows, maxBytes int) *sinks.Batch {
+	e := &r.ends[s]
+	if e.inFlight == nil || len(e.inFlight.rows) == 0 || e.queued != nil || r.untold() || s == r.home && r.tablesNew {
+		return nil
+	}
+	r.evaluateAll()
+	if s == change.Right && r.dueBlock() != nil {
+		return nil
+	}
+	f := r.gather(s, maxRows, maxBytes)
+	if f.batch == nil {
+		return nil
+	}
+	r.finishForm(s, f)
+	return f.batch
+}
+
+// gather takes rows that wait to be written to side s as a flight. It has no batch if there are none.
+func (r *reconciler) gather(s change.Side, maxRows, maxBytes int) *flight {
+	e := &r.ends[s]
+	f := &flight{apply: e.next, space: e.room()}
+	in, taken, bytes := f.space, 0, 0
 	for _, w := range e.out {
 		if taken >= maxRows || bytes >= maxBytes && f.batch != nil {
 			break
@@ -63,26 +98,32 @@ func (r *reconciler) form(s change.Side, maxRows, maxBytes int, mark bool) *sink
 	}
 	clear(e.out[:taken])
 	e.out = e.out[taken:]
-	switch {
-	case f.batch != nil:
-		f.batch.Writes, f.rows = in.writes, in.rows
-		e.next++
-	case mark && r.dueMark(s):
-		f.batch, f.apply = &sinks.Batch{}, e.apply
-	default:
-		return nil
+	if f.batch == nil {
+		return f
 	}
+	f.batch.Writes, f.rows = in.writes, in.rows
+	e.next++
 	for _, w := range f.rows {
 		in.sents = append(in.sents, sent{})
 		r.advance(w, &in.sents[len(in.sents)-1], s, f.apply)
 	}
-	r.finishForm(s, f)
-	return f.batch
+	return f
+}
+
+// room returns a space that no flight is in.
+func (e *end) room() *space {
+	if e.inFlight != nil && e.inFlight.space == &e.spaces[0] {
+		return &e.spaces[1]
+	}
+	return &e.spaces[0]
 }
 
 func (r *reconciler) finishForm(s change.Side, f *flight) {
 	e, other := &r.ends[s], &r.ends[s.Other()]
 	f.batch.Prior = e.apply
+	if e.inFlight != nil {
+		f.batch.Prior = e.inFlight.apply
+	}
 	f.batch.Marker = checkpoint.Marker{
 		Epoch: e.epoch, Apply: f.apply, Upto: other.read, Seen: other.seen, Debts: r.debts(s, f),
 	}
@@ -91,8 +132,12 @@ func (r *reconciler) finishForm(s change.Side, f *flight) {
 		f.emptied = r.emptied
 		r.tablesNew = false
 	}
-	other.unmarked = 0
-	e.inFlight = f
+	f.unmarked, other.unmarked = other.unmarked, 0
+	if e.inFlight != nil {
+		e.queued = f
+	} else {
+		e.inFlight = f
+	}
 }
 
 // dueMark tells whether a marker alone on side s would say anything. Markers must never
@@ -193,12 +238,15 @@ func (r *reconciler) advance(w *row, t *sent, s change.Side, apply uint64) {
 func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	e := &r.ends[s]
 	f := e.inFlight
-	e.inFlight = nil
+	e.inFlight, e.queued = e.queued, nil
 	r.told = max(r.told, f.emptied)
 	e.count.Batches++
 	e.apply = f.batch.Settled(result.Outcomes).Apply
 	if f.chunk != nil {
 		r.blockApplied(f, result.Outcomes[0])
+		for _, q := range f.repairs {
+			r.repair(f.chunk.pair, q.key, q.by)
+		}
 		return
 	}
 	done, held := 0, false
@@ -214,7 +262,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 				}
 			}
 			if r.laps.slots != nil {
-				r.laps.wrote(r.lapOf(w), r.minute())
+				r.laps.wrote(w.id.print[0], r.minute())
 			}
 			if r.written(w, s); w.sent != nil {
 				done++
@@ -236,7 +284,35 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	if done > 0 {
 		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
 	}
-	e.space.clear(held)
+	if f.space != nil {
+		f.space.clear(held)
+	}
+	if e.inFlight != nil && !whole(result.Outcomes) && !r.broken.noVoidFlight {
+		r.void(s)
+	}
+}
+
+// whole tells whether all of a batch was done.
+func whole(outcomes []sinks.Outcome) bool {
+	return !slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict != sinks.Done })
+}
+
+// void takes back what was queued for side s behind a batch that was not all done. Its rows are the
+// next to go, before those that came later.
+func (r *reconciler) void(s change.Side) {
+	e := &r.ends[s]
+	f := e.inFlight
+	e.inFlight = nil
+	for _, w := range f.rows {
+		r.takeBack(w, s)
+		r.touch(w)
+	}
+	f.space.clear(false)
+	r.ends[s.Other()].unmarked += f.unmarked
+	r.tablesNew = r.tablesNew || s == r.home
+	later := len(e.out)
+	r.evaluateAll()
+	e.out = slices.Concat(e.out[later:], e.out[:later])
 }
 
 func reason(err error) string {
@@ -271,7 +347,7 @@ func (r *reconciler) hush(w *row, s change.Side) {
 	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil || w.resolution != nil {
 		return
 	}
-	r.ends[s].quiet[r.printOf(w)] = w.sent.apply
+	r.ends[s].quiet[w.id.print] = w.sent.apply
 	w.sent = nil
 	r.forget(w)
 }
@@ -310,11 +386,8 @@ func (r *reconciler) differs(w *row, s change.Side) {
 
 // debts lists what was read from the log across from s and is not settled in s, once f is.
 func (r *reconciler) debts(s change.Side, f *flight) []checkpoint.Debt {
-	if len(f.rows) == len(r.rows) {
-		return nil // they are all rows, and advance has settled them
-	}
 	var owed []*row
-	for _, w := range r.rows {
+	for w := range r.others(f) {
 		if r.owes(w, s.Other()) {
 			owed = append(owed, w)
 		}
@@ -325,6 +398,32 @@ func (r *reconciler) debts(s change.Side, f *flight) []checkpoint.Debt {
 		debts[i] = r.debt(w, s.Other())
 	}
 	return debts
+}
+
+// others gives the rows that are not in f: of those in f, advance has settled all. Mostly they are all
+// in flight.
+func (r *reconciler) others(f *flight) iter.Seq[*row] {
+	var flying [][]*row
+	known := len(f.rows)
+	for s := range r.ends {
+		for _, g := range []*flight{r.ends[s].inFlight, r.ends[s].queued} {
+			if g != nil {
+				flying, known = append(flying, g.rows), known+len(g.rows)
+			}
+		}
+	}
+	if known != len(r.rows) {
+		return maps.Values(r.rows)
+	}
+	return func(yield func(*row) bool) {
+		for _, rows := range flying {
+			for _, w := range rows {
+				if !yield(w) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func byAge(a, b *row) int { return cmp.Compare(a.n, b.n) }

@@ -159,7 +159,7 @@ func (r *reconciler) boards(c *chunk, f *flight, line []byte) (bool, error) {
 		return false, nil
 	case w == nil && r.vacantOf(p):
 		if r.twoWay() {
-			f.prints = append(f.prints, r.print(p, r.key))
+			f.prints = append(f.prints, r.found)
 		}
 		return true, nil
 	case w == nil:

@@ -6,6 +6,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/resolver"
 	"github.com/cdcsync/cdcsync/stores/mem"
 )
@@ -196,6 +197,30 @@ func TestBlockOfATableThatIsEmptied(t *testing.T) {
 		w.must(w.stores[change.Right].Write(func(tx *mem.Tx) error { left = len(tx.Rows("r")); return nil }))
 		if (left == 0) == broken {
 			t.Errorf("broken %t: %d rows are left", broken, left)
+		}
+	}
+}
+
+// A row that somebody has compared while it goes with a block is looked at when that is there, not
+// before. A history with the seed 1755521983676534 lost the deletion of such a row.
+func TestRepairBesideABlock(t *testing.T) {
+	for _, broken := range []bool{false, true} {
+		w := newBlockWorld(t, plan{keys: 4, oneWay: true})
+		w.r.broken.noAfterBlock = broken
+		w.dumped(3)
+		if !w.form(change.Right, false) || w.flight[change.Right].Block == nil {
+			t.Fatal("no block is formed")
+		}
+		w.remove(change.Left, 2)
+		w.r.repair(w.r.pairs[0], idOf(2), checkpoint.ByConfig)
+		w.looks(change.Left)
+		w.looks(change.Right)
+		w.readAll()
+		w.apply(change.Right)
+		w.answer(change.Right)
+		w.drain()
+		if r := w.current(change.Right, 2); (r == nil) == broken {
+			t.Errorf("broken %t: the row that was deleted is %v", broken, r)
 		}
 	}
 }

@@ -32,9 +32,9 @@ type scan struct {
 	pair  *pair
 	pass  change.Side
 	after change.Row
-	// settled are the encoded keys of rows that were settled while the scan was under way: it
+	// settled are the fingerprints of rows that were settled while the scan was under way: it
 	// may show them as they were before.
-	settled map[string]bool
+	settled map[fingerprint]bool
 	// void: comparing began again meanwhile.
 	void bool
 	// first: nothing of the table was compared yet, and whoever scans says whether the other
@@ -82,7 +82,7 @@ func (r *reconciler) nextScan() *scan {
 		if !p.state.Stage.Comparing() {
 			continue
 		}
-		q := &scan{pair: p, pass: p.state.Pass, after: p.state.After, settled: map[string]bool{}}
+		q := &scan{pair: p, pass: p.state.Pass, after: p.state.After, settled: map[fingerprint]bool{}}
 		if n := len(p.chunks); n > 0 {
 			if n == chunksAhead || p.chunks[n-1].last {
 				return nil
@@ -136,7 +136,7 @@ func (r *reconciler) meets(w *row) {
 	if v == nil || r.broken.noMet {
 		return
 	}
-	if v.met[r.printOf(w)] = struct{}{}; len(v.met) > vacancyMost {
+	if v.met[w.id.print] = struct{}{}; len(v.met) > vacancyMost {
 		w.id.pair.vacancy = nil
 	}
 }
@@ -231,7 +231,7 @@ func (r *reconciler) meet(m *meeting) {
 	}
 	w := r.find(p, canonKey)
 	idle := w == nil
-	if idle && q.settled[string(r.key)] {
+	if idle && q.settled[r.found] {
 		return // it was decided meanwhile
 	}
 	plain := q.vacant && idle && r.vacantOf(p)
@@ -283,26 +283,25 @@ func (r *reconciler) meet(m *meeting) {
 	}
 }
 
-// compared tells whether the row whose encoded key is in r.key was written and waits for its
+// compared tells whether the row whose fingerprint is in r.found was written and waits for its
 // echo: the write compared it.
 func (r *reconciler) compared(p *pair) bool {
 	if len(r.ends[change.Left].quiet) == 0 && len(r.ends[change.Right].quiet) == 0 {
 		return false
 	}
-	print := r.print(p, r.key)
-	_, left := r.ends[change.Left].quiet[print]
-	_, right := r.ends[change.Right].quiet[print]
+	_, left := r.ends[change.Left].quiet[r.found]
+	_, right := r.ends[change.Right].quiet[r.found]
 	return left || right
 }
 
-// vacantOf tells whether the row whose encoded key is in r.key is not in the right table of p,
+// vacantOf tells whether the row whose fingerprint is in r.found is not in the right table of p,
 // which is vacant: nothing was known of it since.
 func (r *reconciler) vacantOf(p *pair) bool {
 	v := p.vacancy
 	if v == nil || len(v.met) == 0 {
 		return v != nil
 	}
-	_, met := v.met[r.print(p, r.key)]
+	_, met := v.met[r.found]
 	return !met
 }
 

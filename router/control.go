@@ -106,8 +106,14 @@ func (r *reconciler) resync(p *pair, by checkpoint.By) (reopen bool) {
 	return reopen
 }
 
-// repair compares one row again by a rule.
+// repair compares one row again by a rule. On a one-way link, nobody knows which rows are in a block
+// that is being written: a look at the right store may come before it and would count for what is
+// there after it. So the row waits until the block is there.
 func (r *reconciler) repair(p *pair, key change.Row, by checkpoint.By) {
+	if f := r.ends[change.Right].inFlight; f != nil && f.chunk != nil && f.chunk.pair == p && !r.twoWay() && !r.broken.noAfterBlock {
+		f.repairs = append(f.repairs, repair{key, by})
+		return
+	}
 	w, fresh := r.row(p, key)
 	w.by = by
 	if !fresh || w.sent != nil { // first what is going on about it

@@ -90,7 +90,7 @@ func (r *reconciler) echoed(s change.Side, apply uint64, c *change.Change) {
 	case w != nil && w.sent != nil && w.sent.side == s && w.sent.apply == apply:
 		e.arrived(apply)
 		r.settleEcho(s, w)
-	case w == nil && e.quiet.settle(r.print(p, r.key), apply):
+	case w == nil && e.quiet.settle(r.found, apply):
 		e.arrived(apply)
 		e.waiting--
 	default:
@@ -145,12 +145,11 @@ func (r *reconciler) rouse(w *row) {
 	if len(r.ends[0].quiet) == 0 && len(r.ends[1].quiet) == 0 {
 		return
 	}
-	print := r.printOf(w)
 	for s := range r.ends {
 		if len(r.ends[s].quiet) == 0 {
 			continue
 		}
-		if apply, ok := r.ends[s].quiet.take(print); ok {
+		if apply, ok := r.ends[s].quiet.take(w.id.print); ok {
 			w.sent = &sent{side: change.Side(s), apply: apply}
 		}
 	}
@@ -167,12 +166,6 @@ type fingerprint [2]uint64
 // print returns the fingerprint of the row of p with this encoded key.
 func (r *reconciler) print(p *pair, key []byte) fingerprint {
 	return fingerprint{maphash.Bytes(r.seeds[0], key) ^ p.number, maphash.Bytes(r.seeds[1], key) + p.number}
-}
-
-// printOf returns the fingerprint of w.
-func (r *reconciler) printOf(w *row) fingerprint {
-	p := w.id.pair
-	return fingerprint{maphash.String(r.seeds[0], w.id.key) ^ p.number, maphash.String(r.seeds[1], w.id.key) + p.number}
 }
 
 // settle forgets a row if it was written in that batch, and tells whether it was.

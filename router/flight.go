@@ -1,6 +1,7 @@
 package router
 
 import (
+	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
 	"github.com/cdcsync/cdcsync/sinks"
 )
@@ -16,10 +17,30 @@ type flight struct {
 	// their echo.
 	chunk  *chunk
 	prints []fingerprint
+	// repairs are asked for while the block is under way.
+	repairs []repair
+	// space is what the rows are kept in; nil: that of a block or a marker.
+	space *space
+	// unmarked is that of the log across when it was formed.
+	unmarked int
 }
 
-// space is what the flights to one side are kept in, one after the other: large ones would
-// leave much to collect.
+// waits is how many rows wait for the sink, which has a batch.
+func (e *end) waits() int {
+	n := len(e.out)
+	if e.queued != nil {
+		n += len(e.queued.rows)
+	}
+	return n
+}
+
+// repair is a row that is to be compared, and by what rule.
+type repair struct {
+	key change.Row
+	by  checkpoint.By
+}
+
+// space is what a flight is kept in, and one after it: large ones would leave much to collect.
 type space struct {
 	writes []sinks.Write
 	rows   []*row

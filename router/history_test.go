@@ -152,6 +152,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"emptied: compared as in first contact":         func(p *plan) { p.broken.emptiedAsContact = true },
 		"emptied: rows that are not settled forgotten":  func(p *plan) { p.broken.noGone = true },
 		"emptied: only the last table counts":           func(p *plan) { p.emptying(); p.crash, p.broken.lastEmptied = 0, true },
+		"a batch goes on behind one that was not done":  func(p *plan) { p.broken.noVoidFlight = true },
 		"emptied: a scan from before goes on":           func(p *plan) { p.emptying(); p.broken.noVoid = true },
 		"partial: decided without a look":               func(p *plan) { p.broken.noPartialLook = true },
 		"partial: what was not written yet is left out": func(p *plan) { p.broken.noPartialFill = true },

@@ -1,7 +1,5 @@
 package router
 
-import "hash/maphash"
-
 // laps notes which rows are written over and over: those of a loop that the link is in with
 // something else that carries rows, and those that an application changes all the time. Which
 // of the two it is only shows when nothing is written for a while (see [Link.Hold]). It has a
@@ -47,8 +45,3 @@ func (l *laps) many(print uint64, minute int32) bool {
 
 // minute numbers the minutes of the reconciler's clock.
 func (r *reconciler) minute() int32 { return int32(r.now.Unix() / 60) }
-
-// lapOf is what names a row in laps: half of its fingerprint.
-func (r *reconciler) lapOf(w *row) uint64 {
-	return maphash.String(r.seeds[0], w.id.key) ^ w.id.pair.number
-}

@@ -38,8 +38,8 @@ type Limits struct {
 }
 
 // DefaultLimits hold a link well under 100 MB. The rows are more than a sink takes at once, so
-// that the next batch is read while one is being written.
-var DefaultLimits = Limits{Rows: 12_000, Bytes: 16 << 20, Chunk: 5000}
+// that the next batch is read while one is being written, and one waits.
+var DefaultLimits = Limits{Rows: 22_000, Bytes: 20 << 20, Chunk: 5000}
 
 // Config is what a link needs to run.
 type Config struct {

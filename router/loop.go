@@ -34,20 +34,25 @@ type sideLoop struct {
 	side    change.Side
 	store   Store
 	txs     chan *change.Tx
-	batches chan *sinks.Batch
+	batches chan task
 	results chan answer
 	looks   chan func() // work for the looker
 	settled chan change.Position
 	looking bool
 	kept    *change.Tx // read, but its batch is not answered yet
 	room    int
+	paced   bool // as the sink said last
 	marked  time.Time
 	behind  int64
 	latest  time.Time // when the last change read was made
 	backlog backlog
-	// carried is how far the log across was read when the batch was formed that is under way.
-	carried uint64
+	// carried is how far the log across was read when each batch was formed that is under way.
+	carried []uint64
 }
+
+// task is a batch for the sink. It is void if not all of the batch that it is behind is done; nil:
+// it counts on none.
+type task struct{ batch, behind *sinks.Batch }
 
 // answer is what came of a batch, and how long the sink had it.
 type answer struct {
@@ -61,8 +66,8 @@ func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context)
 	for s, store := range l.cfg.Stores {
 		d := &sideLoop{
 			side: change.Side(s), store: store, room: firstRoom,
-			txs: make(chan *change.Tx, 2), batches: make(chan *sinks.Batch, 1),
-			results: make(chan answer, 1), looks: make(chan func(), 4),
+			txs: make(chan *change.Tx, 2), batches: make(chan task, 2),
+			results: make(chan answer, 2), looks: make(chan func(), 4),
 			settled: make(chan change.Position, 1),
 		}
 		lp.sides[s] = d
@@ -128,7 +133,7 @@ func (lp *loop) readable(s change.Side) chan *change.Tx {
 		return nil
 	}
 	limits := lp.link.cfg.Limits
-	if len(lp.ends[o.side].out) >= o.room {
+	if lp.ends[o.side].waits() >= o.room {
 		return nil
 	}
 	if len(lp.rows) < limits.Rows && lp.bytes < limits.Bytes {
@@ -168,9 +173,13 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 	if result.Room > 0 {
 		d.room = result.Room
 	}
+	d.paced = result.Paced
 	lp.ends[d.side].count.timed(lp.ends[d.side].inFlight.batch.Rows(), result.took)
 	lp.applied(d.side, result.Result)
-	lp.sides[d.side.Other()].backlog.settle(d.carried)
+	lp.sides[d.side.Other()].backlog.settle(d.carried[0])
+	if d.carried = d.carried[1:]; lp.ends[d.side].inFlight == nil {
+		d.carried = nil // what was queued is void
+	}
 	lp.checkSaved()
 	if d.kept != nil {
 		tx := d.kept
@@ -179,9 +188,14 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 	}
 }
 
-// send gives the sink of d its next batch, if it has none.
+// send gives the sink of d its next batch, if it has none, or has one and what waits is as much as it
+// takes at once.
 func (lp *loop) send(d *sideLoop, now time.Time) {
-	if d.store.Sink == nil || lp.ends[d.side].inFlight != nil {
+	if d.store.Sink == nil {
+		return
+	}
+	if lp.ends[d.side].inFlight != nil {
+		lp.sendQueued(d, now)
 		return
 	}
 	if lp.pausedFor != "" {
@@ -201,7 +215,20 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 		return
 	}
 	d.marked = now
-	lp.dispatch(d, batch)
+	lp.dispatch(d, task{batch: batch})
+}
+
+// sendQueued gives the sink of d a second batch. Who waits for a marker on it waits for the first.
+func (lp *loop) sendQueued(d *sideLoop, now time.Time) {
+	e := &lp.ends[d.side]
+	if d.paced || e.queued != nil || len(e.out) < d.room || lp.pausedFor != "" || lp.holding || len(lp.unsaved) > 0 || lp.heldBack(d) {
+		return
+	}
+	behind := e.inFlight.batch
+	if batch := lp.formQueued(d.side, d.room+1024, lp.link.cfg.Limits.Bytes); batch != nil {
+		d.marked = now
+		lp.dispatch(d, task{batch, behind})
+	}
 }
 
 // heldBack tells whether the store of d is not to be written to now. What is written to a
@@ -282,14 +309,14 @@ func (lp *loop) mark(d *sideLoop) {
 		return
 	}
 	if batch := lp.form(d.side, 0, 0, true); batch != nil {
-		lp.dispatch(d, batch)
+		lp.dispatch(d, task{batch: batch})
 	}
 }
 
-// dispatch gives a batch to the sink of d, which has none.
-func (lp *loop) dispatch(d *sideLoop, batch *sinks.Batch) {
-	d.carried = lp.sides[d.side.Other()].backlog.read
-	d.batches <- batch
+// dispatch gives a batch to the sink of d, which has room for it.
+func (lp *loop) dispatch(d *sideLoop, t task) {
+	d.carried = append(d.carried, lp.sides[d.side.Other()].backlog.read)
+	d.batches <- t
 }
 
 // show renews the status, a few times a second.

@@ -97,9 +97,12 @@ type end struct {
 	out      []*row  // rows to be written to this store
 	waiting  int     // rows written to this store whose echo was not read
 	inFlight *flight // the batch that the sink has
+	// queued is the batch that the sink is to take next, without waiting for what the reconciler
+	// makes of the answer. Its marker counts on all of inFlight being done; if not, it is void.
+	queued *flight
 	// blockLast: the last batch was a block. Rows that wait take turns with blocks.
 	blockLast bool
-	space     space        // what it is kept in
+	spaces    [2]space     // what they are kept in
 	sent      []sentBatch  // batches whose echo was not read to its end, oldest first
 	quiet     quietRows    // of their rows, those that nothing else is known of: most
 	looks     []*look      // open looks at this store
@@ -120,7 +123,7 @@ type reconciler struct {
 	byTable [2]map[*change.Table]*pair
 	byName  map[string]*pair
 	ends    [2]end
-	rows    map[rowID]*row
+	rows    map[fingerprint]*row
 	spare   []*row // nobody holds these any more
 	born    uint64 // rows ever met
 	bytes   int    // memory held by rows, roughly
@@ -145,6 +148,7 @@ type reconciler struct {
 	now        time.Time
 	dumps      bool            // the left store can be read in blocks
 	key        []byte          // scratch
+	found      fingerprint     // see find
 	seeds      [2]maphash.Seed // of fingerprints
 	count      Counters
 	laps       laps
@@ -153,15 +157,17 @@ type reconciler struct {
 
 // breakage takes single rules out, for the tests that prove that each is needed.
 type breakage struct {
-	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare                                                                                                                    bool
-	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, noPartialLook, noPartialFill, noPresence, lastEmptied, noGuess, pushedForget, noOutside, noGuard, noSift, noMet, noRecall, noLoose, noReturn bool
+	noEchoWait, noLook, noBase, mergeOnce, markAlways, noRecovery, debtsForget, noCompare bool
+	noSettled, noVoid, emptiedAsContact, emptiedUntold, noGone, lastEmptied, noGuess      bool
+	noPartialLook, noPartialFill, noPresence, pushedForget, noOutside, noGuard, noSift    bool
+	noMet, noRecall, noLoose, noReturn, noVoidFlight, noAfterBlock                        bool
 }
 
 // newReconciler returns a reconciler for pairs. reached orders the positions of each side;
 // writes tells which sides are written to.
 func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	r := &reconciler{
-		rows: map[rowID]*row{}, byName: map[string]*pair{}, home: change.Right,
+		rows: map[fingerprint]*row{}, byName: map[string]*pair{}, home: change.Right,
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
@@ -270,10 +276,11 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 }
 
 // find returns the row of pair p with this key, nil if nothing is known of it. It leaves the
-// encoded key in r.key.
+// fingerprint of the row in r.found.
 func (r *reconciler) find(p *pair, key change.Row) *row {
 	r.key = change.AppendRow(r.key[:0], key)
-	return r.rows[rowID{p, string(r.key)}]
+	r.found = r.print(p, r.key)
+	return r.rows[r.found]
 }
 
 // row returns the row of pair p with this key, and whether it is new.
@@ -286,7 +293,7 @@ func (r *reconciler) row(p *pair, key change.Row) (*row, bool) {
 	return w, true
 }
 
-// add makes a row of pair p with this key, whose encoding is in r.key. Nothing is known of it, not
+// add makes a row of pair p with this key, whose fingerprint is in r.found. Nothing is known of it, not
 // even that it waits for its echo.
 func (r *reconciler) add(p *pair, key change.Row) *row {
 	r.born++
@@ -296,8 +303,8 @@ func (r *reconciler) add(p *pair, key change.Row) *row {
 	} else {
 		w = &row{}
 	}
-	*w = row{id: rowID{p, string(r.key)}, key: key, n: r.born}
-	r.rows[w.id] = w
+	*w = row{id: rowID{p, r.found}, key: key, n: r.born}
+	r.rows[r.found] = w
 	return w
 }
 
@@ -336,7 +343,7 @@ func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Ch
 	if p.state.Stage.Comparing() {
 		w.verify = true // what the other side has is not known before it was compared
 	}
-	if r.laps.slots != nil && r.laps.many(r.lapOf(w), r.minute()) {
+	if r.laps.slots != nil && r.laps.many(w.id.print[0], r.minute()) {
 		r.ends[s].count.Repeated++
 	}
 	now := p.version(s, c.After.Row, c.Time)
@@ -426,13 +433,13 @@ func (r *reconciler) touch(w *row) {
 func (r *reconciler) forget(w *row) {
 	if p := w.id.pair; w.walk != p.walk { // or else no walk comes to it again
 		if q := r.scan; q != nil && q.pair == p && !r.broken.noSettled {
-			q.settled[w.id.key] = true
+			q.settled[w.id.print] = true
 		}
 		r.meets(w)
 	}
 	w.stage = held
 	known := len(r.rows)
-	delete(r.rows, w.id)
+	delete(r.rows, w.id.print)
 	delete(r.recovering, w)
 	r.unpark(w)
 	r.abandon(w, "its table is paused")

@@ -8,10 +8,10 @@ import (
 	"github.com/cdcsync/cdcsync/checkpoint"
 )
 
-// rowID names a row of the link: the pair, and the encoded key in the form of the pair.
+// rowID names a row of the link.
 type rowID struct {
-	pair *pair
-	key  string
+	pair  *pair
+	print fingerprint
 }
 
 // version is what is known of one row in one store.
@@ -156,7 +156,7 @@ func (w *row) busy() bool { return w.sent != nil || w.looks > 0 || w.recovering 
 
 // size is roughly the memory that the row holds, in bytes.
 func (w *row) size() int {
-	size := 600 + len(w.id.key) + w.key.Size()
+	size := 600 + w.key.Size()
 	for s := range w.now {
 		size += w.now[s].canon.Size() + w.before[s].Row.Size()
 	}

@@ -66,6 +66,7 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 	op := "apply to the " + d.side.String() + " store"
 	check := time.NewTicker(checkEvery)
 	defer check.Stop()
+	var spoilt *sinks.Batch // not all of it was done
 	for {
 		select {
 		case <-ctx.Done():
@@ -74,7 +75,11 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 			if err := d.store.Sink.Check(ctx); change.ClassOf(err) == change.Fenced {
 				return fmt.Errorf("%s: %w", op, err)
 			}
-		case batch := <-d.batches:
+		case t := <-d.batches:
+			if t.behind != nil && t.behind == spoilt {
+				continue // the loop finds that it is void
+			}
+			batch := t.batch
 			var result sinks.Result
 			began := time.Now()
 			err := retry(ctx, lp.link.cfg.Log, op, lp.retried(ctx, d), func() (err error) {
@@ -87,7 +92,10 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", op, err)
 			}
-			d.results <- answer{result, time.Since(began)} // has room: one batch is under way at a time
+			if spoilt = nil; !whole(result.Outcomes) {
+				spoilt = batch
+			}
+			d.results <- answer{result, time.Since(began)} // has room: two batches are under way at the most
 			across := lp.sides[d.side.Other()]
 			select {
 			case <-across.settled: // not taken yet, and now outdated

@@ -68,8 +68,10 @@ type world struct {
 	lookers [2]*memsource.Looker
 	sinks   [2]*memsink.Sink
 	r       *reconciler
-	flight  [2]*sinks.Batch
-	result  [2]*sinks.Result
+	flight  [2]*sinks.Batch // formed last
+	tasks   [2][]task       // for the sinks
+	spoilt  [2]*sinks.Batch
+	results [2][]sinks.Result // not answered yet
 	kept    [2]*change.Tx
 	taken   [2][]*look
 	clock   time.Time
@@ -212,7 +214,7 @@ func (w *world) start() {
 			markers[s], err = w.sinks[s].Open(ctx)
 			w.must(err)
 		}
-		w.flight[s], w.result[s], w.kept[s], w.taken[s] = nil, nil, nil, nil
+		w.flight[s], w.tasks[s], w.spoilt[s], w.results[s], w.kept[s], w.taken[s] = nil, nil, nil, nil, nil, nil
 	}
 	w.r = newReconciler([]Pair{w.pair}, reached, [2]bool{w.plan.writes(change.Left), w.plan.writes(change.Right)})
 	w.r.dumps = w.plan.blocks
@@ -335,8 +337,15 @@ func (w *world) readOne(s change.Side) bool {
 func (w *world) form(s change.Side, mark bool) bool {
 	w.r.now = w.clock
 	w.r.evaluateAll()
-	if batch := w.r.form(s, 3, 1<<20, mark); batch != nil {
-		w.flight[s] = batch
+	t := task{}
+	if e := &w.r.ends[s]; e.inFlight != nil {
+		t.behind = e.inFlight.batch
+		t.batch = w.r.formQueued(s, 3, 1<<20)
+	} else {
+		t.batch = w.r.form(s, 3, 1<<20, mark)
+	}
+	if batch := t.batch; batch != nil {
+		w.flight[s], w.tasks[s] = batch, append(w.tasks[s], t)
 		w.marks++
 		w.logf("form %s apply %d: %d writes, marker %+v", s, batch.Marker.Apply, len(batch.Writes), batch.Marker)
 		return true
@@ -345,21 +354,33 @@ func (w *world) form(s change.Side, mark bool) bool {
 }
 
 func (w *world) apply(s change.Side) bool {
-	if w.flight[s] == nil || w.result[s] != nil {
+	if len(w.tasks[s]) == 0 {
 		return false
+	}
+	t := w.tasks[s][0]
+	w.tasks[s] = w.tasks[s][1:]
+	if t.behind != nil && t.behind == w.spoilt[s] {
+		if !w.plan.broken.noVoidFlight {
+			w.logf("void %s apply %d", s, t.batch.Marker.Apply)
+			return true
+		}
+		t.batch.Prior = 0 // or the sink would notice if nothing was done
 	}
 	var result sinks.Result
 	w.untouchable(s, func() {
 		var err error
-		result, err = w.plan.sabotage.apply(w.sinks[s], w.flight[s], w.r.ends[s.Other()].read)
+		result, err = w.plan.sabotage.apply(w.sinks[s], t.batch, w.r.ends[s.Other()].read)
 		w.must(err)
 	})
-	w.result[s] = &result
+	w.results[s] = append(w.results[s], result)
+	if w.spoilt[s] = nil; !whole(result.Outcomes) {
+		w.spoilt[s] = t.batch
+	}
 	for _, o := range result.Outcomes {
 		switch {
-		case o.Verdict == sinks.Done && w.flight[s].Block != nil:
-			w.applied += w.flight[s].Block.Rows
-			w.blocks += w.flight[s].Block.Rows
+		case o.Verdict == sinks.Done && t.batch.Block != nil:
+			w.applied += t.batch.Block.Rows
+			w.blocks += t.batch.Block.Rows
 		case o.Verdict == sinks.Done:
 			w.applied++
 		}
@@ -367,17 +388,17 @@ func (w *world) apply(s change.Side) bool {
 	if !w.plan.reads(1 - s) {
 		return true
 	}
-	w.must(w.sources[1-s].Settle(context.Background(), w.flight[s].Marker.Upto))
+	w.must(w.sources[1-s].Settle(context.Background(), t.batch.Marker.Upto))
 	w.logf("apply %s: %v", s, result.Outcomes)
 	return true
 }
 
 func (w *world) answer(s change.Side) bool {
-	if w.result[s] == nil {
+	if len(w.results[s]) == 0 {
 		return false
 	}
-	w.r.applied(s, *w.result[s])
-	w.flight[s], w.result[s] = nil, nil
+	w.r.applied(s, w.results[s][0])
+	w.results[s] = w.results[s][1:]
 	w.logf("answered %s", s)
 	return true
 }

@@ -212,6 +212,9 @@ type Result struct {
 	// Room is how many rows the sink wants in the next batch at the most, by what
 	// holding its locks costs the application; at least 1.
 	Room int
+	// Paced: the sink pauses between two batches, so that nothing is gained by having the next one
+	// ready.
+	Paced bool
 }
 
 // Verdict is what came of a write.

@@ -130,7 +130,7 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	for {
 		outcomes, err := s.attempt(ctx, batch, refused, careful)
 		if err == nil {
-			return sinks.Result{Outcomes: outcomes, Room: s.pace.room()}, nil
+			return sinks.Result{Outcomes: outcomes, Room: s.pace.room(), Paced: true}, nil
 		}
 		s.conn.Rollback()
 		var ended *endedError
