@@ -23,6 +23,7 @@ link "shop" {
   right         = store.new
   schema_change = %q
   tables { include = ["orders", "items"] }
+  breaker { amplification = 100 }
 }
 admin { listen = %%q }
 `
