@@ -57,11 +57,10 @@ func (c *cluster) site() site {
 }
 
 // follows waits until the standby has everything, the slot of a link included if that is asked for.
-func (c *cluster) follows(slots bool) {
+// A slot that the standby cannot take where it is has to move on, which it does with what is written
+// and carried over: write does that.
+func (c *cluster) follows(slots bool, write func()) {
 	c.t.Helper()
-	if err := c.standby.Behind(c.t.Context(), c.primary); err != nil {
-		c.t.Fatal(err)
-	}
 	for deadline := time.Now().Add(2 * time.Minute); slots; {
 		const query = "SELECT count(*) FROM pg_replication_slots WHERE plugin = 'pgoutput' AND synced AND NOT temporary AND invalidation_reason IS NULL"
 		answer, err := c.standby.SQL(c.t.Context(), "", query)
@@ -69,7 +68,7 @@ func (c *cluster) follows(slots bool) {
 			c.t.Fatal(err)
 		}
 		if answer == "1" {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			c.t.Fatalf("the standby does not take over the slot\n%s", c.standby.Log())
@@ -78,7 +77,11 @@ func (c *cluster) follows(slots bool) {
 		if _, err := c.primary.SQL(c.t.Context(), "", "SELECT pg_log_standby_snapshot()"); err != nil {
 			c.t.Fatal(err)
 		}
+		write()
 		time.Sleep(50 * time.Millisecond)
+	}
+	if err := c.standby.Behind(c.t.Context(), c.primary); err != nil {
+		c.t.Fatal(err)
 	}
 }
 
@@ -177,7 +180,10 @@ func (test standbyTest) run(t *testing.T) {
 	}
 	write(50)
 	s.settle(p)
-	c.follows(test.slots)
+	c.follows(test.slots, func() {
+		write(1)
+		s.settle(p)
+	})
 	kept, gone := rows, 0 // in the store that is read
 	if test.behind {
 		c.fallBehind()
