@@ -93,8 +93,18 @@ type PolicyConflicts struct {
 	Conflicts uint64 `json:"conflicts"`
 }
 
-// NotReady returns why the link does not do what it is for; "" if it does.
-func (l *Link) NotReady() string {
+// NotReady returns why links do not do what they are for; nil if all do.
+func NotReady(links []Link) (reasons []string) {
+	for i := range links {
+		if reason := links[i].notReady(); reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
+}
+
+// notReady returns why the link does not do what it is for; "" if it does.
+func (l *Link) notReady() string {
 	switch {
 	case l.State == statePaused:
 		return fmt.Sprintf("link %s is paused: %s", l.Name, l.Paused)

@@ -200,12 +200,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	var body readyBody
-	for _, l := range s.instance.Links() {
-		if reason := l.NotReady(); reason != "" {
-			body.Reasons = append(body.Reasons, reason)
-		}
-	}
+	body := readyBody{Reasons: NotReady(s.instance.Links())}
 	status := http.StatusOK
 	if body.Ready = body.Reasons == nil; !body.Ready {
 		status = http.StatusServiceUnavailable

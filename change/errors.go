@@ -2,6 +2,7 @@ package change
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -60,6 +61,12 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Lost returns the error of a log that does not hold any more what comes after a position. It says so
+// in the words that the docs have for it.
+func Lost(op string, at Position, cause error, hint string) error {
+	return &Error{Op: op, Position: at, Class: PositionLost, Err: fmt.Errorf("%s: %w", PositionLost, cause), Hint: hint}
+}
 
 // Reworded returns err so that it prints text instead, which has no value of a row in it.
 func Reworded(err error, text string) error { return &reworded{err, text} }

@@ -131,12 +131,7 @@ func TestStoreGoesBack(t *testing.T) {
 	}
 	p = start(t, "run", s.config)
 	s.settle(p)
-	if n := s.equalItems(); n != 30 {
-		t.Errorf("%d rows", n)
-	}
-	if err := p.stop(); err != nil {
-		t.Fatalf("stop: %v\n%s", err, p.output)
-	}
+	s.ends(p, 30)
 }
 
 // TestDiskFull lets the file that is written to grow no more. The link says so and tries again;
@@ -168,12 +163,7 @@ func TestDiskFull(t *testing.T) {
 	if _, err := db.Exec("COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	for range 600 {
-		if strings.Contains(p.output.String(), "trying again") {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	p.awaits("trying again")
 	if text := p.output.String(); !strings.Contains(text, "the file system of the database failed") {
 		t.Errorf("it does not say what is wrong:\n%s", text)
 	}
@@ -184,10 +174,5 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.settle(p)
-	if n := s.equalItems(); n != rows {
-		t.Errorf("%d rows", n)
-	}
-	if err := p.stop(); err != nil {
-		t.Fatalf("stop: %v\n%s", err, p.output)
-	}
+	s.ends(p, rows)
 }

@@ -292,8 +292,6 @@ func (c *crash) tap(postgres bool) tap {
 func (c *crash) writing(query string, run func() error) error {
 	own := strings.Contains(query, "_cdcsync_")
 	switch {
-	case c.dead.Load():
-		return errCrashed
 	case !c.applying.Load():
 		return run()
 	case query == "BEGIN IMMEDIATE":
@@ -316,8 +314,6 @@ func (c *crash) writing(query string, run func() error) error {
 // pruned ends the program inside of a transaction that deletes from the log of a SQLite file.
 func (c *crash) pruned(query string, run func() error) error {
 	switch {
-	case c.dead.Load():
-		return errCrashed
 	case strings.HasPrefix(query, "DELETE FROM") && strings.Contains(query, "WHERE seq <="):
 		c.pruning.Store(true)
 	case query == "COMMIT" && c.pruning.Swap(false):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,6 +71,41 @@ func (p *process) awaits(text string) {
 	}
 }
 
+// survivesFull runs the link, and lets a small disk become full while rows are carried over. The program
+// says one of the causes and waits; once there is room, everything comes over.
+func (s *shop) survivesFull(dir string, causes ...string) {
+	s.t.Helper()
+	p := start(s.t, "run", s.config)
+	s.settle(p)
+	ballast := fill(s.t, dir, 300<<10)
+	const rows = 4000
+	s.longItems(1, rows)
+	p.awaits("trying again")
+	text := p.output.String()
+	if !slices.ContainsFunc(causes, func(cause string) bool { return strings.Contains(text, cause) }) {
+		s.t.Errorf("it does not say what is wrong:\n%s", text)
+	}
+	if there, _ := s.rows(1); len(there) == rows {
+		s.t.Error("the disk was not full: the test shows nothing")
+	}
+	if err := os.Remove(ballast); err != nil {
+		s.t.Fatal(err)
+	}
+	s.settle(p)
+	s.ends(p, rows)
+}
+
+// ends checks how many items both sides have, and stops the link.
+func (s *shop) ends(p *process, items int) {
+	s.t.Helper()
+	if n := s.equalItems(); n != items {
+		s.t.Errorf("%d rows", n)
+	}
+	if err := p.stop(); err != nil {
+		s.t.Fatalf("stop: %v\n%s", err, p.output)
+	}
+}
+
 // TestDataDirFull lets the disk become full on which a link keeps its journal and the copy of the
 // pages of a SQLite file. The link says so and waits; once there is room, everything comes over.
 func TestDataDirFull(t *testing.T) {
@@ -77,28 +113,7 @@ func TestDataDirFull(t *testing.T) {
 	dir := smallDisk(t)
 	s := newShopOn(t, logged(t), file(t))
 	s.writeConfig("data_dir = \"" + dir + "\"\n" + oneWayConfig)
-	p := start(t, "run", s.config)
-	s.settle(p)
-	ballast := fill(t, dir, 300<<10)
-	const rows = 4000
-	s.longItems(1, rows)
-	p.awaits("trying again")
-	if text := p.output.String(); !strings.Contains(text, "no space left") {
-		t.Errorf("it does not say what is wrong:\n%s", text)
-	}
-	if there, _ := s.rows(1); len(there) == rows {
-		t.Error("the disk was not full: the test shows nothing")
-	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	s.settle(p)
-	if n := s.equalItems(); n != rows {
-		t.Errorf("%d rows", n)
-	}
-	if err := p.stop(); err != nil {
-		t.Fatalf("stop: %v\n%s", err, p.output)
-	}
+	s.survivesFull(dir, "no space left")
 }
 
 // TestLogFull lets the disk be full that the program logs to. The link does not mind.
@@ -174,28 +189,7 @@ func TestServerDiskFull(t *testing.T) {
 				}
 			}
 			_ = db.Close()
-			p := start(t, "run", s.config)
-			s.settle(p)
-			ballast := fill(t, dir, 300<<10)
-			const rows = 4000
-			s.longItems(1, rows)
-			p.awaits("trying again")
-			if text := p.output.String(); !strings.Contains(text, "No space left") && !strings.Contains(text, "is full") {
-				t.Errorf("it does not say what is wrong:\n%s", text)
-			}
-			if there, _ := s.rows(1); len(there) == rows {
-				t.Error("the disk was not full: the test shows nothing")
-			}
-			if err := os.Remove(ballast); err != nil {
-				t.Fatal(err)
-			}
-			s.settle(p)
-			if n := s.equalItems(); n != rows {
-				t.Errorf("%d rows", n)
-			}
-			if err := p.stop(); err != nil {
-				t.Fatalf("stop: %v\n%s", err, p.output)
-			}
+			s.survivesFull(dir, "No space left", "is full")
 		})
 	}
 }

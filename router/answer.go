@@ -60,9 +60,7 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	if done > 0 {
 		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
 	}
-	if f.space != nil {
-		f.space.clear(held)
-	}
+	f.space.clear(held)
 	if e.inFlight != nil && !whole(result.Outcomes) && !r.broken.noVoidFlight {
 		r.void(s)
 	}

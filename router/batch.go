@@ -59,7 +59,7 @@ func (r *reconciler) formQueued(s change.Side, maxRows, maxBytes int) *sinks.Bat
 // gather takes rows that wait to be written to side s as a flight. It has no batch if there are none.
 func (r *reconciler) gather(s change.Side, maxRows, maxBytes int) *flight {
 	e := &r.ends[s]
-	f := &flight{apply: e.next, space: e.room()}
+	f := &flight{apply: e.next, space: e.freeSpace()}
 	in, taken, bytes := f.space, 0, 0
 	for _, w := range e.out {
 		if taken >= maxRows || bytes >= maxBytes && f.batch != nil {
@@ -105,8 +105,8 @@ func (r *reconciler) gather(s change.Side, maxRows, maxBytes int) *flight {
 	return f
 }
 
-// room returns a space that no flight is in.
-func (e *end) room() *space {
+// freeSpace returns a space that no flight is in.
+func (e *end) freeSpace() *space {
 	if e.inFlight != nil && e.inFlight.space == &e.spaces[0] {
 		return &e.spaces[1]
 	}
@@ -115,10 +115,6 @@ func (e *end) room() *space {
 
 func (r *reconciler) finishForm(s change.Side, f *flight) {
 	e, other := &r.ends[s], &r.ends[s.Other()]
-	f.batch.Prior = e.apply
-	if e.inFlight != nil {
-		f.batch.Prior = e.inFlight.apply
-	}
 	f.batch.Marker = checkpoint.Marker{
 		Epoch: e.epoch, Apply: f.apply, Upto: other.read, Seen: other.seen, Debts: r.debts(s, f),
 	}
@@ -129,9 +125,9 @@ func (r *reconciler) finishForm(s change.Side, f *flight) {
 	}
 	f.unmarked, other.unmarked = other.unmarked, 0
 	if e.inFlight != nil {
-		e.queued = f
+		f.batch.Prior, e.queued = e.inFlight.apply, f
 	} else {
-		e.inFlight = f
+		f.batch.Prior, e.inFlight = e.apply, f
 	}
 }
 

@@ -19,7 +19,7 @@ type flight struct {
 	prints []fingerprint
 	// repairs are asked for while the block is under way.
 	repairs []repair
-	// space is what the rows are kept in; nil: that of a block or a marker.
+	// space is what the rows are kept in; nil: that of a block.
 	space *space
 	// unmarked is that of the log across when it was formed.
 	unmarked int

@@ -62,13 +62,7 @@ func newStatus() *cobra.Command {
 
 // allReady returns an error that says which links are not ready, and why; nil if all are.
 func allReady(links []admin.Link) error {
-	var reasons []string
-	for i := range links {
-		if reason := links[i].NotReady(); reason != "" {
-			reasons = append(reasons, reason)
-		}
-	}
-	if reasons != nil {
+	if reasons := admin.NotReady(links); reasons != nil {
 		return fmt.Errorf("not ready: %s", strings.Join(reasons, "; "))
 	}
 	return nil

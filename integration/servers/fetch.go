@@ -37,43 +37,53 @@ func (b bundle) path(f folder) string {
 // downloaded, once, however many test processes want them at the same time.
 func (b bundle) fetch(ctx context.Context, f folder) (string, error) {
 	final := b.path(f)
-	bin := filepath.Join(final, b.bin)
+	return filepath.Join(final, b.bin), f.once(ctx, "fetch", final, func() error { return b.make(ctx, f, final) })
+}
+
+// once has make make a folder, unless it is there, however many test processes want it at the same
+// time: they hold a lock of that name.
+func (f folder) once(ctx context.Context, lock, final string, make func() error) error {
 	if isFolder(final) {
-		return bin, nil
+		return nil
 	}
-	held, err := acquire(ctx, f.lock("fetch"))
+	held, err := acquire(ctx, f.lock(lock))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer held.release()
 	if isFolder(final) {
-		return bin, nil
+		return nil
 	}
+	return make()
+}
+
+// make downloads the bundle and unpacks it. The lock is ours.
+func (b bundle) make(ctx context.Context, f folder, final string) error {
 	for _, program := range []string{"apt-get", "dpkg", "dpkg-deb"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return "", fmt.Errorf("fetch %s: this machine has no %s (programs are fetched on Debian and its like only)", b.name, program)
+			return fmt.Errorf("fetch %s: this machine has no %s (programs are fetched on Debian and its like only)", b.name, program)
 		}
 	}
-	// What a killed process left half done is of no use. The lock is ours.
+	// What a killed process left half done is of no use.
 	work := filepath.Join(f.programs(), "fetching")
 	if err := os.RemoveAll(work); err != nil {
-		return "", fmt.Errorf("remove half-done fetch: %w", err)
+		return fmt.Errorf("remove half-done fetch: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	root := filepath.Join(work, "root")
 	if err := makeReadable(root); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", b.name, err)
+		return fmt.Errorf("fetch %s: %w", b.name, err)
 	}
 	if err := b.download(ctx, work); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", b.name, err)
+		return fmt.Errorf("fetch %s: %w", b.name, err)
 	}
 	if err := b.unpack(ctx, filepath.Join(work, "archives"), root, final); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", b.name, err)
+		return fmt.Errorf("fetch %s: %w", b.name, err)
 	}
 	if err := os.Rename(root, final); err != nil {
-		return "", fmt.Errorf("fetch %s: %w", b.name, err)
+		return fmt.Errorf("fetch %s: %w", b.name, err)
 	}
-	return bin, nil
+	return nil
 }
 
 func isFolder(path string) bool {

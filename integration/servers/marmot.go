@@ -25,27 +25,22 @@ func Marmot(ctx context.Context) (*Tool, error) {
 	return nil, fmt.Errorf("find Marmot: %w", err)
 }
 
+// buildMarmot returns the path of the program.
 func (f folder) buildMarmot(ctx context.Context) (string, error) {
 	final := filepath.Join(f.programs(), "marmot-"+marmotVersion)
 	program := filepath.Join(final, "marmot")
-	if isFolder(final) {
-		return program, nil
-	}
-	held, err := acquire(ctx, f.lock("marmot"))
-	if err != nil {
-		return "", err
-	}
-	defer held.release()
-	if isFolder(final) {
-		return program, nil
-	}
+	return program, f.once(ctx, "marmot", final, func() error { return f.makeMarmot(ctx, final) })
+}
+
+// makeMarmot builds it into a folder. The lock is ours.
+func (f folder) makeMarmot(ctx context.Context, final string) error {
 	work := filepath.Join(f.programs(), "building")
 	if err := os.RemoveAll(work); err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	if err := os.MkdirAll(filepath.Join(work, "out"), 0o755); err != nil {
-		return "", err
+		return err
 	}
 	tool := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, "go", args...)
@@ -54,25 +49,25 @@ func (f folder) buildMarmot(ctx context.Context) (string, error) {
 		return run(cmd, nil)
 	}
 	if err := os.WriteFile(filepath.Join(work, "go.mod"), fmt.Appendf(nil, "module build\n\ngo 1.21\n\nrequire %s %s\n", marmotModule, marmotVersion), 0o644); err != nil {
-		return "", err
+		return err
 	}
 	said, err := tool("mod", "download", "-json", marmotModule+"@"+marmotVersion)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var module struct{ Dir string }
 	if err := json.Unmarshal([]byte(said), &module); err != nil {
-		return "", fmt.Errorf("read what go mod download says: %w", err)
+		return fmt.Errorf("read what go mod download says: %w", err)
 	}
 	sums, err := os.ReadFile(filepath.Join(module.Dir, "go.sum"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(work, "go.sum"), sums, 0o644); err != nil {
-		return "", err
+		return err
 	}
 	if _, err := tool("build", "-o", filepath.Join(work, "out", "marmot"), marmotModule); err != nil {
-		return "", err
+		return err
 	}
-	return program, os.Rename(filepath.Join(work, "out"), final)
+	return os.Rename(filepath.Join(work, "out"), final)
 }

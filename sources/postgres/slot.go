@@ -72,10 +72,8 @@ func readSlot(ctx context.Context, conn *store.Conn, link string) (*slot, error)
 
 // lostError says that what comes behind a position cannot be read.
 func lostError(at change.Position, reason string) error {
-	return &change.Error{
-		Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(change.PositionLost.String() + ": " + reason),
-		Hint: "changes may be missing: take the link down with teardown, set it up again, and its tables are compared",
-	}
+	return change.Lost("read log", at, errors.New(reason),
+		"changes may be missing: take the link down with teardown, set it up again, and its tables are compared")
 }
 
 // check returns where reading starts, if the slot still covers everything behind from.

@@ -145,8 +145,7 @@ func (r *logReader) open(ctx context.Context, name string, from change.Position)
 }
 
 func lost(at change.Position, why string) error {
-	return &change.Error{Op: "read log", Position: at, Class: change.PositionLost, Err: errors.New(change.PositionLost.String() + ": " + why),
-		Hint: "what changed since is not known: run setup if the link is not set up, then resync"}
+	return change.Lost("read log", at, errors.New(why), "what changed since is not known: run setup if the link is not set up, then resync")
 }
 
 func (r *logReader) head(ctx context.Context) (int64, error) {

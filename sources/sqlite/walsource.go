@@ -237,14 +237,13 @@ func classifyLog(op string, at change.Position, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, wal.ErrShadow), errors.Is(err, wal.ErrRestored):
-		return &change.Error{Op: op, Position: at, Class: change.PositionLost, Err: fmt.Errorf("%s: %w", change.PositionLost, err),
-			Hint: "make sure which store is right, take the link down with teardown, and run it again: first contact compares both"}
+		return change.Lost(op, at, err, "make sure which store is right, take the link down with teardown, and run it again: first contact compares both")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &change.Error{Op: op, Position: at, Class: change.Transient, Err: err, Hint: "make room on the disk of data_dir, or beside the database"}
 	case errors.Is(err, wal.ErrReplaced):
 		return &change.Error{Op: op, Class: change.Transient, Err: err}
 	case errors.Is(err, wal.ErrTooLarge), errors.Is(err, wal.ErrFormat), errors.Is(err, wal.ErrDoubt):
-		return &change.Error{Op: op, Position: at, Class: change.PositionLost, Err: fmt.Errorf("%s: %w", change.PositionLost, err), Hint: `use capture = "rows" for this store, then resync`}
+		return change.Lost(op, at, err, `use capture = "rows" for this store, then resync`)
 	}
 	return store.Classify(op, err)
 }
