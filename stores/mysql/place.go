@@ -53,8 +53,20 @@ func ParsePlace(text string) (Place, error) {
 	return Place{File: rest[:colon], Offset: offset}, nil
 }
 
-// owner is the session that has a GTID, behind the number.
-var owner = regexp.MustCompile(`#[0-9]+`)
+// owner is the session that has a GTID, behind the number, with what follows. The server puts
+// nothing between a session and the next UUID, which may begin with a digit too.
+var owner = regexp.MustCompile(`#[0-9]+?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[^0-9A-Fa-f]|$)`)
+
+// withoutOwners makes a set of GTIDs of what @@global.gtid_owned says.
+func withoutOwners(text string) string {
+	return owner.ReplaceAllStringFunc(text, func(match string) string {
+		next := owner.FindStringSubmatch(match)[1]
+		if len(next) > 1 {
+			return "," + next
+		}
+		return next
+	})
+}
 
 // HasGTIDs tells whether every transaction in the log has a GTID.
 func (c *Conn) HasGTIDs(ctx context.Context) (bool, error) {
@@ -105,7 +117,7 @@ func (c *Conn) logEnd(ctx context.Context) (Place, error) {
 // Until then a session owns it, so the owned are read first.
 func (c *Conn) SeenGTIDs(ctx context.Context, add func(set string) error) error {
 	return c.Query(ctx, "SELECT @@global.gtid_owned; SELECT @@global.gtid_executed", func(v []driver.Value) error {
-		return add(owner.ReplaceAllString(String(v[0]), ""))
+		return add(withoutOwners(String(v[0])))
 	})
 }
 

@@ -129,10 +129,15 @@ func TestLogEnd(t *testing.T) {
 		if !c.MariaDB {
 			do(t, other, "ROLLBACK", "SET gtid_next = 'aaaaaaaa-0000-0000-0000-000000000001:7'", "INSERT INTO a VALUES (3)", "SET gtid_next = 'AUTOMATIC'")
 			do(t, other, "SET gtid_next = 'aaaaaaaa-0000-0000-0000-000000000001:9'", "START TRANSACTION", "INSERT INTO a VALUES (4)")
+			third := connect(t, s)
+			do(t, third, "SET gtid_next = '11111111-0000-0000-0000-000000000001:5'", "START TRANSACTION", "INSERT INTO a VALUES (5)")
 			end, err := c.LogEnd(t.Context())
-			if err != nil || !strings.Contains(end.GTIDs, "aaaaaaaa-0000-0000-0000-000000000001:7:9") {
-				t.Errorf("what is owned is not in %s (%v)", end, err)
+			for _, owned := range []string{"11111111-0000-0000-0000-000000000001:5", "aaaaaaaa-0000-0000-0000-000000000001:7:9"} {
+				if err != nil || !strings.Contains(end.GTIDs, owned) {
+					t.Errorf("%s, which is owned, is not in %s (%v)", owned, end, err)
+				}
 			}
+			do(t, third, "ROLLBACK", "SET gtid_next = 'AUTOMATIC'")
 			do(t, other, "ROLLBACK", "SET gtid_next = 'AUTOMATIC'")
 		}
 		file, err := c.fileEnd(t.Context())
@@ -140,6 +145,23 @@ func TestLogEnd(t *testing.T) {
 			t.Errorf("the file ends at %s (%v)", file, err)
 		}
 	})
+}
+
+// Servers own GTIDs of several origins when they have replicas' threads and sessions of their own.
+func TestWithoutOwners(t *testing.T) {
+	const a, b = "aaaaaaaa-0000-0000-0000-000000000001", "12345678-0000-0000-0000-000000000001"
+	for text, want := range map[string]string{
+		"":                               "",
+		a + ":3#7":                       a + ":3",
+		a + ":3#7:5#81":                  a + ":3:5",
+		a + ":3#7" + b + ":1#20":         a + ":3," + b + ":1",
+		b + ":3#123" + a + ":1#2:2#3":    b + ":3," + a + ":1:2",
+		a + ":tag:3#7" + b + ":tag:9#12": a + ":tag:3," + b + ":tag:9",
+	} {
+		if got := withoutOwners(text); got != want {
+			t.Errorf("%s is read as %s, not %s", text, got, want)
+		}
+	}
 }
 
 func TestParsePlace(t *testing.T) {
