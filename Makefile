@@ -19,8 +19,10 @@ HISTORIES ?= 200000
 # how many of several connections beside each other.
 WAL_HISTORIES ?= 500
 # FAULTS is how many seeds of bad networks are run for each pair of engines, CRASHES how often a
-# link ends at each of its steps there, KILLS how often a program is killed.
+# link ends at each of its steps there, CLOCKS how many seeds of clocks that jump are run, KILLS how
+# often a program is killed.
 FAULTS    ?= 20
+CLOCKS    ?= 5
 CRASHES   ?= 20
 KILLS     ?= 500
 FUZZTIME  ?= 1m
@@ -107,11 +109,12 @@ stages: ## what each stage takes for a change, in time and memory, beside what w
 	$(GO) run ./integration/bench --stages integration/bench/stages.json
 
 .PHONY: torture
-torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks and CRASHES=20 ends at each step for each pair, KILLS=500, every test ten times
+torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_HISTORIES=500 of SQLite files, FAULTS=20 bad networks and CRASHES=20 ends at each step for each pair, CLOCKS=5 seeds of clocks that jump, KILLS=500, every test ten times
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
 	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor|Live' ./sources/sqlite/wal
 	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run 'TestNetworkFaults|TestDeadWithoutASign' ./integration
 	CDCSYNC_CRASHES=$(CRASHES) $(GO) test -count=1 -timeout 0 -v -run TestCrashPoints ./integration
+	CDCSYNC_CLOCKS=$(CLOCKS) $(GO) test -count=1 -timeout 0 -v -run TestClock ./integration ./integration/servers
 	CDCSYNC_KILLS=$(KILLS) $(GO) test -count=1 -timeout 0 -v -run TestKill ./integration
 	CDCSYNC_STANDBYS=1 $(GO) test -count=1 -timeout 0 -v -run TestStandbyTakesOver ./integration
 	$(GO) test -count=10 -timeout 0 ./...

@@ -16,7 +16,8 @@
 // MariaDB and MySQL are had in the same way, with Pool.MariaDB, MariaDBVersions, Pool.MySQL and
 // MySQLVersions. A test that stops or kills a server takes one of its own with Pool.Private,
 // Pool.PrivateMariaDB or Pool.PrivateMySQL. Pool.Standby gives such a server a standby, which
-// Server.Promote has take over.
+// Server.Promote has take over. A private server with Options.Clock has a clock of its own, which
+// Server.SetClock sets.
 //
 // Programs that are not installed are Debian's: its packages, with all that they need, are
 // downloaded with apt-get from the mirror that this machine uses, verified as apt does, and

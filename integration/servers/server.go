@@ -23,6 +23,9 @@ type Options struct {
 	NoSync bool
 	// Settings are set in the configuration, above all others.
 	Settings map[string]string
+	// Clock gives the server a clock of its own, which SetClock sets. It tells the time of the machine
+	// until then.
+	Clock bool
 }
 
 // Server is a server that tests may use: one of ours, or the one that was given.
@@ -32,6 +35,7 @@ type Server struct {
 	dir          string
 	port         int
 	args         []string
+	variables    []string // that its environment has besides
 	locks        []*lock
 
 	mu      sync.Mutex
@@ -82,6 +86,9 @@ func (i *Installation) prepare(ctx context.Context, o Options, fill func(ctx con
 	if err != nil {
 		return s, fmt.Errorf("configure: %w", err)
 	}
+	if o.Clock {
+		return s, s.giveClock(ctx)
+	}
 	return s, nil
 }
 
@@ -106,6 +113,7 @@ func (s *Server) start(ctx context.Context) error {
 	traits := s.installation.engine.traits()
 	cmd := s.installation.Command(context.WithoutCancel(ctx), traits.server, s.args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+	cmd.Env = append(cmd.Env, s.variables...)
 	s.process, err = spawn(cmd, s.installation.account, traits.quit)
 	if err != nil {
 		s.process = nil

@@ -213,13 +213,15 @@ func (r *rate) busy(now time.Time) bool {
 
 // ping notes that the server demanded a reply, at a time by its clock, and tells whether it
 // does so again and again: one that shuts down waits until everything is confirmed, which may
-// be never. One that does not, demands it twice in timeout at the most.
+// be never. One that does not, demands it twice in timeout at the most. A clock that was set back says
+// nothing.
 func (s *stream) ping(sent int64) bool {
 	within := time.Second
 	if s.timeout > 0 {
 		within = min(within, s.timeout)
 	}
-	again := s.pings[0] != 0 && sent-s.pings[0] < within.Microseconds()
+	passed := sent - s.pings[0]
+	again := s.pings[0] != 0 && passed >= 0 && passed < within.Microseconds()
 	s.pings[0], s.pings[1], s.pings[2] = s.pings[1], s.pings[2], sent
 	return again
 }

@@ -194,3 +194,26 @@ func TestPing(t *testing.T) {
 		}
 	}
 }
+
+// The clock of a server that goes on is set back by an hour, and later that of one that shuts down.
+func TestPingSetBack(t *testing.T) {
+	const second = 1_000_000
+	s := &stream{timeout: time.Minute}
+	for n := range int64(4) {
+		if s.ping(800_000_000*second + n*30*second) {
+			t.Error("a server that goes on is taken for one that shuts down")
+		}
+	}
+	for n := range int64(4) {
+		if s.ping(800_000_000*second - 3600*second + n*30*second) {
+			t.Error("a server whose clock was set back is taken for one that shuts down")
+		}
+	}
+	got := false
+	for n := range int64(4) {
+		got = s.ping(800_000_000*second-7200*second+n*1000) || got
+	}
+	if !got {
+		t.Error("a server that shuts down, and whose clock was set back, is not noticed")
+	}
+}
