@@ -16,7 +16,8 @@ import (
 )
 
 // BenchmarkIdle measures what the built binary takes while nothing happens in the tables of its
-// two-way links: of one core, and resident memory.
+// two-way links: of one core, and resident memory. And how long it takes until they are ready, of
+// tables that have no rows: to set the links up, and to start and to compare.
 func BenchmarkIdle(b *testing.B) {
 	const idle = 20 * time.Second
 	for _, version := range benchVersions() {
@@ -38,6 +39,8 @@ func BenchmarkIdle(b *testing.B) {
 					p := startIdle(b, dsns, c.links)
 					before := processorTime(p.Process.Pid)
 					time.Sleep(idle)
+					b.ReportMetric(p.setUp.Seconds(), "setup-s")
+					b.ReportMetric(p.ready.Seconds(), "ready-s")
 					b.ReportMetric(100*float64(processorTime(p.Process.Pid)-before)/float64(idle), "cpu-%")
 					b.ReportMetric(float64(residentBytes(p.Process.Pid))/(1<<20), "MiB")
 					p.end(b)
@@ -51,6 +54,8 @@ func BenchmarkIdle(b *testing.B) {
 type idler struct {
 	*exec.Cmd
 	config string
+	// setUp is how long setup took, ready how long after its start the last link was.
+	setUp, ready time.Duration
 }
 
 // startIdle sets links up, of the tables that begin with their number, and runs them until all of
@@ -69,9 +74,11 @@ func startIdle(b *testing.B, dsns [2]string, links int) *idler {
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	began := time.Now()
 	if out, err := exec.Command(binary, "setup", p.config).CombinedOutput(); err != nil {
 		b.Fatalf("setup: %v\n%s", err, out)
 	}
+	p.setUp, began = time.Since(began), time.Now()
 	p.Cmd = exec.Command(binary, "run", p.config)
 	if err := p.Start(); err != nil {
 		b.Fatal(err)
@@ -79,6 +86,7 @@ func startIdle(b *testing.B, dsns [2]string, links int) *idler {
 	for n := range links {
 		p.await(b, address, n)
 	}
+	p.ready = time.Since(began)
 	return p
 }
 

@@ -47,12 +47,14 @@ func (c *contact) left(now time.Time) time.Duration {
 func (r *runner) watchContact(ctx context.Context, link *router.Link, b *binding) error {
 	defer r.meter.clear(r.name)
 	for sleep(ctx, contactEvery) {
+		first := true
 		for _, t := range link.Status().Tables {
-			switch {
-			case t.Stage.Comparing() && t.Hold == checkpoint.Free:
-				r.followContact(ctx, b, t)
-			case r.contact(t.Pair) != nil:
+			switch comparing := t.Stage.Comparing() && t.Hold == checkpoint.Free; {
+			case !comparing && r.contact(t.Pair) != nil:
 				r.endContact(t)
+			case comparing && (first || t.Rows > 0): // the others wait for their turn
+				first = false
+				r.followContact(ctx, b, t)
 			}
 		}
 		r.meter.show(r.name, r.contactLine())

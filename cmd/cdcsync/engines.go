@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -121,6 +122,23 @@ func newCatalogue(engine string) *catalogue {
 		counted: map[string][]string{}, again: map[string]bool{}, triggers: map[string][]string{},
 		keys: map[string][]foreignKey{}, refused: map[string]problem{},
 	}
+}
+
+// narrow lets go of what is known of other tables than these: there may be thousands, and each link
+// that runs has catalogues of its own.
+func (c *catalogue) narrow(names map[string]bool) {
+	c.tables = slices.Clone(slices.DeleteFunc(c.tables, func(t *change.Table) bool { return !names[t.Name] }))
+	narrow(c.capacities, names)
+	narrow(c.required, names)
+	narrow(c.counted, names)
+	narrow(c.again, names)
+	narrow(c.triggers, names)
+	narrow(c.keys, names)
+	narrow(c.refused, names)
+}
+
+func narrow[V any](of map[string]V, names map[string]bool) {
+	maps.DeleteFunc(of, func(name string, _ V) bool { return !names[name] })
 }
 
 // table returns the table called name, or nil.

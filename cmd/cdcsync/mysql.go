@@ -98,14 +98,12 @@ func (s *mysqlStore) Identity(ctx context.Context) (string, error) {
 
 // Count implements store.
 func (s *mysqlStore) Count(ctx context.Context, table string) (n int64, err error) {
-	err = s.tables(ctx, func(conn *mysql.Conn, tables map[string]*mysql.Table) error {
-		t := tables[table]
-		if t == nil {
-			return errors.New("there is no such table")
-		}
-		n, err = conn.Int(ctx, "SELECT count(*) FROM "+t.Qualified())
-		return err
-	})
+	conn, err := s.db.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err = conn.Int(ctx, "SELECT count(*) FROM "+mysql.Quote(table))
+	err = errors.Join(err, conn.Close())
 	return n, mysql.Classify("count the rows of table "+table, err)
 }
 

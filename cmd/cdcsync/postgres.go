@@ -91,15 +91,7 @@ func (s *postgresStore) Identity(ctx context.Context) (string, error) {
 // Count implements store.
 func (s *postgresStore) Count(ctx context.Context, table string) (n int64, err error) {
 	err = s.snapshot(ctx, func(conn *postgres.Conn) error {
-		tables, err := conn.Catalogue(ctx)
-		if err != nil {
-			return err
-		}
-		t := tables[table]
-		if t == nil {
-			return errors.New("there is no such table")
-		}
-		n, err = conn.Int(ctx, "SELECT count(*) FROM "+t.Qualified())
+		n, err = conn.Count(ctx, table)
 		return err
 	})
 	return n, postgres.Classify("count the rows of table "+table, err)

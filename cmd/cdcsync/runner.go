@@ -174,7 +174,17 @@ func (r *runner) prepare(ctx context.Context) (*binding, error) {
 	for _, d := range b.diags {
 		r.log.Warn("config", "at", d.Subject, "summary", d.Summary, "detail", d.Detail)
 	}
-	return b, b.setup(ctx)
+	if err := b.setup(ctx); err != nil {
+		return nil, err
+	}
+	for s, c := range b.catalogues {
+		names := map[string]bool{}
+		for _, p := range b.pairs {
+			names[p.Pair.Tables[s].Name] = true
+		}
+		c.narrow(names)
+	}
+	return b, nil
 }
 
 // bind binds the link to its stores. It fails if it cannot be run on them as they are.

@@ -15,7 +15,7 @@ type schema struct {
 	tables map[[2]string]*change.Table
 	// numbers are the tables of the link by their OIDs.
 	numbers map[uint32]*change.Table
-	// have is the catalogue as it was at the start.
+	// have is what the catalogue said of them at the start.
 	have map[string]*store.Table
 	// relations are the tables by the number that the log calls them; nil for those that are
 	// not of the link.
@@ -30,9 +30,10 @@ func newSchema(ctx context.Context, conn *store.Conn, tables []*change.Table) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &schema{tables: map[[2]string]*change.Table{}, numbers: map[uint32]*change.Table{}, have: have, relations: map[uint32]*relation{}, told: map[*change.Table]string{}}
+	s := &schema{tables: map[[2]string]*change.Table{}, numbers: map[uint32]*change.Table{}, have: map[string]*store.Table{}, relations: map[uint32]*relation{}, told: map[*change.Table]string{}}
 	for _, t := range tables {
 		if h := have[t.Name]; h != nil {
+			s.have[t.Name] = h
 			s.tables[[2]string{h.Schema, h.Relation}] = t
 			s.numbers[h.OID] = t
 		}

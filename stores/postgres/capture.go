@@ -13,19 +13,20 @@ import (
 // a replica identity refuses the application's own UPDATE and DELETE, so that is never let
 // through.
 func (p *preflight) identities(ctx context.Context) error {
-	return p.each(func(t *Table) error {
-		members, err := p.members(ctx, t)
-		if err != nil {
-			return err
-		}
+	all := p.usable()
+	members, err := p.members(ctx, all)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
 		if p.need.Whole {
-			p.wholeIdentities(t, members)
+			p.wholeIdentities(t, members[t.id()])
 			p.virtual(t)
 		} else {
-			p.keyIdentities(t, members)
+			p.keyIdentities(t, members[t.id()])
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // virtual finds tables that cannot be published with whole rows: see Need.generated.
@@ -220,22 +221,31 @@ func (p *preflight) deferrable(ctx context.Context) error {
 
 // sequences looks for keys whose numbers the database hands out, as the other side may, too.
 func (p *preflight) sequences(ctx context.Context) error {
-	return p.each(func(t *Table) error {
-		if slices.Contains(p.need.Drawn, t.Name) {
-			return nil // each side's keys are its own
+	found := map[string][][3]string{}
+	err := p.Query(ctx, sequencesQuery, func(v [][]byte) error {
+		found[string(v[0])] = append(found[string(v[0])], [3]string{string(v[1]), string(v[2]), string(v[3])})
+		return nil
+	}, oids(p.usable()))
+	if err != nil {
+		return fmt.Errorf("look for the sequences of the tables: %w", err)
+	}
+	for _, t := range p.usable() {
+		for _, names := range found[t.id()] {
+			p.sequence(t, names[0], Quote(names[1])+"."+Quote(names[2]))
 		}
-		return p.Query(ctx, sequencesQuery, func(v [][]byte) error {
-			column := t.Column(string(v[0]))
-			if !t.isKey(column) || !slices.Contains(p.mapped(t), string(v[0])) {
-				return nil
-			}
-			sequence := Quote(string(v[1])) + "." + Quote(string(v[2]))
-			p.warn(t.Name, "its key "+string(v[0])+" takes numbers from sequence "+sequence+": if the other side hands out numbers as well, both give the same one to different rows",
-				"let one side hand out the odd numbers and the other the even ones: this takes the odd ones beyond the keys that are here, and with + 2 instead of + 3 the even ones; do it once both sides have the same rows",
-				stepStatement(t, sequence, column))
-			return nil
-		}, fmt.Sprint(t.OID))
-	})
+	}
+	return nil
+}
+
+// sequence warns of one that hands out the values of a column, if the key has it.
+func (p *preflight) sequence(t *Table, name, sequence string) {
+	column := t.Column(name)
+	if slices.Contains(p.need.Drawn, t.Name) || !t.isKey(column) || !slices.Contains(p.mapped(t), name) {
+		return // of drawn keys each side's are its own
+	}
+	p.warn(t.Name, "its key "+name+" takes numbers from sequence "+sequence+": if the other side hands out numbers as well, both give the same one to different rows",
+		"let one side hand out the odd numbers and the other the even ones: this takes the odd ones beyond the keys that are here, and with + 2 instead of + 3 the even ones; do it once both sides have the same rows",
+		stepStatement(t, sequence, column))
 }
 
 // stepStatement lets a sequence hand out every other number, from the next odd one beyond the
@@ -251,14 +261,14 @@ func stepStatement(t *Table, sequence string, column int) string {
 
 // What a default refers to, or what belongs to an identity column.
 const sequencesQuery = `
-SELECT DISTINCT a.attname, n.nspname, s.relname
+SELECT DISTINCT a.attrelid, a.attname, n.nspname, s.relname
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
   OR p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.classid = 'pg_class'::regclass AND p.deptype = 'i'
 JOIN pg_class s ON s.relkind = 'S' AND s.oid = CASE WHEN p.classid = 'pg_class'::regclass THEN p.objid ELSE p.refobjid END
 JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence q ON q.seqrelid = s.oid
-WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND q.seqincrement IN (1, -1)
-ORDER BY 1, 2, 3`
+WHERE a.attrelid = ANY ($1::oid[]) AND NOT a.attisdropped AND q.seqincrement IN (1, -1)
+ORDER BY 1, 2, 3, 4`
 
 // hiddenTables looks for tables that were taken out of the publication.
 func (p *preflight) hiddenTables(ctx context.Context, have publication) error {

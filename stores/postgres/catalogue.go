@@ -95,6 +95,18 @@ func (p *Problem) Error() string {
 // Qualified is the table as SQL, independent of the search path.
 func (t *Table) Qualified() string { return Quote(t.Schema) + "." + Quote(t.Relation) }
 
+// id is the OID as the server prints it.
+func (t *Table) id() string { return strconv.FormatUint(uint64(t.OID), 10) }
+
+// oids returns the OIDs of tables as the text of an array.
+func oids(tables []*Table) string {
+	list := make([]string, len(tables))
+	for i, t := range tables {
+		list[i] = t.id()
+	}
+	return "{" + strings.Join(list, ",") + "}"
+}
+
 // Type returns the type of the column called name, nil if there is none.
 func (t *Table) Type(name string) *Type {
 	if i := t.Column(name); i >= 0 {

@@ -101,6 +101,15 @@ func (c *Conn) Bool(ctx context.Context, sql string, args ...string) (bool, erro
 	return text == "t", err
 }
 
+// Count returns how many rows a table has, which the config calls name.
+func (c *Conn) Count(ctx context.Context, name string) (int64, error) {
+	table, err := qualify(name)
+	if err != nil {
+		return 0, err
+	}
+	return c.Int(ctx, "SELECT count(*) FROM "+table)
+}
+
 // Atomic runs f in a transaction, and rolls it back if f fails.
 func (c *Conn) Atomic(ctx context.Context, f func() error) error {
 	return c.within(ctx, "BEGIN", f)

@@ -111,13 +111,17 @@ func (c *Conn) identityFootprint(ctx context.Context, n Need, tables map[string]
 	if err != nil {
 		return err
 	}
+	var all []*Table
 	for _, name := range n.names() {
-		members, err := c.members(ctx, tables[name])
-		if err != nil {
-			return err
-		}
-		for i := range members {
-			m := &members[i]
+		all = append(all, tables[name])
+	}
+	members, err := c.members(ctx, all)
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		for i := range members[t.id()] {
+			m := &members[t.id()][i]
 			if before[m.qualified] != "" && m.identity == 'f' || m.identity != 'f' && m.owned {
 				f.add(m.identity == 'f', "REPLICA IDENTITY FULL on "+m.qualified)
 			}

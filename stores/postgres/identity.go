@@ -21,37 +21,38 @@ type member struct {
 	primary, owned bool
 }
 
-// members returns the table itself, and its partitions on every level.
-func (c *Conn) members(ctx context.Context, t *Table) ([]member, error) {
-	var all []member
+// members returns of each table, by its OID, the table itself and its partitions on every level.
+func (c *Conn) members(ctx context.Context, tables []*Table) (map[string][]member, error) {
+	all := map[string][]member{}
 	err := c.Query(ctx, membersQuery, func(v [][]byte) error {
 		m := member{
-			qualified: Quote(string(v[0])) + "." + Quote(string(v[1])), identity: v[2][0], owned: v[3][0] == 't',
-			index: string(v[4]), primary: v[6][0] == 't',
+			qualified: Quote(string(v[1])) + "." + Quote(string(v[2])), identity: v[3][0], owned: v[4][0] == 't',
+			index: string(v[5]), primary: v[7][0] == 't',
 		}
-		if v[5] != nil {
-			m.key = slices.Sorted(slices.Values(strings.Split(string(v[5]), "\x01")))
+		if v[6] != nil {
+			m.key = slices.Sorted(slices.Values(strings.Split(string(v[6]), "\x01")))
 		}
-		all = append(all, m)
+		all[string(v[0])] = append(all[string(v[0])], m)
 		return nil
-	}, fmt.Sprint(t.OID))
+	}, oids(tables))
 	if err != nil {
-		return nil, fmt.Errorf("read replica identities of table %s: %w", t.Name, err)
+		return nil, fmt.Errorf("read replica identities of the tables: %w", err)
 	}
 	return all, nil
 }
 
 const membersQuery = `
-SELECT n.nspname, c.relname, c.relreplident, pg_has_role(c.relowner, 'USAGE'), x.relname,
+SELECT m.root, n.nspname, c.relname, c.relreplident, pg_has_role(c.relowner, 'USAGE'), x.relname,
   (SELECT string_agg(a.attname, E'\x01') FROM pg_attribute a
    WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])),
   EXISTS (SELECT FROM pg_index p WHERE p.indrelid = c.oid AND p.indisprimary AND p.indisvalid AND p.indimmediate)
-FROM (SELECT $1::oid UNION SELECT relid FROM pg_partition_tree($1::oid::regclass)) m (oid)
+FROM (SELECT oid, oid FROM pg_class WHERE oid = ANY ($1::oid[])
+  UNION SELECT r.oid, t.relid FROM pg_class r, pg_partition_tree(r.oid) t WHERE r.oid = ANY ($1::oid[]) AND r.relkind = 'p') m (root, oid)
 JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
   AND (c.relreplident = 'i' AND i.indisreplident OR c.relreplident = 'd' AND i.indisprimary)
 LEFT JOIN pg_class x ON x.oid = i.indexrelid
-ORDER BY m.oid <> $1::oid, 1, 2`
+ORDER BY m.root, m.oid <> m.root, 2, 3`
 
 func (m *member) fullIdentity() string {
 	return "ALTER TABLE " + m.qualified + " REPLICA IDENTITY FULL"

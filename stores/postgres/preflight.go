@@ -91,13 +91,23 @@ func (p *preflight) warn(table, summary, remedy, statement string) {
 	p.found = append(p.found, Problem{Table: table, Summary: summary, Remedy: remedy, Statement: statement})
 }
 
-// each calls f for every table of the link that can be synchronized, once.
-func (p *preflight) each(f func(t *Table) error) error {
+// usable returns the tables of the link that can be synchronized, each once. There may be thousands:
+// what is the same question for each is asked for all of them at once.
+func (p *preflight) usable() []*Table {
+	var all []*Table
 	for _, name := range p.need.names() {
 		if t := p.tables[name]; t != nil && t.Refused == nil {
-			if err := f(t); err != nil {
-				return fmt.Errorf("check table %s: %w", name, err)
-			}
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// each calls f for every table of the link that can be synchronized, once.
+func (p *preflight) each(f func(t *Table) error) error {
+	for _, t := range p.usable() {
+		if err := f(t); err != nil {
+			return fmt.Errorf("check table %s: %w", t.Name, err)
 		}
 	}
 	return nil

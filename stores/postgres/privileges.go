@@ -55,35 +55,73 @@ func (p *preflight) keepsake(ctx context.Context) error {
 	return nil
 }
 
+// rights are what the role may do with a table.
+type rights struct {
+	// schema: it may use the schema. remove: it may delete rows. hidden: row-level security hides rows from it.
+	schema, remove, hidden bool
+	columns                []columnRights
+}
+
+// columnRights are what the role may do with a column: SELECT, INSERT, UPDATE.
+type columnRights struct {
+	name string
+	may  [3]bool
+}
+
 // privileges looks whether the role may do with the rows of the tables what the link does.
 func (p *preflight) privileges(ctx context.Context) error {
+	rights, err := p.rights(ctx)
+	if err != nil {
+		return err
+	}
 	var schemas []string
-	return p.each(func(t *Table) error {
+	for _, t := range p.usable() {
+		r := rights[t.id()]
+		if r == nil {
+			return fmt.Errorf("table %s was dropped just now", t.Name)
+		}
 		if !slices.Contains(schemas, t.Schema) {
 			schemas = append(schemas, t.Schema)
-			ok, err := p.Bool(ctx, "SELECT has_schema_privilege($1, 'USAGE')", t.Schema)
-			if err != nil {
-				return err
-			}
-			if !ok {
+			if !r.schema {
 				p.block("", "role "+p.server.role+" may not use schema "+t.Schema, "grant it, as the owner of the schema or a superuser",
 					"GRANT USAGE ON SCHEMA "+Quote(t.Schema)+" TO "+Quote(p.server.role))
 			}
 		}
-		if err := p.grants(ctx, t); err != nil {
-			return err
-		}
-		hidden, err := p.Bool(ctx, "SELECT row_security_active($1::oid)", fmt.Sprint(t.OID))
-		if err != nil {
-			return err
-		}
-		if hidden {
+		p.grants(t, r)
+		if r.hidden {
 			p.block(t.Name, "row-level security hides rows of it from role "+p.server.role,
 				"rows that the role cannot see cannot be kept the same; let it see all, as a superuser",
 				"ALTER ROLE "+Quote(p.server.role)+" BYPASSRLS")
 		}
+	}
+	return nil
+}
+
+// rights reads what the role may do with the tables, by their OID.
+func (p *preflight) rights(ctx context.Context) (map[string]*rights, error) {
+	all := map[string]*rights{}
+	ids := oids(p.usable())
+	is := func(v []byte) bool { return len(v) == 1 && v[0] == 't' }
+	err := p.Query(ctx, `SELECT oid, has_schema_privilege(relnamespace, 'USAGE'), has_table_privilege(oid, 'DELETE'), row_security_active(oid)
+		FROM pg_class WHERE oid = ANY ($1::oid[])`, func(v [][]byte) error {
+		all[string(v[0])] = &rights{schema: is(v[1]), remove: is(v[2]), hidden: is(v[3])}
 		return nil
-	})
+	}, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look for privileges on the tables: %w", err)
+	}
+	err = p.Query(ctx, `SELECT attrelid, attname, has_column_privilege(attrelid, attnum, 'SELECT'), has_column_privilege(attrelid, attnum, 'INSERT'),
+		has_column_privilege(attrelid, attnum, 'UPDATE') FROM pg_attribute WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped
+		ORDER BY attrelid, attnum`, func(v [][]byte) error {
+		if r := all[string(v[0])]; r != nil {
+			r.columns = append(r.columns, columnRights{string(v[1]), [3]bool{is(v[2]), is(v[3]), is(v[4])}})
+		}
+		return nil
+	}, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look for privileges on the columns of the tables: %w", err)
+	}
+	return all, nil
 }
 
 // use is a privilege that a link needs on some columns of a table.
@@ -94,32 +132,25 @@ type use struct {
 	missing []string
 }
 
-// grants looks for missing privileges on the columns of a table that the link uses.
-func (p *preflight) grants(ctx context.Context, t *Table) error {
+// grants looks for missing privileges on a table and on those of its columns that the link uses.
+func (p *preflight) grants(t *Table, r *rights) {
 	uses := []use{{privilege: "SELECT"}}
 	if p.need.Writes {
 		uses = append(uses, use{privilege: "INSERT"}, use{privilege: "UPDATE"})
 	}
 	mapped := p.mapped(t)
-	err := p.Query(ctx, `SELECT attname, has_column_privilege(attrelid, attnum, 'SELECT'), has_column_privilege(attrelid, attnum, 'INSERT'),
-		has_column_privilege(attrelid, attnum, 'UPDATE') FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
-		func(v [][]byte) error {
-			column := string(v[0])
-			for i := range uses {
-				u := &uses[i]
-				if v[1+i][0] == 't' {
-					u.any = true
-					continue
-				}
-				// A key is written once; a change of it is another row.
-				if slices.Contains(mapped, column) && (u.privilege != "UPDATE" || !t.isKey(t.Column(column))) {
-					u.missing = append(u.missing, column)
-				}
+	for _, column := range r.columns {
+		for i := range uses {
+			u := &uses[i]
+			if column.may[i] {
+				u.any = true
+				continue
 			}
-			return nil
-		}, fmt.Sprint(t.OID))
-	if err != nil {
-		return err
+			// A key is written once; a change of it is another row.
+			if slices.Contains(mapped, column.name) && (u.privilege != "UPDATE" || !t.isKey(t.Column(column.name))) {
+				u.missing = append(u.missing, column.name)
+			}
+		}
 	}
 	var names, list []string
 	for _, u := range uses {
@@ -134,20 +165,13 @@ func (p *preflight) grants(ctx context.Context, t *Table) error {
 		list = append(list, u.privilege)
 		names = append(names, u.privilege)
 	}
-	if p.need.Writes {
-		ok, err := p.Bool(ctx, "SELECT has_table_privilege($1::oid, 'DELETE')", fmt.Sprint(t.OID))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			list, names = append(list, "DELETE"), append(names, "DELETE")
-		}
+	if p.need.Writes && !r.remove {
+		list, names = append(list, "DELETE"), append(names, "DELETE")
 	}
 	if list != nil {
 		p.block(t.Name, "role "+p.server.role+" lacks "+strings.Join(names, ", ")+" on it", "grant it, as the owner of the table or a superuser",
 			"GRANT "+strings.Join(list, ", ")+" ON "+t.Qualified()+" TO "+Quote(p.server.role))
 	}
-	return nil
 }
 
 // mapped returns the columns of a table that the link uses.

@@ -22,3 +22,12 @@ func tableName(schema, relation string) string {
 	}
 	return plain(schema) + "." + plain(relation)
 }
+
+// arrayOf is the text of an array of texts.
+func arrayOf(list []string) string {
+	quoted := make([]string, len(list))
+	for i, text := range list {
+		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	return "{" + strings.Join(quoted, ",") + "}"
+}

@@ -37,8 +37,9 @@ CREATE INDEX IF NOT EXISTS conflict_link ON cdcsync.conflict (link, id);
 CREATE TABLE IF NOT EXISTS cdcsync.identity (
   link text NOT NULL, relation text NOT NULL, was text NOT NULL, PRIMARY KEY (link, relation))`
 
-// setupLock is the advisory lock that keeps two set-ups of one database apart.
-const setupLock = "SELECT pg_advisory_xact_lock(2019914610)"
+// setupLock is the advisory lock that keeps two set-ups of one database apart. Many links that start
+// at once take their turns.
+const setupLock = "SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock(2019914610)"
 
 // Setup makes what a link needs in the store, where it is missing, and changes nothing that
 // is right already. It blocks until every transaction that now writes to the server has
@@ -67,8 +68,8 @@ func classifyLocked(op string, err error) error {
 
 func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) error {
 	err := c.Atomic(ctx, func() error {
-		if err := c.Do(ctx, lockBriefly+"; "+setupLock); err != nil {
-			return err
+		if err := c.Do(ctx, setupLock+"; "+lockBriefly); err != nil {
+			return fmt.Errorf("wait for the set-up of another link: %w", err)
 		}
 		if err := c.makeLayout(ctx); err != nil {
 			return err
@@ -136,35 +137,41 @@ WHERE n.nspname = 'cdcsync' AND r.relkind = 'r' AND r.relname IN ('link', 'confl
 // has an identity of its own, and they all have to say the same: what the log shows of an old
 // row is what the partition says, and what it is called is what the root says.
 func (c *Conn) widen(ctx context.Context, n Need, tables map[string]*Table) error {
+	var all []*Table
 	for _, name := range n.names() {
 		t := tables[name]
 		if t == nil {
 			return fmt.Errorf("set replica identity: there is no table %s", name)
 		}
-		members, err := c.members(ctx, t)
-		if err != nil {
-			return err
-		}
-		for i := range members {
-			if err := c.widenMember(ctx, n.Link, &members[i]); err != nil {
+		all = append(all, t)
+	}
+	members, err := c.members(ctx, all)
+	if err != nil {
+		return err
+	}
+	var whole []string
+	for _, t := range all {
+		for i := range members[t.id()] {
+			m := &members[t.id()][i]
+			if m.identity == 'f' {
+				whole = append(whole, m.qualified)
+			} else if err := c.widenMember(ctx, n.Link, m); err != nil {
 				return err
 			}
 		}
 		t.Identity = 'f'
 	}
+	// Another link may have set it: then it stays until that one is gone, too.
+	_, err = c.Exec(ctx, `INSERT INTO cdcsync.identity (link, relation, was)
+		SELECT DISTINCT ON (relation) $1, relation, was FROM cdcsync.identity WHERE relation = ANY ($2::text[]) ORDER BY relation
+		ON CONFLICT DO NOTHING`, n.Link, arrayOf(whole))
+	if err != nil {
+		return fmt.Errorf("remember replica identity: %w", err)
+	}
 	return nil
 }
 
 func (c *Conn) widenMember(ctx context.Context, link string, m *member) error {
-	if m.identity == 'f' {
-		// Another link may have set it: then it stays until that one is gone, too.
-		_, err := c.Exec(ctx, `INSERT INTO cdcsync.identity (link, relation, was)
-			SELECT $1, relation, was FROM cdcsync.identity WHERE relation = $2 LIMIT 1 ON CONFLICT DO NOTHING`, link, m.qualified)
-		if err != nil {
-			return fmt.Errorf("remember replica identity: %w", err)
-		}
-		return nil
-	}
 	// What is remembered is what was before the first link, even if somebody took it back.
 	_, err := c.Exec(ctx, "INSERT INTO cdcsync.identity VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", link, m.qualified, m.clause())
 	if err != nil {
