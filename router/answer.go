@@ -27,6 +27,9 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 	}
 	done, held := 0, false
 	for i, w := range f.rows {
+		if len(r.ready) >= r.warm {
+			r.evaluateAll()
+		}
 		switch o := result.Outcomes[i]; {
 		case o.Verdict == sinks.Done:
 			e.count.Applied++
@@ -121,7 +124,7 @@ func (r *reconciler) hush(w *row, s change.Side) {
 	if w.dirty[0] || w.dirty[1] || w.sent.dirty || w.looks > 0 || w.chunk != nil || w.resolution != nil {
 		return
 	}
-	r.ends[s].quiet[w.id.print] = w.sent.apply
+	r.ends[s].quiet.put(w.id.print, w.sent.apply)
 	w.sent = nil
 	r.forget(w)
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -89,19 +90,15 @@ func (r *reconciler) gather(s change.Side, maxRows, maxBytes int) *flight {
 		if w.target.time.After(f.batch.Time) {
 			f.batch.Time = w.target.time
 		}
-		in.rows = append(in.rows, w)
+		in.rows, in.sents = append(in.rows, w), in.sents[:len(in.sents)+1]
+		r.advance(w, &in.sents[len(in.sents)-1], s, f.apply)
 	}
-	clear(e.out[:taken])
-	e.out = e.out[taken:]
+	e.out = slices.Delete(e.out, 0, taken)
 	if f.batch == nil {
 		return f
 	}
 	f.batch.Writes, f.rows = in.writes, in.rows
 	e.next++
-	for _, w := range f.rows {
-		in.sents = append(in.sents, sent{})
-		r.advance(w, &in.sents[len(in.sents)-1], s, f.apply)
-	}
 	return f
 }
 

@@ -112,7 +112,7 @@ func (r *reconciler) formBlock(c *chunk) *sinks.Batch {
 	p, e := c.pair, &r.ends[change.Right]
 	f := &flight{apply: e.next, chunk: c}
 	rows, unread := c.block.Block, false
-	if r.twoWay() || len(r.rows) > 0 || len(p.vacancy.met) > 0 {
+	if r.twoWay() || r.rows.len() > 0 || len(p.vacancy.met) > 0 {
 		rows = rows.Keep(func(line []byte) bool {
 			boards, err := r.boards(c, f, line)
 			unread = unread || err != nil
@@ -133,7 +133,7 @@ func (r *reconciler) formBlock(c *chunk) *sinks.Batch {
 	notations := c.block.Notations
 	f.batch = &sinks.Batch{Block: &sinks.Block{Block: rows, Table: p.Tables[change.Right], Columns: p.carriage.to, Notations: notations}}
 	for _, print := range f.prints {
-		e.quiet[print] = f.apply
+		e.quiet.put(print, f.apply)
 	}
 	e.waiting += len(f.prints)
 	e.next++

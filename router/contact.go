@@ -110,7 +110,7 @@ func (r *reconciler) nextScan() *scan {
 func (r *reconciler) newVacancy() *vacancy {
 	v := &vacancy{met: map[fingerprint]struct{}{}}
 	for s := range r.ends {
-		for print := range r.ends[s].quiet {
+		for print := range r.ends[s].quiet.all() {
 			v.met[print] = struct{}{}
 		}
 	}
@@ -286,12 +286,12 @@ func (r *reconciler) meet(m *meeting) {
 // compared tells whether the row whose fingerprint is in r.found was written and waits for its
 // echo: the write compared it.
 func (r *reconciler) compared(p *pair) bool {
-	if len(r.ends[change.Left].quiet) == 0 && len(r.ends[change.Right].quiet) == 0 {
-		return false
+	for s := range r.ends {
+		if _, waits := r.ends[s].quiet.get(r.found); waits {
+			return true
+		}
 	}
-	_, left := r.ends[change.Left].quiet[r.found]
-	_, right := r.ends[change.Right].quiet[r.found]
-	return left || right
+	return false
 }
 
 // vacantOf tells whether the row whose fingerprint is in r.found is not in the right table of p,

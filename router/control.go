@@ -41,7 +41,7 @@ func (r *reconciler) stopComparing(p *pair) {
 	if r.scan != nil && r.scan.pair == p {
 		r.scan.void = true
 	}
-	for _, w := range r.rows {
+	for _, w := range r.rows.all() {
 		if w.id.pair == p {
 			w.chunk = nil
 		}
@@ -51,7 +51,7 @@ func (r *reconciler) stopComparing(p *pair) {
 // rowsOf lists the rows of a table, in the order in which they were met.
 func (r *reconciler) rowsOf(p *pair) []*row {
 	var rows []*row
-	for _, w := range r.rows {
+	for _, w := range r.rows.all() {
 		if w.id.pair == p {
 			rows = append(rows, w)
 		}

@@ -11,19 +11,21 @@ import (
 	"github.com/cdcsync/cdcsync/resolver"
 )
 
+// warmRows is how many rows of a large transaction or batch are ready before they are decided: what is
+// known of them is still in the processor's cache then.
+const warmRows = 256
+
 // evaluateAll decides every row that is ready and queues it for the side it has to be
 // written to.
 func (r *reconciler) evaluateAll() {
-	for len(r.ready) > 0 {
-		batch := r.ready
-		r.ready = nil
-		for _, w := range batch {
-			if w.stage == ready {
-				w.stage = held
-				r.evaluate(w)
-			}
+	for i := 0; i < len(r.ready); i++ { // some become ready meanwhile
+		if w := r.ready[i]; w.stage == ready {
+			w.stage = held
+			r.evaluate(w)
 		}
 	}
+	clear(r.ready)
+	r.ready = r.ready[:0]
 }
 
 // evaluate decides w, which waits for nothing.

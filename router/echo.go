@@ -1,7 +1,6 @@
 package router
 
 import (
-	"hash/maphash"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -128,7 +127,7 @@ func (r *reconciler) settleRest(s change.Side, apply uint64) {
 	e := &r.ends[s]
 	e.waiting -= e.quiet.drop(apply)
 	var rest []*row
-	for _, w := range r.rows {
+	for _, w := range r.rows.all() {
 		if w.sent != nil && w.sent.side == s && !w.sent.inFlight && w.sent.apply <= apply {
 			rest = append(rest, w)
 		}
@@ -142,57 +141,12 @@ func (r *reconciler) settleRest(s change.Side, apply uint64) {
 // rouse makes w wait for its echo, if it was written and quiet since. What was written is
 // not kept: the before-image of the change that roused it tells, or a look.
 func (r *reconciler) rouse(w *row) {
-	if len(r.ends[0].quiet) == 0 && len(r.ends[1].quiet) == 0 {
-		return
-	}
 	for s := range r.ends {
-		if len(r.ends[s].quiet) == 0 {
+		if r.ends[s].quiet.len() == 0 {
 			continue
 		}
 		if apply, ok := r.ends[s].quiet.take(w.id.print); ok {
 			w.sent = &sent{side: change.Side(s), apply: apply}
 		}
 	}
-}
-
-// quietRows are rows that were written and wait for nothing but their echo, with the number
-// of the batch. There may be as many as changes wait in a log, so of each only a fingerprint
-// is kept, in a map without pointers.
-type quietRows map[fingerprint]uint64
-
-// fingerprint is 128 bits of a row's pair and key: two rows have the same one as good as never.
-type fingerprint [2]uint64
-
-// print returns the fingerprint of the row of p with this encoded key.
-func (r *reconciler) print(p *pair, key []byte) fingerprint {
-	return fingerprint{maphash.Bytes(r.seeds[0], key) ^ p.number, maphash.Bytes(r.seeds[1], key) + p.number}
-}
-
-// settle forgets a row if it was written in that batch, and tells whether it was.
-func (q quietRows) settle(f fingerprint, apply uint64) bool {
-	a, ok := q[f]
-	if ok = ok && a == apply; ok {
-		delete(q, f)
-	}
-	return ok
-}
-
-// take forgets a row, and returns the batch that it was written in.
-func (q quietRows) take(f fingerprint) (apply uint64, ok bool) {
-	if apply, ok = q[f]; ok {
-		delete(q, f)
-	}
-	return apply, ok
-}
-
-// drop forgets the rows of all batches up to apply, and returns how many there were.
-func (q quietRows) drop(apply uint64) int {
-	n := 0
-	for f, a := range q {
-		if a <= apply {
-			delete(q, f)
-			n++
-		}
-	}
-	return n
 }

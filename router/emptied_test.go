@@ -120,8 +120,8 @@ func TestEmptiedWithRowsThatWaitForEchoes(t *testing.T) {
 		w.form(change.Right, false)
 		w.apply(change.Right)
 		w.answer(change.Right)
-		if len(w.r.rows) != 0 || w.r.ends[change.Right].waiting != 3 {
-			t.Fatalf("%d rows are known, %d wait", len(w.r.rows), w.r.ends[change.Right].waiting)
+		if w.r.rows.len() != 0 || w.r.ends[change.Right].waiting != 3 {
+			t.Fatalf("%d rows are known, %d wait", w.r.rows.len(), w.r.ends[change.Right].waiting)
 		}
 		w.empty(s)
 		w.drain()

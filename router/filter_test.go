@@ -42,7 +42,7 @@ func (w *world) obstructed(x *row) bool {
 
 // parkedFor tells whether the row of this key is obstructed.
 func (w *world) parkedFor(key int) bool {
-	for _, x := range w.r.rows {
+	for _, x := range w.r.rows.all() {
 		if x.key[0] == change.Int(int64(key)) && w.obstructed(x) {
 			return true
 		}

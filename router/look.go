@@ -83,7 +83,7 @@ func (r *reconciler) finishLook(l *look) {
 	w, s := l.row, l.side
 	w.looks--
 	w.asked[s] = false
-	if r.rows[w.id.print] != w {
+	if known, _ := r.rows.get(w.id.print); known != w {
 		return // its table was paused
 	}
 	if w.sent == nil && r.ends[s].reached(l.at, w.at[s]) {

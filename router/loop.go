@@ -136,7 +136,7 @@ func (lp *loop) readable(s change.Side) chan *change.Tx {
 	if lp.ends[o.side].waits() >= o.room {
 		return nil
 	}
-	if len(lp.rows) < limits.Rows && lp.bytes < limits.Bytes {
+	if lp.rows.len() < limits.Rows && lp.bytes < limits.Bytes {
 		return d.txs
 	}
 	// Over the limit, reading on is right only if nothing else can bring rows to an end.
@@ -256,7 +256,7 @@ func (lp *loop) ask(ctx context.Context) {
 			d.looks <- func() { lp.doLooks(ctx, d, looks) }
 		}
 	}
-	if lp.scan != nil || len(lp.rows) > lp.link.cfg.Limits.Rows/2 || len(lp.recovering) > 0 {
+	if lp.scan != nil || lp.rows.len() > lp.link.cfg.Limits.Rows/2 || len(lp.recovering) > 0 {
 		return
 	}
 	if q := lp.nextScan(); q != nil {

@@ -3,7 +3,6 @@ package router
 import (
 	"cmp"
 	"iter"
-	"maps"
 	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -38,8 +37,14 @@ func (r *reconciler) others(f *flight) iter.Seq[*row] {
 			}
 		}
 	}
-	if known != len(r.rows) {
-		return maps.Values(r.rows)
+	if known != r.rows.len() {
+		return func(yield func(*row) bool) {
+			for _, w := range r.rows.all() {
+				if !yield(w) {
+					return
+				}
+			}
+		}
 	}
 	return func(yield func(*row) bool) {
 		for _, rows := range flying {
@@ -225,7 +230,7 @@ func (r *reconciler) wrote(s change.Side, table *change.Table, native change.Row
 // other side yet, or a row is being compared. Parked rows and those of held tables do not count: they wait for a person.
 func (r *reconciler) open(s change.Side, pos change.Position) bool {
 	e := &r.ends[s]
-	for _, w := range r.rows {
+	for _, w := range r.rows.all() {
 		if w.parked != nil || w.waits {
 			continue
 		}

@@ -34,7 +34,7 @@ func (w *world) broken() []string {
 			w.checkKept(key, left, add)
 		}
 	}
-	for _, x := range w.r.rows {
+	for _, x := range w.r.rows.all() {
 		if !w.obstructed(x) {
 			add("drained: %+v", *x)
 		}

@@ -123,11 +123,12 @@ type reconciler struct {
 	byTable [2]map[*change.Table]*pair
 	byName  map[string]*pair
 	ends    [2]end
-	rows    map[fingerprint]*row
-	spare   []*row // nobody holds these any more
+	rows    *prints[*row]
+	spare   []*row // nobody holds these any more, they are empty
 	born    uint64 // rows ever met
 	bytes   int    // memory held by rows, roughly
 	ready   []*row
+	warm    int // so many are decided before there are more
 	// home is the side whose marker holds the state of the tables.
 	home change.Side
 	// shadow are the sides that nothing is written to, unwritten the last rows that would have been.
@@ -167,7 +168,7 @@ type breakage struct {
 // writes tells which sides are written to.
 func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 	r := &reconciler{
-		rows: map[fingerprint]*row{}, byName: map[string]*pair{}, home: change.Right,
+		rows: newPrints[*row](), warm: warmRows, byName: map[string]*pair{}, home: change.Right,
 		recovering: map[*row]struct{}{}, parkedRows: map[*row]struct{}{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
@@ -179,7 +180,7 @@ func newReconciler(pairs []Pair, reached [2]order, writes [2]bool) *reconciler {
 		r.ends[s].reached = reached[s]
 		r.ends[s].writes = writes[s]
 		r.ends[s].reads = writes[1-s]
-		r.ends[s].quiet = quietRows{}
+		r.ends[s].quiet = quietRows{newPrints[uint64]()}
 		r.byTable[s] = map[*change.Table]*pair{}
 	}
 	for _, p := range pairs {
@@ -247,6 +248,9 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 	} else {
 		for i := range tx.Changes {
 			r.localChange(s, tx.Position, &tx.Changes[i])
+			if len(r.ready) >= r.warm {
+				r.evaluateAll()
+			}
 		}
 		e.count.Changes += uint64(len(tx.Changes))
 	}
@@ -280,7 +284,8 @@ func (r *reconciler) read(s change.Side, tx *change.Tx) bool {
 func (r *reconciler) find(p *pair, key change.Row) *row {
 	r.key = change.AppendRow(r.key[:0], key)
 	r.found = r.print(p, r.key)
-	return r.rows[r.found]
+	w, _ := r.rows.get(r.found)
+	return w
 }
 
 // row returns the row of pair p with this key, and whether it is new.
@@ -303,13 +308,13 @@ func (r *reconciler) add(p *pair, key change.Row) *row {
 	} else {
 		w = &row{}
 	}
-	*w = row{id: rowID{p, r.found}, key: key, n: r.born}
-	r.rows[r.found] = w
+	w.id, w.key, w.n = rowID{p, r.found}, key, r.born
+	r.rows.put(r.found, w)
 	return w
 }
 
 // spareMost is how many rows that were forgotten are kept to be used again.
-const spareMost = 10_000
+const spareMost = 25_000
 
 // localChange takes a change that an application made.
 func (r *reconciler) localChange(s change.Side, at change.Position, c *change.Change) {
@@ -438,8 +443,7 @@ func (r *reconciler) forget(w *row) {
 		r.meets(w)
 	}
 	w.stage = held
-	known := len(r.rows)
-	delete(r.rows, w.id.print)
+	known := r.rows.remove(w.id.print)
 	delete(r.recovering, w)
 	r.unpark(w)
 	r.abandon(w, "its table is paused")
@@ -452,9 +456,8 @@ func (r *reconciler) forget(w *row) {
 		w.chunk.open--
 		w.chunk = nil
 	}
-	if len(r.rows) < known && w.looks == 0 && len(r.spare) < spareMost {
-		w.key, w.base, w.now, w.before = nil, change.Image{}, [2]version{}, [2]change.Image{} // they may be large
-		w.target, w.sent = target{}, nil
+	if known && w.looks == 0 && len(r.spare) < spareMost {
+		*w = row{}
 		r.spare = append(r.spare, w)
 	}
 }
@@ -467,8 +470,8 @@ func (r *reconciler) pause(p *pair, reason string) {
 	p.enter(checkpoint.Paused, reason)
 	p.chunks = nil
 	r.tablesNew = true
-	for _, w := range r.rows {
-		if w.id.pair == p && w.sent == nil {
+	for _, w := range r.rowsOf(p) {
+		if w.sent == nil {
 			r.forget(w)
 		}
 	}

@@ -22,7 +22,7 @@ func BenchmarkReconciler(b *testing.B) {
 		"two way/update": {true, true},
 	} {
 		b.Run(name, func(b *testing.B) {
-			rows := speedRows(c.update)
+			rows := speedRows(1000, c.update)
 			r := speedReconciler(b, rows[0].Table, c.twoWay)
 			for i := range rows {
 				rows[i].Table = r.pairs[0].Tables[change.Left] // as it was compiled
@@ -52,19 +52,69 @@ func BenchmarkReconciler(b *testing.B) {
 				r.read(change.Right, echo)
 			}
 			b.StopTimer()
-			if len(r.rows) != 0 {
-				b.Fatalf("%d rows are left", len(r.rows))
+			if r.rows.len() != 0 {
+				b.Fatalf("%d rows are left", r.rows.len())
 			}
 		})
 	}
 }
 
-// speedRows are changes of 1,000 rows of five columns.
-func speedRows(update bool) []change.Change {
+// BenchmarkReconcilerBulk is BenchmarkReconciler with transactions of 10,000 new rows, each of which
+// is a batch, and the next of them formed while the sink has one.
+func BenchmarkReconcilerBulk(b *testing.B) {
+	const size = 10_000
+	for name, twoWay := range map[string]bool{"one way": false, "two way": true} {
+		b.Run(name, func(b *testing.B) {
+			all := speedRows(8*size, false)
+			r := speedReconciler(b, all[0].Table, twoWay)
+			for i := range all {
+				all[i].Table = r.pairs[0].Tables[change.Left]
+			}
+			right := r.pairs[0].Tables[change.Right]
+			outcomes := make([]sinks.Outcome, size)
+			echoes := make([]change.Change, 0, size)
+			var flying []*sinks.Batch
+			land := func() {
+				batch := flying[0]
+				echo := &change.Tx{Tag: change.Tag{Apply: batch.Marker.Apply}, Changes: echoes[:0]}
+				for i := range batch.Writes {
+					echo.Changes = append(echo.Changes, change.Change{Table: right, Key: batch.Writes[i].Key})
+				}
+				r.applied(change.Right, sinks.Result{Outcomes: outcomes[:len(batch.Writes)]})
+				if twoWay {
+					r.read(change.Right, echo)
+				}
+				flying = flying[1:]
+			}
+			b.ReportAllocs()
+			for n := 0; n < b.N; n += size {
+				rows := all[n%len(all):][:size]
+				r.read(change.Left, &change.Tx{Position: change.Position(strconv.Itoa(n)), Changes: rows})
+				form := r.formQueued
+				if len(flying) == 0 {
+					form = func(s change.Side, rows, bytes int) *sinks.Batch { return r.form(s, rows, bytes, false) }
+				}
+				flying = append(flying, form(change.Right, size, 1<<30))
+				if len(flying) == 2 {
+					land()
+				}
+			}
+			land()
+			b.StopTimer()
+			r.evaluateAll()
+			if r.rows.len() != 0 {
+				b.Fatalf("%d rows are left", r.rows.len())
+			}
+		})
+	}
+}
+
+// speedRows are changes of rows of five columns.
+func speedRows(count int, update bool) []change.Change {
 	table := &change.Table{Name: "l", Key: []int{0}, Columns: []change.Column{
 		{Name: "id", Kind: change.Int64}, {Name: "a", Kind: change.Int64}, {Name: "b", Kind: change.Text},
 		{Name: "c", Kind: change.Text}, {Name: "d", Kind: change.Float64}}}
-	changes := make([]change.Change, 1000)
+	changes := make([]change.Change, count)
 	for i := range changes {
 		id := int64(i)
 		row := func(a int64) change.Row {

@@ -92,7 +92,7 @@ type Parked struct {
 // status fills in what the reconciler knows.
 func (r *reconciler) status(st *Status) {
 	st.Paused = r.pausedFor
-	st.Unsettled, st.Bytes, st.Parked, st.Counters = len(r.rows), r.bytes, len(r.parkedRows), r.count
+	st.Unsettled, st.Bytes, st.Parked, st.Counters = r.rows.len(), r.bytes, len(r.parkedRows), r.count
 	st.ByPolicy = maps.Clone(r.count.ByPolicy)
 	for s := range r.ends {
 		e := &r.ends[s]

@@ -139,7 +139,7 @@ func TestSpareRows(t *testing.T) {
 					t.Fatalf("seed %d: a spare row holds %+v", seed, *x)
 				}
 			}
-			if seen[x] || w.r.rows[x.id.print] == x {
+			if known, _ := w.r.rows.get(x.id.print); seen[x] || known == x {
 				t.Fatalf("seed %d: row %v is spare and in use", seed, x.id)
 			}
 			seen[x] = true

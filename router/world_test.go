@@ -220,6 +220,7 @@ func (w *world) start() {
 	w.r.dumps = w.plan.blocks
 	w.r.broken = w.plan.broken
 	w.r.now = w.clock
+	w.r.warm = 1 + len(w.writes)%4 // transactions are small here
 	w.r.load(markers)
 	if w.plan.writes(w.r.home) && markers[w.r.home].Tables == nil && !w.plan.filled {
 		w.r.pairs[0].state.Stage = checkpoint.Live
