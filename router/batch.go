@@ -102,6 +102,17 @@ func (r *reconciler) gather(s change.Side, maxRows, maxBytes int) *flight {
 	return f
 }
 
+// rest gives back what a large load needed, once nothing is known of any row and no sink has a batch.
+func (r *reconciler) rest() {
+	if r.rows.len() > 0 || r.ends[0].inFlight != nil || r.ends[1].inFlight != nil {
+		return
+	}
+	r.spare, r.ready = nil, nil
+	for s := range r.ends {
+		r.ends[s].spaces, r.ends[s].out = [2]space{}, nil
+	}
+}
+
 // freeSpace returns a space that no flight is in.
 func (e *end) freeSpace() *space {
 	if e.inFlight != nil && e.inFlight.space == &e.spaces[0] {

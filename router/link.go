@@ -61,6 +61,7 @@ type Config struct {
 const (
 	markEvery  = time.Second     // a marker alone, if anything was read
 	markRows   = 20_000          // or at once after so many rows: what a start reads again
+	restEvery  = time.Second     // giving back what a large load needed
 	checkEvery = 2 * time.Second // whether a later instance has taken over
 	stopWithin = 10 * time.Second
 	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes

@@ -22,6 +22,7 @@ type loop struct {
 	barriers []*barrier
 	unsaved  []chan struct{} // closed once the state of the tables is in a marker
 	shown    time.Time
+	rested   time.Time // see rest
 	// shownState is what the status says.
 	shownState State
 	failed     error
@@ -98,6 +99,10 @@ func (lp *loop) run(stop, work context.Context) error {
 		}
 		lp.checkBarriers()
 		lp.show(now)
+		if now.Sub(lp.rested) > restEvery {
+			lp.rested = now
+			lp.rest()
+		}
 		if lp.grown {
 			return lp.finish(work, ErrReopen)
 		}

@@ -128,7 +128,7 @@ func speedRows(count int, update bool) []change.Change {
 	return changes
 }
 
-func speedReconciler(b *testing.B, left *change.Table, twoWay bool) *reconciler {
+func speedReconciler(b testing.TB, left *change.Table, twoWay bool) *reconciler {
 	b.Helper()
 	right := *left
 	right.Name = "r"

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/sinks"
 	"github.com/cdcsync/cdcsync/stores/mem"
 )
 
@@ -147,5 +148,33 @@ func TestSpareRows(t *testing.T) {
 	}
 	if kept == 0 {
 		t.Error("no row was kept")
+	}
+}
+
+// What a large load needed is given back, but not while any of it is in use.
+func TestRest(t *testing.T) {
+	rows := speedRows(1000, false)
+	r := speedReconciler(t, rows[0].Table, false)
+	for i := range rows {
+		rows[i].Table = r.pairs[0].Tables[change.Left]
+	}
+	r.read(change.Left, &change.Tx{Position: "1", Changes: rows})
+	batch := r.form(change.Right, len(rows), 1<<30, false)
+	r.rest()
+	if n := len(r.ends[change.Right].inFlight.space.rows); n != len(rows) {
+		t.Fatalf("%d rows are in flight", n)
+	}
+	r.applied(change.Right, sinks.Result{Outcomes: make([]sinks.Outcome, len(batch.Writes))})
+	r.evaluateAll()
+	if len(r.spare) == 0 {
+		t.Fatal("no row is kept")
+	}
+	r.rest()
+	if e := &r.ends[change.Right]; len(r.spare) > 0 || cap(e.spaces[0].writes) > 0 || cap(e.spaces[1].writes) > 0 {
+		t.Error("something is kept")
+	}
+	r.read(change.Left, &change.Tx{Position: "2", Changes: rows})
+	if batch := r.form(change.Right, len(rows), 1<<30, false); len(batch.Writes) != len(rows) {
+		t.Errorf("%d rows go afterwards", len(batch.Writes))
 	}
 }
