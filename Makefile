@@ -19,10 +19,13 @@ HISTORIES ?= 200000
 # how many of several connections beside each other.
 WAL_HISTORIES ?= 500
 # FAULTS is how many seeds of bad networks are run for each pair of engines, CRASHES how often a
-# link ends at each of its steps there, CLOCKS how many seeds of clocks that jump are run, KILLS how
-# often a program is killed.
+# link ends at each of its steps there, CLOCKS how many seeds of clocks that jump are run, RELOADS
+# how often a program is killed while it reads its config again, for each of ten pairs, KILLS how often
+# one is killed, STANDBYS how often each standby takes over a side while both are written to.
 FAULTS    ?= 20
 CLOCKS    ?= 5
+RELOADS   ?= 100
+STANDBYS  ?= 5
 CRASHES   ?= 20
 KILLS     ?= 500
 FUZZTIME  ?= 1m
@@ -113,10 +116,12 @@ torture: sqlite3 ## the long programme: HISTORIES=200000 random histories, WAL_H
 	CDCSYNC_HISTORIES=$(HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor' ./router
 	CDCSYNC_WAL_HISTORIES=$(WAL_HISTORIES) $(GO) test -count=1 -timeout 0 -v -run 'Histor|Live' ./sources/sqlite/wal
 	CDCSYNC_FAULTS=$(FAULTS) $(GO) test -count=1 -timeout 0 -v -run 'TestNetworkFaults|TestDeadWithoutASign' ./integration
-	CDCSYNC_CRASHES=$(CRASHES) $(GO) test -count=1 -timeout 0 -v -run TestCrashPoints ./integration
+	CDCSYNC_CRASHES=$(CRASHES) $(GO) test -count=1 -timeout 0 -v -run 'TestCrashPoints|TestServersNotice' ./integration
 	CDCSYNC_CLOCKS=$(CLOCKS) $(GO) test -count=1 -timeout 0 -v -run TestClock ./integration ./integration/servers
 	CDCSYNC_KILLS=$(KILLS) $(GO) test -count=1 -timeout 0 -v -run TestKill ./integration
-	CDCSYNC_STANDBYS=1 $(GO) test -count=1 -timeout 0 -v -run TestStandbyTakesOver ./integration
+	CDCSYNC_RELOADS=$(RELOADS) $(GO) test -count=1 -timeout 0 -v -run TestReloadKilled ./integration
+	CDCSYNC_DISKS=1 $(GO) test -count=1 -timeout 0 -v -run TestServerLogDiskFull ./integration
+	CDCSYNC_STANDBYS=$(STANDBYS) $(GO) test -count=1 -timeout 0 -v -run TestStandbyTakesOver ./integration
 	$(GO) test -count=10 -timeout 0 ./...
 
 .PHONY: fuzz

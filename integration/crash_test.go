@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,6 +79,11 @@ type crashWorld struct {
 	crash   atomic.Pointer[crash] // of the run at hand, if it ends
 	changes int                   // of tables so far
 	refuses bool                  // rows of the applications are refused by the other side now and then
+	limits  router.Limits
+	// spoil breaks a store of the link; nil: none is broken. complain is told what is wrong.
+	spoil    func(s router.Store, side change.Side) router.Store
+	complain func(format string, args ...any)
+	noted    atomic.Value // how far a broken link has read, a marker
 
 	mu      sync.Mutex
 	written map[int]int // by key: what is written once
@@ -119,7 +123,8 @@ func newCrashWorld(t *testing.T, left, right site) *crashWorld {
 		}
 		_ = db.Close()
 	}
-	w := &crashWorld{duo: &duo{tb: t, sites: sites}, t: t, written: map[int]int{}}
+	w := &crashWorld{duo: &duo{tb: t, sites: sites}, t: t, written: map[int]int{}, limits: router.DefaultLimits, complain: t.Errorf}
+	w.limits.Chunk = 10
 	w.bind()
 	for s, at := range sites {
 		reads, writes := at, at
@@ -169,8 +174,7 @@ func (w *crashWorld) cut() {
 // begin starts the link, which ends as c says; nil: it does not. It returns the link, its end, and what
 // closes the stores.
 func (w *crashWorld) begin(ctx context.Context, c *crash) (link *router.Link, done chan error, closeAll func()) {
-	cfg := router.Config{Name: endsLink, Pairs: w.pairs, Log: hclog.NewNullLogger(), Limits: router.DefaultLimits}
-	cfg.Limits.Chunk = 10
+	cfg := router.Config{Name: endsLink, Pairs: w.pairs, Log: hclog.NewNullLogger(), Limits: w.limits}
 	w.crash.Store(c)
 	var closers []func() error
 	for s := range w.read {
@@ -183,6 +187,9 @@ func (w *crashWorld) begin(ctx context.Context, c *crash) (link *router.Link, do
 			if c != nil && change.Side(s) == c.side {
 				wire.asks(c.tap(w.sites[s].engine == "postgres"))
 			}
+		}
+		if w.spoil != nil {
+			st = w.spoil(st, change.Side(s))
 		}
 		if c != nil {
 			st = c.wrap(st, change.Side(s))
@@ -201,6 +208,14 @@ func (w *crashWorld) begin(ctx context.Context, c *crash) (link *router.Link, do
 
 // end runs the link until it is gone at a point.
 func (w *crashWorld) end(point string, side change.Side, skip int64) {
+	w.t.Helper()
+	if err := w.ended(point, side, skip); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// ended is end, and returns why the link was not gone at the point.
+func (w *crashWorld) ended(point string, side change.Side, skip int64) error {
 	w.t.Helper()
 	c := &crash{point: point, side: side, cut: w.cut}
 	c.skip.Store(skip)
@@ -222,10 +237,11 @@ func (w *crashWorld) end(point string, side change.Side, skip int64) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		w.t.Errorf("the link never came to the point %q on the %s: %+v", point, side, link.Status())
+		return fmt.Errorf("the link never came to the point %q on the %s: %+v", point, side, link.Status())
 	case !c.dead.Load():
-		w.t.Fatalf("%q on the %s: the link ended by itself: %v", point, side, err)
+		return fmt.Errorf("%q on the %s: the link ended by itself: %w", point, side, err)
 	}
+	return nil
 }
 
 // grow gives a table of a side a column more while the link runs.
@@ -256,6 +272,12 @@ func (w *crashWorld) bind() {
 // that is done.
 func (w *crashWorld) settled(more func(*router.Link)) {
 	w.t.Helper()
+	w.must(w.settles(more))
+}
+
+// settles is settled, and returns why nothing is.
+func (w *crashWorld) settles(more func(*router.Link)) error {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	link, done, closeAll := w.begin(ctx, nil)
@@ -264,7 +286,7 @@ func (w *crashWorld) settled(more func(*router.Link)) {
 	err := link.Barrier(within)
 	for err != nil && within.Err() == nil {
 		if ended := <-done; !errors.Is(ended, router.ErrReopen) {
-			w.t.Fatalf("barrier: %v; the link ended: %v", err, ended)
+			return fmt.Errorf("barrier: %w; the link ended: %w", err, ended)
 		}
 		closeAll()
 		w.bind()
@@ -272,14 +294,15 @@ func (w *crashWorld) settled(more func(*router.Link)) {
 		err = link.Barrier(within)
 	}
 	if err != nil {
-		w.t.Fatalf("barrier: %v; %+v", err, link.Status())
+		return fmt.Errorf("barrier: %w; %+v", err, link.Status())
 	}
 	if more != nil {
 		more(link)
 	}
 	cancel()
-	w.must(<-done)
+	err = <-done
 	closeAll()
+	return err
 }
 
 // run goes through all points: on both sides, or on one of them each.
@@ -389,94 +412,5 @@ func (w *crashWorld) use(ctx context.Context, side int) {
 		w.added[counter] += delta
 		w.mu.Unlock()
 		time.Sleep(3 * time.Millisecond)
-	}
-}
-
-// watch sees that the row that only the left side changes never goes back on the right one.
-func (w *crashWorld) watch(ctx context.Context) {
-	db, err := w.sites[1].open()
-	if err != nil {
-		w.t.Error(err)
-		return
-	}
-	defer func() { _ = db.Close() }()
-	last := 0
-	for ctx.Err() == nil {
-		var v int
-		err := db.QueryRow("SELECT v FROM item WHERE id = " + strconv.Itoa(versionKey)).Scan(&v)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			if !w.sites[1].passes(err) {
-				w.t.Errorf("read: %v", err)
-				return
-			}
-		case v < last:
-			w.t.Errorf("the row went back from %d to %d", last, v)
-		}
-		last = max(last, v)
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// content is what a side holds.
-func (w *crashWorld) content(side int) (items, counters map[int]int) {
-	w.t.Helper()
-	db, err := w.sites[side].open()
-	w.must(err)
-	defer func() { _ = db.Close() }()
-	tables := [2]map[int]int{{}, {}}
-	for i, q := range []string{"SELECT id, v FROM item", "SELECT id, n FROM counter"} {
-		rows, err := db.Query(q)
-		w.must(err)
-		for rows.Next() {
-			var id, v int
-			w.must(rows.Scan(&id, &v))
-			tables[i][id] = v
-		}
-		w.must(errors.Join(rows.Err(), rows.Close()))
-	}
-	return tables[0], tables[1]
-}
-
-// check compares the sides with each other, and with what was committed.
-func (w *crashWorld) check() {
-	w.t.Helper()
-	left, leftSums := w.content(0)
-	right, rightSums := w.content(1)
-	if !maps.Equal(left, right) {
-		w.t.Errorf("the sides differ: %d and %d rows", len(left), len(right))
-	}
-	for key, v := range w.written {
-		if got, ok := right[key]; !ok || got != v {
-			w.t.Errorf("row %d, which was committed with %d, is %d (%v)", key, v, got, ok)
-		}
-	}
-	for id := 1; id <= hotKeys; id++ {
-		if leftSums[id] != w.added[id] || rightSums[id] != w.added[id] {
-			w.t.Errorf("counter %d is %d and %d, committed were %d", id, leftSums[id], rightSums[id], w.added[id])
-		}
-	}
-	if w.t.Logf("%d transactions, %d rows", len(w.written), len(left)); len(w.written) < 50 {
-		w.t.Errorf("the test did too little: %d transactions", len(w.written))
-	}
-}
-
-// quiet inserts rows on the left: each is written once on the right, and nothing comes back.
-func (w *crashWorld) quiet(link *router.Link) {
-	const n = 20
-	before := link.Status().Sides
-	for i := range n {
-		w.exec(0, fmt.Sprintf("INSERT INTO item (id, v) VALUES (%d, 1)", 9_000_000+i))
-	}
-	for range 2 { // what went round would be there after the first
-		w.must(link.Barrier(w.t.Context()))
-	}
-	after := link.Status().Sides
-	if got := after[1].Applied - before[1].Applied; got != n {
-		w.t.Errorf("%d rows were written for %d", got, n)
-	}
-	if got := after[0].Applied - before[0].Applied; got != 0 {
-		w.t.Errorf("%d rows came back", got)
 	}
 }

@@ -15,16 +15,16 @@ import (
 	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
-// smallDisk mounts a file system of a few megabytes, for whoever owns the files of a server.
+// smallDisk mounts a file system of some megabytes, for whoever owns the files of a server.
 // Without the right to do that the test is left out.
-func smallDisk(t *testing.T) (dir string) {
+func smallDisk(t *testing.T, megabytes int) (dir string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cdcsync-disk-") // others may pass through it, unlike t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Remove(dir) })
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m,mode=0777"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0777", megabytes)); err != nil {
 		t.Skipf("a file system of its own for the test cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() {
@@ -110,7 +110,7 @@ func (s *shop) ends(p *process, items int) {
 // pages of a SQLite file. The link says so and waits; once there is room, everything comes over.
 func TestDataDirFull(t *testing.T) {
 	t.Parallel()
-	dir := smallDisk(t)
+	dir := smallDisk(t, 24)
 	s := newShopOn(t, logged(t), file(t))
 	s.writeConfig("data_dir = \"" + dir + "\"\n" + oneWayConfig)
 	s.survivesFull(dir, "no space left")
@@ -119,7 +119,7 @@ func TestDataDirFull(t *testing.T) {
 // TestLogFull lets the disk be full that the program logs to. The link does not mind.
 func TestLogFull(t *testing.T) {
 	t.Parallel()
-	dir := smallDisk(t)
+	dir := smallDisk(t, 24)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestServerDiskFull(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := smallDisk(t)
+			dir := smallDisk(t, 24)
 			right, table := begin(t, dir)
 			s := newShopOn(t, file(t), right)
 			s.writeConfig(oneWayConfig)

@@ -27,7 +27,7 @@ func (s *Server) Database(t testing.TB) *Database {
 		t.Fatalf("create database: %v\n%s", err, s.Log())
 	}
 	t.Cleanup(func() {
-		if s.given == "" && !s.running() {
+		if s.given == "" && !s.Running() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -39,7 +39,8 @@ func (s *Server) Database(t testing.TB) *Database {
 	return &Database{Name: name, DSN: s.DSN(name), server: s}
 }
 
-func (s *Server) running() bool {
+// Running tells whether the server has been started and has not ended, be it by itself.
+func (s *Server) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process != nil && s.process.alive()
