@@ -79,8 +79,9 @@ func newHistory(t *testing.T, seed uint64, mode store.Capture) *history {
 	if err := h.store.Setup(t.Context(), "l", h.tables, mode, true); err != nil {
 		t.Fatal(err)
 	}
-	// A migration: the application's trigger is now younger than ours, and runs first.
-	h.exec("DROP TRIGGER app1; CREATE TRIGGER app1 AFTER UPDATE OF v ON t BEGIN UPDATE t SET ts=coalesce(ts,0)+1 WHERE id=NEW.id; END")
+	// A migration: triggers of the application are now younger than ours, and run first.
+	h.exec("DROP TRIGGER app1; CREATE TRIGGER app1 AFTER UPDATE OF v ON t BEGIN UPDATE t SET ts=coalesce(ts,0)+1 WHERE id=NEW.id; END;" +
+		"DROP TRIGGER app3; CREATE TRIGGER app3 AFTER INSERT ON s BEGIN UPDATE s SET t=t WHERE id=NEW.id; UPDATE s SET t=NULL WHERE id=NEW.id AND t%5=0; END")
 	return h
 }
 
@@ -255,6 +256,16 @@ func id(table *change.Table, key change.Row) string {
 // next replays one transaction on the model. It returns false if there is none.
 func (h *history) next() bool {
 	h.t.Helper()
+	tx := h.tx()
+	if tx != nil {
+		h.replay(tx)
+	}
+	return tx != nil
+}
+
+// tx returns the next transaction, nil if there is none.
+func (h *history) tx() *change.Tx {
+	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 30*time.Second)
 	defer cancel()
 	h.source.mu.Lock()
@@ -265,7 +276,7 @@ func (h *history) next() bool {
 	}
 	if h.at != "" || head == 0 {
 		if p, err := parsePosition(h.at); head == 0 || err == nil && p.seq >= head {
-			return false
+			return nil
 		}
 	}
 	tx, err := h.source.Next(ctx)
@@ -275,8 +286,7 @@ func (h *history) next() bool {
 	if len(tx.Schema) > 0 {
 		h.t.Fatalf("schema: %v", tx.Schema)
 	}
-	h.replay(tx)
-	return true
+	return tx
 }
 
 func (h *history) replay(tx *change.Tx) {
@@ -300,7 +310,7 @@ func (h *history) replay(tx *change.Tx) {
 			h.model[name] = change.Image{}
 			continue
 		}
-		if !c.After.Known || !h.rows && c.Before.Known {
+		if !c.After.Known || c.Before.Known != h.rows {
 			h.t.Fatalf("%s %v: images %v and %v", c.Table.Name, c.Key, c.Before, c.After)
 		}
 		if c.Before.Known && was.Known && !c.Before.Equal(was) {
@@ -359,6 +369,9 @@ func (h *history) play(transactions int) {
 		switch h.rand.IntN(12) {
 		case 0, 1:
 			for h.next() {
+				if h.rand.IntN(40) == 0 {
+					h.open()
+				}
 			}
 			h.compare()
 		case 2:
@@ -383,8 +396,8 @@ func (h *history) play(transactions int) {
 func TestHistory(t *testing.T) {
 	sizes := map[string]limits{
 		"whole":  usual,
-		"cut":    {whole: 10, window: 60, piece: 7, bytes: 16 << 20},
-		"narrow": {whole: 3, window: 8, piece: 2, bytes: 3000},
+		"cut":    {whole: 10, window: 60, piece: 7, bytes: 16 << 20, stretch: 400, survey: 100, print: 64},
+		"narrow": {whole: 3, window: 8, piece: 2, bytes: 3000, stretch: 140, survey: 9, print: 4},
 	}
 	seeds, length := uint64(4), 150
 	if testing.Short() { // under the race detector the driver is slower by far

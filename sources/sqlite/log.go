@@ -5,10 +5,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/cdcsync/cdcsync/change"
 	store "github.com/cdcsync/cdcsync/stores/sqlite"
@@ -24,9 +23,12 @@ type limits struct {
 	piece int
 	// bytes bounds the values read in one snapshot.
 	bytes int
+	// stretch is how many entries have a place in the index of what comes later, more than most
+	// of a window, survey how many it reads in one snapshot, and print how many bits its fingerprints have, up to 64.
+	stretch, survey, print int
 }
 
-var usual = limits{whole: 1000, window: 4096, piece: 256, bytes: 16 << 20}
+var usual = limits{whole: 1000, window: 4096, piece: 256, bytes: 16 << 20, stretch: 1 << 20, survey: 1 << 14, print: 64}
 
 // logReader reads a link's log from one position on, on one connection.
 type logReader struct {
@@ -37,14 +39,23 @@ type logReader struct {
 	newest int64 // as of the last drain
 	tables []*captured
 	byID   map[int64]*layout
-	ahead  ahead
 	// images: the log has old values.
-	images  bool
+	images bool
+	// cutTo: up to this entry the log is read in pieces, however few are left.
+	cutTo int64
+	// unended is the link's own transaction that the position is inside of, if what was read of it
+	// wrote.
+	unended uint64
 	entries *store.Stmt
+	// later tells of the entries that come next, and their rows, which comes next; nil: it is not
+	// needed. surveys and others read what goes into it, and what it leads to.
+	later           *later
+	surveys, others *store.Stmt
 	// schema is the version of the schema that was inspected last, -1 at first.
 	schema int64
 	// found is what is still to be told of the schema.
 	found []change.SchemaChange
+	id    []byte // scratch
 }
 
 // captured is a table of the link and what is known of it.
@@ -97,12 +108,39 @@ func newLogReader(ctx context.Context, conn *store.Conn, name string, tables []*
 	for _, l := range r.link.Layouts {
 		r.addLayout(l)
 	}
-	query := "SELECT seq,tbl,op,apply,at"
-	for i := range r.link.Width {
-		query += ",c" + strconv.Itoa(i)
+	if err := r.prepare(); err != nil {
+		r.close()
+		return nil, err
 	}
-	r.entries, err = conn.Prepare(query + " FROM " + store.Quote(store.LogTable(name)) + " WHERE seq>? ORDER BY seq LIMIT ?")
-	return r, err
+	return r, nil
+}
+
+// prepare compiles the statements that read the log.
+func (r *logReader) prepare() (err error) {
+	from := " FROM " + store.Quote(store.LogTable(r.link.Name))
+	all := "SELECT seq,tbl,op,apply,at" + columns(r.link.Width)
+	if r.entries, err = r.conn.Prepare(all + from + " WHERE seq>? ORDER BY seq LIMIT ?"); err != nil || !r.images {
+		return err
+	}
+	keys := 0
+	for _, l := range r.byID {
+		keys = max(keys, len(l.Key))
+	}
+	ofRows := fmt.Sprintf(" AND op NOT IN (%d,%d)", store.Gap, store.Echoes)
+	if r.surveys, err = r.conn.Prepare("SELECT seq,tbl,op" + columns(keys) + from + " WHERE seq>? AND seq<=?" + ofRows + " ORDER BY seq"); err != nil {
+		return err
+	}
+	r.others, err = r.conn.Prepare(all + from + " WHERE seq IN (?" + strings.Repeat(",?", many-1) + ")")
+	return err
+}
+
+// columns lists the first n columns of the log that hold values.
+func columns(n int) string {
+	list := ""
+	for i := range n {
+		list += ",c" + strconv.Itoa(i)
+	}
+	return list
 }
 
 func notSetUp(link, what string) error {
@@ -140,7 +178,6 @@ func (r *logReader) open(ctx context.Context, name string, from change.Position)
 		return lost(from, fmt.Sprintf("the log ends at %d: the database is older than the position", r.newest))
 	}
 	r.at = p
-	r.ahead.all(p.told)
 	return nil
 }
 
@@ -199,28 +236,43 @@ func (r *logReader) drain(ctx context.Context) ([]*change.Tx, error) {
 		Hint: "is another version of cdcsync running on this link? run setup for link " + r.link.Name}
 }
 
-// look reads the next batch in one snapshot; nil if triggers have to be made anew first.
+// look reads the next batch in one snapshot; nil if triggers have to be made anew first. What is
+// needed to know of the rest of the log is read before, in short snapshots: in journal modes other than
+// WAL the application cannot commit beside one.
 func (r *logReader) look(ctx context.Context) (w *batch, err error) {
-	err = r.conn.Snapshot(ctx, func() error {
-		version, err := r.conn.Int(ctx, "PRAGMA schema_version")
-		if err != nil {
-			return err
-		}
-		if version != r.schema {
-			found, stale, err := r.inspect(ctx)
-			if err != nil {
+	for again := true; again; {
+		again = false
+		err = r.conn.Snapshot(ctx, func() error {
+			stale, err := r.reinspect(ctx)
+			if err != nil || stale {
 				return err
 			}
-			r.found = append(r.found, found...)
-			if stale {
-				return nil
-			}
-			r.schema = version
+			w, again, err = r.next(ctx)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		w, err = r.window(ctx)
-		return err
-	})
-	return w, err
+	}
+	return w, nil
+}
+
+// reinspect compares the schema of the snapshot with what is known, if it has changed, and tells
+// whether triggers have to be made anew.
+func (r *logReader) reinspect(ctx context.Context) (stale bool, err error) {
+	version, err := r.conn.Int(ctx, "PRAGMA schema_version")
+	if err != nil || version == r.schema {
+		return false, err
+	}
+	found, stale, err := r.inspect(ctx)
+	if err != nil {
+		return false, err
+	}
+	r.found = append(r.found, found...)
+	if !stale {
+		r.schema = version
+	}
+	return stale, nil
 }
 
 // renew makes triggers fit the tables as they are.
@@ -237,135 +289,122 @@ func (r *logReader) close() {
 	for _, t := range r.tables {
 		t.close()
 	}
-	if r.entries != nil {
-		_ = r.entries.Close() // repeats the error of the last execution
+	for _, s := range []*store.Stmt{r.entries, r.surveys, r.others} {
+		if s != nil {
+			_ = s.Close() // repeats the error of the last execution
+		}
 	}
 }
 
-// window reads the next entries and the rows they are about.
-func (r *logReader) window(ctx context.Context) (*batch, error) {
+// next reads the next entries and the rows they are about. again: it has to be called once more, in another
+// snapshot.
+func (r *logReader) next(ctx context.Context) (w *batch, again bool, err error) {
 	newest, err := r.head(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if newest < r.at.seq {
-		return nil, lost(r.at.public(), fmt.Sprintf("the log ends at %d", newest))
+		return nil, false, lost(r.at.public(), fmt.Sprintf("the log ends at %d", newest))
 	}
 	r.newest = newest
-	w := newBatch()
-	w.end = r.at.seq
+	whole := newest-r.at.seq <= int64(r.limits.whole) && r.at.seq >= r.cutTo
+	if whole || !r.images {
+		r.later = nil
+	} else if done, err := r.survey(); err != nil || !done {
+		return nil, true, err
+	}
+	w = newBatch(r.limits, whole, !r.images, r.unended)
+	w.later, w.reach = r.later, r.at.seq+int64(r.limits.window)
 	if newest == r.at.seq {
-		return w, nil
+		return w, false, nil
 	}
-	w.whole = newest-r.at.seq <= int64(r.limits.whole)
-	r.ahead.passed(r.at.seq)
-	if err := r.entries.Set(0, change.Int(r.at.seq)); err != nil {
-		return nil, err
+	switch err := r.window(w); {
+	case errors.Is(err, errTooLarge):
+		r.cutTo = newest
+		return nil, true, nil
+	case err != nil:
+		return nil, false, err
 	}
-	if err := r.entries.Set(1, change.Int(int64(r.limits.window)+1)); err != nil {
-		return nil, err
-	}
-	n := 0
-	err = r.entries.Query(func(raw []driver.Value) error {
-		n++
-		if full := n+w.listed > r.limits.window || w.bytes > r.limits.bytes; full {
-			w.peek(raw)
-			return errFull
-		}
-		return r.add(w, raw)
-	})
-	if err != nil && err != errFull {
-		return nil, err
-	}
-	w.chain(newest)
-	return w, r.readNow(w)
+	return w, false, nil
 }
+
+// errTooLarge: what was to be read as a whole is more than the limits.
+var errTooLarge = errors.New("the log holds too much to be read as a whole")
 
 var errFull = errors.New("window is full")
 
-// add takes one entry into w.
-func (r *logReader) add(w *batch, raw []driver.Value) error {
-	seq, id, op := raw[0].(int64), integer(raw[1]), store.Op(integer(raw[2]))
-	apply := uint64(integer(raw[3]))
-	w.begin(seq, apply, op)
-	l := r.byID[id]
-	if l == nil {
-		return lost(r.at.public(), fmt.Sprintf("entry %d has a layout that is not known", seq))
+// window reads entries into w, and the rows they are about.
+func (r *logReader) window(w *batch) error {
+	if err := r.entries.Set(0, change.Int(r.at.seq)); err != nil {
+		return err
 	}
-	if l.table == nil || l.table.broken {
-		return nil
+	if err := r.entries.Set(1, change.Int(int64(most(r.limits.window))+1)); err != nil {
+		return err
 	}
-	values := raw[5:]
-	if op == store.Echoes {
-		return w.echoes(l.table, seq, raw[4], values[0])
-	}
-	if op == store.Gap {
-		w.schema = append(w.schema, change.SchemaChange{Table: l.table.table, Reason: store.Decode(values[0]).Str()})
-		return nil
-	}
-	key := make(change.Row, len(l.Key))
-	for i := range key {
-		key[i] = store.Decode(values[i])
-		if key[i].IsNull() {
-			w.unkeyed(l.table)
-			return nil
+	err := r.entries.Query(func(raw []driver.Value) error {
+		var e logEntry
+		if err := r.decode(&e, raw); err != nil {
+			return err
 		}
+		switch {
+		case w.fits(&e):
+			return r.add(w, &e)
+		case w.whole:
+			return errTooLarge
+		}
+		w.peek(&e)
+		return errFull
+	})
+	if err != nil && err != errFull {
+		return err
 	}
-	row, isNew := w.row(l.table, key)
-	row.last, row.at = seq, raw[4]
-	if !isNew {
-		row.next(op)
-		return nil
-	}
-	row.candidate = op == store.Candidate
-	row.first = seq
-	row.updated = op == store.Updated
+	w.chain()
+	return r.readAfter(w)
+}
+
+// add takes one entry into w.
+func (r *logReader) add(w *batch, e *logEntry) error {
+	w.begin(e)
+	t := e.layout.table
 	switch {
-	case r.ahead.covers(seq, row.id):
-	case op == store.Inserted && l.Mode == store.Rows:
-		row.before = change.Is(nil)
-	case op != store.Inserted && l.slots != nil:
-		row.before = change.Is(oldRow(values, l.slots))
-		w.bytes += row.before.Row.Size()
+	case t == nil || t.broken:
+	case e.op == store.Echoes:
+		return w.echoes(e)
+	case e.op == store.Gap:
+		w.schema = append(w.schema, change.SchemaChange{Table: t.table, Reason: store.Decode(e.values[0]).Str()})
+	case e.key == nil:
+		w.unkeyed(t)
+	default:
+		w.add(e, r.before(e))
 	}
-	w.bytes += 200 + len(row.id)
 	return nil
 }
 
-func oldRow(values []driver.Value, slots []int) change.Row {
-	row := make(change.Row, len(slots))
-	for i, slot := range slots {
-		row[i] = store.Decode(values[slot])
-	}
-	return row
-}
-
-func integer(v driver.Value) int64 {
-	n, _ := v.(int64)
-	return n
-}
-
-// commitTime returns the time of an entry, which is a Julian day.
-func commitTime(v driver.Value) time.Time {
-	day, ok := v.(float64)
-	if !ok {
-		return time.Time{}
-	}
-	const unixEpoch = 2440587.5
-	return time.UnixMilli(int64(math.Round((day - unixEpoch) * 86400e3))).UTC()
-}
-
-// readNow reads the rows whose state no later entry tells, as they are now. If that is too
-// much for the memory, the batch ends before the first row that was not read.
-func (r *logReader) readNow(w *batch) error {
+// readAfter reads the state of rows after their runs that no entry of the batch tells. If that is too
+// much for the memory, the batch ends before the first run that was not read.
+func (r *logReader) readAfter(w *batch) error {
 	for i, run := range w.runs {
 		for start := 0; start < len(run.rows); start += r.limits.piece {
-			some := run.rows[start:min(start+r.limits.piece, len(run.rows))]
 			if w.bytes > r.limits.bytes && i+start > 0 {
-				w.truncate(i, start)
-				return nil
+				if w.whole {
+					return errTooLarge
+				}
+				if start == 0 {
+					w.truncate(i)
+					return nil
+				}
 			}
-			if err := r.readRows(w, some); err != nil {
+			var want []*rowChange
+			for _, row := range run.rows[start:min(start+r.limits.piece, len(run.rows))] {
+				if !row.after.Known && (!row.echo || row.candidate) {
+					want = append(want, row)
+				}
+			}
+			want, err := r.readLater(w, want)
+			if err == nil {
+				err = r.readNow(w, want)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -373,12 +412,13 @@ func (r *logReader) readNow(w *batch) error {
 	return nil
 }
 
-func (r *logReader) readRows(w *batch, rows []*rowChange) error {
+// readNow reads rows of which the log tells no more, as they are now.
+func (r *logReader) readNow(w *batch, rows []*rowChange) error {
 	for _, t := range r.tables {
 		var keys []change.Row
 		var want []*rowChange
 		for _, row := range rows {
-			if row.table == t && !row.after.Known && (!row.echo || row.candidate) {
+			if row.table == t {
 				keys, want = append(keys, row.key), append(want, row)
 			}
 		}
@@ -401,42 +441,28 @@ func (r *logReader) readRows(w *batch, rows []*rowChange) error {
 func (r *logReader) cut(w *batch) []*change.Tx {
 	var txs []*change.Tx
 	for i, run := range w.runs {
-		size := r.limits.piece
-		if w.whole {
-			size = max(1, len(run.rows))
+		last := i == len(w.runs)-1
+		tx := &change.Tx{Tag: change.Tag{Apply: run.apply}}
+		if tx.Partial = w.goesOn; !last {
+			tx.Partial = w.runs[i+1].apply == run.apply
 		}
-		for start := 0; start == 0 || start < len(run.rows); start += size {
-			end := min(start+size, len(run.rows))
-			tx := &change.Tx{Tag: change.Tag{Apply: run.apply}}
-			for _, row := range run.rows[start:end] {
-				if c, ok := row.change(run.apply != 0); ok {
-					tx.Changes = append(tx.Changes, c)
-				}
+		for _, row := range run.rows {
+			if c, ok := row.change(); ok {
+				tx.Changes = append(tx.Changes, c)
 			}
-			r.at.seq = run.last
-			if end < len(run.rows) {
-				r.at.seq, tx.Partial = run.rows[end].first-1, true
-			} else if i == len(w.runs)-1 {
-				tx.Partial = w.goesOn
-			}
-			if len(tx.Changes) == 0 && (end < len(run.rows) || run.apply != 0 && !run.wrote) {
-				if i < len(w.runs)-1 || end < len(run.rows) {
-					continue // there is nothing to say; a later position is behind it
-				}
-				tx.Tag = change.Tag{}
-			}
-			if r.images && !w.whole {
-				r.at.told = max(r.at.told, r.newest)
-			}
-			tx.Position, tx.Behind = r.at.public(), r.newest-r.at.seq
-			txs = append(txs, tx)
 		}
-	}
-	if r.images && r.at.seq < r.newest {
-		r.ahead.add(w, r.newest)
-	}
-	if r.at.told <= r.at.seq {
-		r.at.told = 0
+		r.at.seq, r.unended = run.end, 0
+		if tx.Partial && run.wrote {
+			r.unended = run.apply
+		}
+		if len(tx.Changes) == 0 && (tx.Partial || run.apply != 0 && !run.wrote) {
+			if !last {
+				continue // there is nothing to say; a later position is behind it
+			}
+			tx.Tag = change.Tag{}
+		}
+		tx.Position, tx.Behind = r.at.public(), r.newest-r.at.seq
+		txs = append(txs, tx)
 	}
 	return txs
 }
