@@ -252,7 +252,15 @@ func (w *crashWorld) grow(ctx context.Context, link *router.Link, side change.Si
 		time.Sleep(time.Millisecond)
 	}
 	w.changes++
-	w.exec(int(side), fmt.Sprintf("ALTER TABLE item ADD COLUMN extra_%d BIGINT", w.changes))
+	db, err := w.sites[side].open()
+	w.must(err)
+	defer func() { _ = db.Close() }()
+	alter := fmt.Sprintf("ALTER TABLE item ADD COLUMN extra_%d BIGINT", w.changes)
+	_, err = db.ExecContext(ctx, alter)
+	for err != nil && w.sites[side].passes(err) && ctx.Err() == nil { // a deadlock with who writes
+		_, err = db.ExecContext(ctx, alter)
+	}
+	w.must(err)
 }
 
 // bind binds the tables as they are now, without the columns that came in addition, and sets the link
