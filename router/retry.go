@@ -26,7 +26,7 @@ func retry(ctx context.Context, log hclog.Logger, op string, failed func(error),
 		if err == nil || change.ClassOf(err) != change.Transient || ctx.Err() != nil {
 			return err
 		}
-		log.Warn("trying again", "op", op, "error", err, "in", wait)
+		log.Warn("trying again", "op", op, "error", err, "in", wait.String())
 		failed(err)
 		timer := time.NewTimer(wait/2 + rand.N(wait/2))
 		select {

@@ -104,7 +104,7 @@ func (b *binding) rowsToCompare(ctx context.Context, t router.TableStatus) uint6
 // endContact says that first contact with a table is done.
 func (r *runner) endContact(t router.TableStatus) {
 	c := r.contact(t.Pair)
-	r.log.Info("compared what both sides hold", "table", t.Pair, "rows", t.Rows, "took", time.Since(c.began).Round(time.Second))
+	r.log.Info("compared what both sides hold", "table", t.Pair, "rows", t.Rows, "took", time.Since(c.began).Round(time.Second).String())
 	r.mu.Lock()
 	delete(r.contacts, t.Pair)
 	r.mu.Unlock()

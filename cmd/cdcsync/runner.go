@@ -92,7 +92,7 @@ func (r *runner) run(ctx context.Context) error {
 		case errors.Is(err, router.ErrReopen):
 			r.log.Info("opening again: a table is not as it was")
 		case errors.Is(err, errNotOpen) && change.ClassOf(err) == change.Transient:
-			r.log.Warn("trying again", "error", err, "in", wait)
+			r.log.Warn("trying again", "error", err, "in", wait.String())
 			r.update(func() { r.trouble = err })
 		default:
 			return err

@@ -87,7 +87,7 @@ func (v *verification) run(ctx context.Context, pairs []*mapping.Pair, live veri
 		Link: v.link.Name, Pairs: pairs, Live: live, Repair: v.request.Repair, By: by, Values: v.request.Values, Dir: v.dir,
 		Progress: v.progress,
 		Retry: func(op string, err error, wait time.Duration) {
-			v.log.Warn("trying again", "op", op, "error", err, "in", wait)
+			v.log.Warn("trying again", "op", op, "error", err, "in", wait.String())
 		},
 	}
 	maps := newKeyMaps(v.link, v.stores, pairs)
