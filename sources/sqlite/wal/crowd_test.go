@@ -32,7 +32,6 @@ type crowd struct {
 	found  []RowChange
 
 	gaps, opened int
-	did          map[string]int
 }
 
 // member is one connection of an application.
@@ -81,7 +80,7 @@ func (c *crowd) End(schema bool, tables func(string) (*Table, error)) error {
 }
 
 func newCrowd(t testing.TB, seed uint64, s shape) *crowd {
-	c := &crowd{history: newHistory(t, seed, s), commit: 1, did: map[string]int{}}
+	c := &crowd{history: newHistory(t, seed, s), commit: 1}
 	c.rand, c.shared, c.names = rand.New(rand.NewPCG(seed, 5)), true, append(slices.Clone(historyTables), "counted")
 	c.must("CREATE TABLE counted(id INTEGER PRIMARY KEY, n INT)")
 	c.must("INSERT INTO counted VALUES(1, 0)")
@@ -95,11 +94,9 @@ func newCrowd(t testing.TB, seed uint64, s shape) *crowd {
 	}
 	c.rows = map[string]map[string]change.Row{}
 	c.look()
+	c.know()
 	for _, name := range c.names {
 		c.rows[name] = c.content(name)
-		if table, _ := c.tables(name); table != nil {
-			c.declared[name] = table.SQL
-		}
 	}
 	for i := range 4 {
 		m := &member{number: i}
@@ -132,20 +129,30 @@ func (c *crowd) look() {
 	c.opened++
 }
 
-// enter connects a member.
+// enter connects a member. One of them opens the second file, and has the first one attached.
 func (c *crowd) enter(m *member) {
+	path := c.path
+	if m.guest() {
+		path = c.side()
+	}
 	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(0)&_pragma=synchronous(off)&_pragma=foreign_keys(1)&_pragma=cache_size(%d)&_pragma=wal_autocheckpoint(%d)",
-		c.path, c.shape.cache, []int{0, 7, 50, 1000}[m.number])
+		path, c.shape.cache, []int{0, 7, 50, 1000}[m.number])
 	db, err := sql.Open("sqlite", dsn)
 	if err == nil {
 		db.SetMaxOpenConns(1)
-		err = db.Ping()
+		if m.guest() {
+			_, err = db.Exec(fmt.Sprintf("ATTACH '%s' AS house; PRAGMA house.synchronous=OFF; PRAGMA house.cache_size=%d", c.path, c.shape.cache))
+		} else {
+			_, err = db.Exec("ATTACH '" + c.side() + "' AS side; PRAGMA side.synchronous=OFF")
+		}
 	}
 	if err != nil {
 		c.t.Fatalf("seed %d: %v", c.seed, err)
 	}
 	m.db, m.open = db, ""
 }
+
+func (m *member) guest() bool { return m.number == 3 }
 
 // do runs a statement of a member, and tells whether it was not refused.
 func (c *crowd) do(m *member, statement string) bool {
@@ -161,8 +168,16 @@ func (c *crowd) do(m *member, statement string) bool {
 
 func (c *crowd) rollback(m *member) {
 	_, _ = m.db.Exec("ROLLBACK") // it may have been rolled back already
-	m.open = ""
+	c.leave(m)
 	c.did["rolled back"]++
+}
+
+// leave ends what a member is in the middle of. Only one writes at a time, so what was done is what it did.
+func (c *crowd) leave(m *member) {
+	if m.open == "write" || m.open == "spilled" {
+		c.ended(false)
+	}
+	m.open = ""
 }
 
 // act has one member do something.
@@ -206,8 +221,11 @@ func (c *crowd) act() error {
 	case n < 80:
 		m.db.Close()
 		c.enter(m)
-	case n < 82 && c.live != nil:
+	case n < 83 && c.live != nil && !m.guest():
 		return c.alterAlone(m)
+	case n < 87:
+		c.refused = nil
+		c.set(m.db, settings)
 	default:
 		return c.readOn()
 	}
@@ -227,7 +245,7 @@ func (c *crowd) goOn(m *member) error {
 	switch n := c.rand.IntN(20); {
 	case n < 10:
 		c.refused = nil
-		for range 1 + c.rand.IntN(6) {
+		for range 1 + c.rand.IntN(12) {
 			if c.write(m.db); c.refused != nil {
 				c.rollback(m)
 				return nil
@@ -244,6 +262,7 @@ func (c *crowd) goOn(m *member) error {
 		c.rollback(m)
 	case n < 14: // as one that is killed
 		m.db.Close()
+		c.leave(m)
 		c.enter(m)
 		c.did["killed"]++
 	case n < 16 && m.open == "spilled": // the half of it
@@ -254,8 +273,11 @@ func (c *crowd) goOn(m *member) error {
 			c.rollback(m)
 			return nil
 		}
+		c.ended(true)
+		if c.done("committed"); m.guest() {
+			c.done("committed, attached")
+		}
 		m.open = ""
-		c.did["committed"]++
 	}
 	return nil
 }
@@ -269,12 +291,14 @@ func (c *crowd) alterAlone(m *member) error {
 		c.rollback(m)
 		return nil
 	}
-	c.refused = nil
+	m.open, c.refused = "write", nil
 	if c.alter(m.db); c.refused != nil || !c.do(m, "COMMIT") {
 		c.rollback(m)
 		return nil
 	}
-	c.did["altered"]++
+	c.ended(true)
+	c.done("altered")
+	m.open = ""
 	return c.step()
 }
 
@@ -356,9 +380,9 @@ func (c *crowd) play(acts int) error {
 // TestCrowdHistories has several connections use a database beside the reader. CDCSYNC_WAL_HISTORIES
 // and CDCSYNC_WAL_SEED are as for TestHistories.
 func TestCrowdHistories(t *testing.T) {
-	number, acts, first := 6, 250, 1
+	number, acts, first := 6, 400, 1
 	if n, err := strconv.Atoi(os.Getenv("CDCSYNC_WAL_HISTORIES")); err == nil {
-		number, acts = n, 400
+		number, acts = n, 600
 	}
 	if n, err := strconv.Atoi(os.Getenv("CDCSYNC_WAL_SEED")); err == nil {
 		first = n
@@ -381,7 +405,10 @@ func TestCrowdHistories(t *testing.T) {
 		})
 	}
 	t.Log(did)
-	for _, what := range []string{"committed", "rolled back after spilling", "refused", "killed", "RESTART", "TRUNCATE", "altered", "pages compared", "reader opened"} {
+	if number >= 100 && !t.Failed() {
+		allDone(t, did, writes, alterations, settings)
+	}
+	for _, what := range []string{"committed", "rolled back after spilling", "refused", "killed", "committed, attached", "RESTART", "TRUNCATE", "altered", "pages compared", "reader opened"} {
 		if did[what] == 0 && number >= 6 && !t.Failed() {
 			t.Errorf("%s: never", what)
 		}

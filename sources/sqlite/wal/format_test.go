@@ -207,11 +207,11 @@ func FuzzTracker(f *testing.F) {
 		}
 		spoiled := map[uint32][]byte{uint32(page): image}
 		ignore := func(RowChange) error { return nil }
-		if tracker, err := NewTracker(images{spoiled, sample}, uint32(len(sample)), historyTables); err == nil {
+		if tracker, err := NewTracker(images{spoiled, sample}, uint32(len(sample)), plainTables); err == nil {
 			_, _ = tracker.Commit(images{spoiled, sample}, images{sample}, []uint32{uint32(page)}, uint32(len(sample)), ignore)
 			tracker.Close()
 		}
-		tracker, err := NewTracker(images{sample}, uint32(len(sample)), historyTables)
+		tracker, err := NewTracker(images{sample}, uint32(len(sample)), plainTables)
 		if err != nil {
 			t.Fatal(err)
 		}

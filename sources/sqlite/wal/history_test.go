@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -44,7 +45,9 @@ CREATE TABLE t4(id INTEGER PRIMARY KEY, x TEXT, g AS (length(x)), s INT AS (leng
 CREATE TABLE t5(id INTEGER PRIMARY KEY, p INT REFERENCES t1(id) ON DELETE CASCADE ON UPDATE CASCADE, u TEXT UNIQUE, z BLOB);
 CREATE TABLE other(id INTEGER PRIMARY KEY, x);`
 
-var historyTables = []string{"t1", "t2", "t3", "t4", "t5"}
+var plainTables = []string{"t1", "t2", "t3", "t4", "t5"}
+
+var historyTables = slices.Concat(plainTables, richTables)
 
 // history is random transactions on a database, and a tracker that follows them.
 type history struct {
@@ -62,9 +65,9 @@ type history struct {
 
 	log     *Log
 	tracker *Tracker
-	// tables returns a table as it is at the commit at hand, declared is how it was before.
-	tables   func(name string) (*Table, error)
-	declared map[string]string
+	// tables returns a table as it is at the commit at hand, known are all of them as they were before.
+	tables func(name string) (*Table, error)
+	known  map[string]*Table
 	// images has every page of the database as of the last commit that was read.
 	images map[uint32][]byte
 	// rows is what the changes that were found add up to.
@@ -73,7 +76,13 @@ type history struct {
 	fault   fault
 	commits int
 	changes int
-	extra   int
+
+	// decks has what is left of each deck of deeds. doing are those of the transaction at hand, did counts
+	// the others; extra numbers what is made.
+	decks map[string][]int
+	doing []string
+	did   map[string]int
+	extra int
 }
 
 // images gives pages of a state, those of a commit first.
@@ -99,7 +108,8 @@ func merged(i images) map[uint32][]byte {
 
 // newHistory makes the database and starts a tracker on it.
 func newHistory(t testing.TB, seed uint64, s shape) *history {
-	h := &history{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), shape: s, names: historyTables, rows: map[string]map[string]change.Row{}}
+	h := &history{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), shape: s, names: historyTables, rows: map[string]map[string]change.Row{},
+		decks: map[string][]int{}, did: map[string]int{}}
 	path := filepath.Join(t.TempDir(), "h.db")
 	h.path = path
 	var err error
@@ -120,6 +130,9 @@ func newHistory(t testing.TB, seed uint64, s shape) *history {
 		h.must("PRAGMA " + pragma)
 	}
 	h.must(historySchema)
+	h.must(richSchema)
+	h.attach(h.db)
+	h.must(sideSchema)
 	h.must("INSERT INTO t1(id, a, b) VALUES(1, 'there before', zeroblob(?))", 3*s.page)
 	for i, suffix := range []string{"", "-wal"} {
 		if h.files[i], err = os.Open(path + suffix); err != nil {
@@ -160,6 +173,19 @@ func (h *history) must(query string, args ...any) {
 	}
 }
 
+// side is the path of the second file.
+func (h *history) side() string { return h.path + "-side" }
+
+// attach attaches the second file to a connection.
+func (h *history) attach(db *sql.DB) {
+	h.t.Helper()
+	for _, statement := range []string{"ATTACH '" + h.side() + "' AS side", "PRAGMA side.synchronous=OFF", "PRAGMA side.journal_mode=" + []string{"WAL", "DELETE"}[h.seed%2]} {
+		if _, err := db.Exec(statement); err != nil {
+			h.t.Fatalf("seed %d: %s: %v", h.seed, statement, err)
+		}
+	}
+}
+
 // start reads all pages, and what the tables hold by then.
 func (h *history) start() {
 	h.must("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -187,13 +213,21 @@ func (h *history) load() {
 	if got := h.tracker.Header(); got.PageSize != h.shape.page || got.Usable != h.shape.page-h.shape.reserved {
 		h.t.Fatalf("the header is %+v", got)
 	}
-	h.declared = map[string]string{}
+	h.know()
 	for _, name := range h.names {
 		h.rows[name] = h.content(name)
-		if table, _ := h.tables(name); table != nil {
-			h.declared[name] = table.SQL
+	}
+}
+
+// know takes note of the tables as they are, and returns what they were.
+func (h *history) know() (was map[string]*Table) {
+	was, h.known = h.known, map[string]*Table{}
+	for _, name := range h.names {
+		if table, err := h.tables(name); table != nil && err == nil {
+			h.known[name] = table
 		}
 	}
+	return was
 }
 
 // content reads a table with SQLite. Columns that are not stored are left out.
@@ -300,147 +334,8 @@ func (h *history) commit(c *Commit) error {
 	return h.take(schema, found)
 }
 
-// take checks the changes of one commit. Where no table was declared anew, as in a VACUUM, a commit
-// that changed the schema is like any other.
-func (h *history) take(schema bool, found []RowChange) error {
-	if !schema {
-		return h.model(found)
-	}
-	anew := false
-	for _, name := range h.names {
-		declared := ""
-		if table, err := h.tables(name); table != nil && err == nil {
-			declared = table.SQL
-		}
-		anew = anew || declared != h.declared[name]
-		h.declared[name] = declared
-	}
-	if anew {
-		return h.remodel(found)
-	}
-	return h.model(found)
-}
-
-// model applies changes of one commit, which must fit to what the rows were.
-func (h *history) model(found []RowChange) error {
-	for _, r := range found {
-		if r.Before == nil {
-			continue
-		}
-		rows, key := h.rows[r.Was.Name], rowKey(r.Was, r.Before)
-		if was, ok := rows[key]; !ok || !was.Equal(r.Before) {
-			return fmt.Errorf("table %s: row %v was %v", r.Was.Name, short(r.Before), short(was))
-		}
-		if r.Before.Equal(r.After) {
-			return fmt.Errorf("table %s: row %v did not change", r.Was.Name, short(r.Before))
-		}
-		delete(rows, key)
-	}
-	for _, r := range found {
-		if r.After == nil {
-			continue
-		}
-		rows, key := h.rows[r.Is.Name], rowKey(r.Is, r.After)
-		if was, ok := rows[key]; ok {
-			return fmt.Errorf("table %s: row %v was there as %v", r.Is.Name, short(r.After), short(was))
-		}
-		rows[key] = r.After
-	}
-	return nil
-}
-
-// remodel applies changes of a commit that changed the schema: rows that it did not report are
-// in the new columns what SQLite reads; those that it did must be as they were.
-func (h *history) remodel(found []RowChange) error {
-	for _, r := range found {
-		if r.Before == nil {
-			continue
-		}
-		if was, ok := h.rows[r.Was.Name][rowKey(r.Was, r.Before)]; ok && !was.Equal(r.Before) {
-			return fmt.Errorf("table %s: row %v was %v", r.Was.Name, short(r.Before), short(was))
-		}
-	}
-	for _, name := range h.names {
-		content := h.content(name)
-		for _, r := range found {
-			if r.Is.Name != name || r.After == nil {
-				continue
-			}
-			if is := content[rowKey(r.Is, r.After)]; !is.Equal(r.After) {
-				return fmt.Errorf("table %s: row %v is %v", name, short(r.After), short(is))
-			}
-		}
-		if table, _ := h.tables(name); table != nil {
-			if err := h.sameColumns(table, content, found); err != nil {
-				return err
-			}
-		}
-		h.rows[name] = content
-	}
-	return nil
-}
-
-// sameColumns checks that rows which a commit of DDL did not report are as they were, in the
-// columns that they had.
-func (h *history) sameColumns(table *Table, content map[string]change.Row, found []RowChange) error {
-	told := map[string]bool{}
-	for _, r := range found {
-		for _, row := range []change.Row{r.Before, r.After} {
-			if row != nil && r.Is.Name == table.Name {
-				told[string(change.AppendRow(nil, row[:1]))] = true
-			}
-		}
-	}
-	for key, was := range h.rows[table.Name] {
-		if is, ok := content[key]; (!ok || !is[:min(len(is), len(was))].Equal(was[:min(len(is), len(was))])) && !told[string(change.AppendRow(nil, was[:1]))] {
-			return fmt.Errorf("table %s: row %v became %v untold", table.Name, short(was), short(is))
-		}
-	}
-	return nil
-}
-
-func short(r change.Row) string { return fmt.Sprintf("%.120s", r.String()) }
-
-// check compares what the changes add up to with what the tables hold, and what is known of
-// the pages with what a tracker finds that starts now.
-func (h *history) check() error {
-	for _, name := range h.names {
-		content := h.content(name)
-		if len(content) != len(h.rows[name]) {
-			return fmt.Errorf("table %s: %d rows, %d were found", name, len(content), len(h.rows[name]))
-		}
-		for key, row := range content {
-			if got := h.rows[name][key]; !got.Equal(row) {
-				return fmt.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
-			}
-		}
-	}
-	return h.checkOwners()
-}
-
-func (h *history) checkOwners() error {
-	fresh, err := NewTracker(images{h.images}, h.tracker.size, h.names)
-	if err != nil {
-		return err
-	}
-	defer fresh.Close()
-	name := func(t *Tracker, o owner) string {
-		if o.role == nobodys || t.trees[o.tree] == nil {
-			return ""
-		}
-		return t.trees[o.tree].name
-	}
-	for p := range max(len(fresh.owners.pages), len(h.tracker.owners.pages)) {
-		want, got := fresh.owners.of(uint32(p)), h.tracker.owners.of(uint32(p))
-		stale := want.role == nobodys && got.role != inTree // chains are not forgotten
-		if !stale && (want.role != got.role || want.up != got.up || name(fresh, want) != name(h.tracker, got)) {
-			return fmt.Errorf("page %d is known as %+v of %q, not %+v of %q", p, got, name(h.tracker, got), want, name(fresh, want))
-		}
-	}
-	return nil
-}
-
-// step runs one transaction, and sometimes a checkpoint or a VACUUM, and reads.
+// step runs one transaction, and sometimes something between transactions, and reads. The schema changes
+// often at first, then less and less.
 func (h *history) step(i int) error {
 	tx, err := h.db.Begin()
 	if err != nil {
@@ -453,33 +348,29 @@ func (h *history) step(i int) error {
 	for range statements {
 		h.write(tx)
 	}
-	if h.rand.IntN(25) == 0 {
+	if h.rand.IntN(2+i/40) == 0 {
 		h.alter(tx)
+		for range h.rand.IntN(4) {
+			h.write(tx)
+		}
 	}
-	if h.rand.IntN(15) == 0 {
-		err = tx.Rollback()
-	} else {
+	committed := h.rand.IntN(15) > 0
+	if committed {
 		err = tx.Commit()
+	} else {
+		err = tx.Rollback()
 	}
+	h.ended(committed)
 	if err != nil {
 		h.t.Fatalf("seed %d: %v", h.seed, err)
 	}
 	if err := h.read(); err != nil {
 		return err
 	}
-	switch h.rand.IntN(40) {
-	case 0:
-		h.must("PRAGMA wal_checkpoint(TRUNCATE)")
-	case 1:
-		h.must("PRAGMA wal_checkpoint(RESTART)")
-	case 2, 3, 4:
-		h.must("PRAGMA wal_checkpoint(PASSIVE)")
-	case 5:
-		if h.rand.IntN(4) == 0 {
-			h.must("VACUUM")
-			if err := h.read(); err != nil {
-				return fmt.Errorf("VACUUM: %w", err)
-			}
+	if h.rand.IntN(3) == 0 {
+		h.set(h.db, alone)
+		if err := h.read(); err != nil {
+			return fmt.Errorf("between transactions: %w", err)
 		}
 	}
 	if i%10 == 0 {
@@ -497,6 +388,23 @@ func shapeOf(seed uint64) shape {
 	return s
 }
 
+// What a seed says is the same each time.
+func TestHistoriesRepeat(t *testing.T) {
+	var last map[uint32][]byte
+	for range 2 {
+		h := newHistory(t, 5, shapeOf(5))
+		for i := range 25 {
+			if err := h.step(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if last != nil && !maps.EqualFunc(last, h.images, bytes.Equal) {
+			t.Error("the second time it was another database")
+		}
+		last = h.images
+	}
+}
+
 // TestHistories follows random transactions. CDCSYNC_WAL_HISTORIES is how many histories, and
 // CDCSYNC_WAL_SEED the seed of the first.
 func TestHistories(t *testing.T) {
@@ -507,7 +415,7 @@ func TestHistories(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("CDCSYNC_WAL_SEED")); err == nil {
 		first = n
 	}
-	commits, changes := 0, 0
+	commits, changes, did := 0, 0, map[string]int{}
 	for seed := uint64(first); seed < uint64(first+number); seed++ {
 		s := shapeOf(seed)
 		t.Run(fmt.Sprintf("%d,%s", seed, s), func(t *testing.T) {
@@ -521,7 +429,13 @@ func TestHistories(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			commits, changes = commits+h.commits, changes+h.changes
+			for what, n := range h.did {
+				did[what] += n
+			}
 		})
 	}
-	t.Logf("%d commits, %d changes of rows", commits, changes)
+	t.Logf("%d commits, %d changes of rows, %v", commits, changes, did)
+	if number >= 6 && !t.Failed() {
+		allDone(t, did, writes, alterations, alone)
+	}
 }
