@@ -30,14 +30,15 @@ func scratch(t *testing.T, targets string) (dir string) {
 	return dir
 }
 
+// Targets of a scratch module, each behind a space, so that nobody takes them for targets of this one.
 const whole = `
-func FuzzWhole(f *testing.F) {
+ func FuzzWhole(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) { _ = len(text) })
 }
 `
 
 const broken = `
-func FuzzBroken(f *testing.F) {
+ func FuzzBroken(f *testing.F) {
 	f.Add("long enough")
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 11 {
