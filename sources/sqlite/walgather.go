@@ -45,8 +45,11 @@ type gatherer struct {
 	// last is the last transaction of the link that was read, owns how many were.
 	last uint64
 	owns int
-	// told is how many changes were written to the journal.
-	told func(n int)
+	// told is how many changes were written to the journal, ours those of the commit at hand; ended is where
+	// the last one ended there.
+	told  func(n int)
+	ours  int
+	ended wal.Place
 }
 
 // logged is a table of the link as the log shows it.
@@ -64,7 +67,7 @@ type logged struct {
 }
 
 func newGatherer(journal *wal.Journal, dir, link string, tables []*change.Table, told func(int)) *gatherer {
-	g := &gatherer{journal: journal, dir: dir, link: link, tables: map[string]*logged{}, told: told}
+	g := &gatherer{journal: journal, dir: dir, link: link, tables: map[string]*logged{}, told: told, ended: journal.End()}
 	for _, t := range tables {
 		l := &logged{captured: captured{table: t, reported: map[string]bool{}}}
 		g.tables[t.Name] = l
@@ -74,13 +77,21 @@ func newGatherer(journal *wal.Journal, dir, link string, tables []*change.Table,
 }
 
 // Begin implements wal.Found.
-func (g *gatherer) Begin(commit uint64, gap *store.Conn) {
+func (g *gatherer) Begin(commit uint64, gap *store.Conn) error {
+	if g.ours != 0 || g.part != 0 { // of a commit that did not end
+		if err := g.journal.Back(g.ended); err != nil {
+			return err
+		}
+		g.told(-g.ours)
+		g.ours = 0
+	}
 	g.commit, g.gap, g.part, g.bytes = commit, gap, 0, 0
 	g.entry = entry{at: time.Now()}
 	g.marked, g.own = nil, nil
 	for _, t := range g.order {
 		t.held, t.names = nil, nil
 	}
+	return nil
 }
 
 // Row implements wal.Found.
@@ -291,6 +302,7 @@ func (g *gatherer) End(schema bool, table func(string) (*wal.Table, error)) erro
 	if err := g.flush(false); err != nil {
 		return err
 	}
+	g.part, g.ours, g.ended = 0, 0, g.journal.End()
 	return g.forgetOwn()
 }
 
@@ -393,6 +405,7 @@ func (g *gatherer) write(e entry, inside bool) error {
 	if err := g.journal.Append(p, e.append(nil)); err != nil {
 		return err
 	}
+	g.ours += len(e.rows)
 	g.told(len(e.rows))
 	return nil
 }

@@ -26,7 +26,9 @@ func gathered(t *testing.T, tables []*change.Table, commit uint64, gap bool, row
 	if gap {
 		conn = new(store.Conn)
 	}
-	g.Begin(commit, conn)
+	if err := g.Begin(commit, conn); err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range rows {
 		if err := g.Row(r); err != nil {
 			t.Fatal(err)
@@ -39,7 +41,7 @@ func gathered(t *testing.T, tables []*change.Table, commit uint64, gap bool, row
 	r := j.Read(j.Begins())
 	defer r.Close()
 	for {
-		p, body, ok, err := r.Next()
+		p, body, ok, err := r.Next(commit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,8 +127,15 @@ func TestGather(t *testing.T) {
 		}
 	}
 
-	back := newGatherer(nil, t.TempDir(), "l", tables, func(int) {})
-	back.Begin(7, new(store.Conn))
+	j, err := wal.OpenJournal(t.TempDir(), wal.Place{Commit: 6, Part: wal.Whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	back := newGatherer(j, t.TempDir(), "l", tables, func(int) {})
+	if err := back.Begin(7, new(store.Conn)); err != nil {
+		t.Fatal(err)
+	}
 	if err := back.Row(row(link, change.Row{num(3), text("l"), num(9)}, change.Row{num(3), text("l"), num(8)})); !errors.Is(err, wal.ErrRestored) {
 		t.Errorf("a marker that goes back: %v", err)
 	}
@@ -269,5 +278,58 @@ func TestLogGapIsTold(t *testing.T) {
 	}
 	if tx := nextChanges(t, src); len(tx.Changes) != 1 {
 		t.Errorf("got %+v", tx)
+	}
+}
+
+// A commit that was begun and did not end leaves nothing in the journal, and is not waited for.
+func TestGatherBegunAgain(t *testing.T) {
+	items := declaredTable(t, "items", "CREATE TABLE items(id INTEGER PRIMARY KEY, v TEXT)")
+	tables := []*change.Table{items.Storage.Table.Table}
+	j, err := wal.OpenJournal(t.TempDir(), wal.Place{Commit: 6, Part: wal.Whole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	told := 0
+	g := newGatherer(j, t.TempDir(), "l", tables, func(n int) { told += n })
+	add := func(commit uint64, gap *store.Conn, rows int) {
+		t.Helper()
+		if err := g.Begin(commit, gap); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rows {
+			row := wal.RowChange{Was: items, Is: items, After: change.Row{change.Int(int64(i)), change.TextValue("v")}}
+			if err := g.Row(row); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(7, nil, 3)
+	if err := g.End(false, nil); err != nil {
+		t.Fatal(err)
+	}
+	add(8, nil, 2*partRows+5)
+	if j.End().Commit != 8 {
+		t.Fatal("nothing of it was written")
+	}
+	add(10, new(store.Conn), 4)
+	if err := g.End(false, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := j.Read(j.Begins())
+	defer r.Close()
+	var places []wal.Place
+	for {
+		p, _, ok, err := r.Next(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		places = append(places, p)
+	}
+	if want := []wal.Place{{Commit: 7, Part: wal.Whole}, {Commit: 10, Part: wal.Whole}}; !slices.Equal(places, want) || told != 7 {
+		t.Errorf("%d changes at %v, want 7 at %v", told, places, want)
 	}
 }

@@ -296,7 +296,7 @@ func (s *LogSource) read() (*change.Tx, <-chan struct{}, error) {
 	}
 	whole := s.capture.read.Load() // before the journal is looked at
 	if s.next == nil {
-		p, body, ok, err := s.reader.Next()
+		p, body, ok, err := s.reader.Next(whole)
 		if err != nil {
 			return nil, nil, classifyLog("read log", s.position(s.at), err)
 		}
@@ -304,7 +304,7 @@ func (s *LogSource) read() (*change.Tx, <-chan struct{}, error) {
 			s.next, s.nextAt = body, p
 		}
 	}
-	if s.next != nil && s.nextAt.Commit <= whole {
+	if s.next != nil {
 		tx, err := readEntry(s.next, s.tables)
 		if err != nil {
 			return nil, nil, classifyLog("read log", s.position(s.nextAt), fmt.Errorf("%w: %w", wal.ErrShadow, err))

@@ -124,7 +124,11 @@ func (l *Live) freeze(x Index) (*frozen, error) {
 
 // adopt makes the state of a snapshot the one from which reading goes on.
 func (l *Live) adopt(now *frozen) {
-	l.log = now.log
+	l.tail.drop()
+	l.tail = &tail{log: l.file}
+	if l.log = now.log; l.log != nil {
+		l.log.file = l.tail
+	}
 	l.at.counted, l.at.size, l.at.salt, l.at.frame = now.index.Commits, now.size, now.index.Salt, now.index.Frames
 	if l.at.sum = (checksum{}); l.log != nil {
 		l.at.sum = l.log.sum
@@ -171,7 +175,9 @@ func (l *Live) compare(ctx context.Context, why error) error {
 		if n := now.index.Commits - l.at.counted; n > 1 && n < 1<<31 {
 			commit = l.at.commit + uint64(n) // as a look has counted, if the index is the same
 		}
-		l.found.Begin(commit, l.conn)
+		if err := l.found.Begin(commit, l.conn); err != nil {
+			return err
+		}
 		schema, err := track.Commit(l.shadow, now, changed, now.size, l.found.Row)
 		if err != nil {
 			return fmt.Errorf("compare pages: %w", err)

@@ -27,9 +27,9 @@ type crowd struct {
 	conns []*member
 
 	// What the reader has found.
-	commit uint64
-	gap    bool
-	found  []RowChange
+	commit, begun uint64
+	gap           bool
+	found         []RowChange
 
 	gaps, opened int
 }
@@ -43,14 +43,15 @@ type member struct {
 }
 
 // Begin implements Found.
-func (c *crowd) Begin(commit uint64, gap *store.Conn) {
+func (c *crowd) Begin(commit uint64, gap *store.Conn) error {
 	if commit <= c.commit || gap == nil && commit != c.commit+1 {
-		panic(fmt.Sprintf("commit %d comes after %d", commit, c.commit))
+		return fmt.Errorf("commit %d comes after %d", commit, c.commit)
 	}
-	c.commit, c.gap, c.found = commit, gap != nil, nil
+	c.begun, c.gap, c.found = commit, gap != nil, nil
 	if c.gap {
 		c.gaps++
 	}
+	return nil
 }
 
 // Row implements Found.
@@ -61,7 +62,7 @@ func (c *crowd) Row(r RowChange) error {
 
 // End implements Found: every transaction has counted one, in its first statement.
 func (c *crowd) End(schema bool, tables func(string) (*Table, error)) error {
-	c.tables = tables
+	c.tables, c.commit = tables, c.begun
 	c.commits++
 	c.changes += len(c.found)
 	steps := int64(0)

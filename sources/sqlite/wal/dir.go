@@ -214,9 +214,12 @@ func (d Dir) Open(ctx context.Context, s *store.Store, tables []string, found fu
 
 func (c *Capture) open(ctx context.Context, s *store.Store, tables []string, found func(*Journal) Found) (err error) {
 	c.Live, err = OpenLive(ctx, s, c.dir.path, tables, func(commit uint64) (Found, error) {
-		var err error
-		c.Journal, err = OpenJournal(c.dir.path, Place{commit, Whole})
-		return found(c.Journal), err
+		j, err := OpenJournal(c.dir.path, Place{commit, Whole})
+		if err != nil {
+			return nil, err
+		}
+		c.Journal = j
+		return found(j), nil
 	})
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ type Journal struct {
 	file     *os.File
 	size     int64
 	end      Place
+	// cuts is how often something was taken out of the end.
+	cuts int
 }
 
 const (
@@ -64,17 +66,36 @@ func OpenJournal(dir string, upto Place) (*Journal, error) {
 		}
 	}
 	slices.SortFunc(j.segments, comparePlaces)
-	for len(j.segments) > 1 && !j.segments[len(j.segments)-1].Before(upto) {
-		last := len(j.segments) - 1
-		if err := os.Remove(j.path(j.segments[last])); err != nil {
-			return nil, fmt.Errorf("open journal: %w", err)
-		}
-		j.segments = j.segments[:last]
-	}
 	if len(j.segments) == 0 {
 		return j, j.begin(upto)
 	}
-	return j, j.reopen(upto)
+	return j, j.cut(upto)
+}
+
+// cut takes out what is behind a place.
+func (j *Journal) cut(upto Place) error {
+	for len(j.segments) > 1 && !j.segments[len(j.segments)-1].Before(upto) {
+		last := len(j.segments) - 1
+		if err := os.Remove(j.path(j.segments[last])); err != nil {
+			return fmt.Errorf("cut journal: %w", err)
+		}
+		j.segments = j.segments[:last]
+	}
+	j.cuts++
+	return j.reopen(upto)
+}
+
+// Back takes out what was appended behind a place. Readers must not have been told to read it.
+func (j *Journal) Back(to Place) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !to.Before(j.end) {
+		return nil
+	}
+	if err := j.file.Close(); err != nil {
+		return fmt.Errorf("cut journal: %w", err)
+	}
+	return j.cut(to)
 }
 
 func comparePlaces(a, b Place) int {
@@ -127,7 +148,7 @@ func (j *Journal) reopen(upto Place) (err error) {
 	if j.file, err = os.OpenFile(j.path(last), os.O_RDWR, 0); err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
-	j.end = last
+	j.end, j.size = last, 0
 	r := bufio.NewReader(io.NewSectionReader(j.file, 0, 1<<62))
 	for {
 		p, body, ok := readEntry(r)
@@ -202,6 +223,12 @@ func (j *Journal) End() Place {
 	return j.end
 }
 
+func (j *Journal) state() (end Place, cuts int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.end, j.cuts
+}
+
 // Settle forgets entries up to p, as far as that frees whole files.
 func (j *Journal) Settle(p Place) error {
 	j.mu.Lock()
@@ -233,17 +260,24 @@ type JournalReader struct {
 	read    int64
 	segment Place
 	at      Place
+	cuts    int // of the journal, when the file was opened
 }
 
 // Read returns a reader behind a place.
 func (j *Journal) Read(behind Place) *JournalReader { return &JournalReader{journal: j, at: behind} }
 
-// Next returns the next entry. It is false where there is none yet.
-func (r *JournalReader) Next() (p Place, body []byte, ok bool, err error) {
+// Next returns the next entry, if it is of a commit up to this one. It is false where there is none yet.
+func (r *JournalReader) Next(upto uint64) (p Place, body []byte, ok bool, err error) {
 	for {
-		end := r.journal.End()
-		if !r.at.Before(end) {
+		end, cuts := r.journal.state()
+		if !r.at.Before(end) || upto <= r.at.Commit && r.at.Part == Whole {
 			return p, nil, false, nil
+		}
+		if r.cuts != cuts { // what was read ahead may be what was taken out
+			if err := r.Close(); err != nil {
+				return p, nil, false, err
+			}
+			r.cuts = cuts
 		}
 		if r.file == nil {
 			if err := r.open(); err != nil {
@@ -264,6 +298,10 @@ func (r *JournalReader) Next() (p Place, body []byte, ok bool, err error) {
 				return p, nil, false, err
 			}
 			continue
+		}
+		if upto < p.Commit {
+			r.r.Reset(io.NewSectionReader(r.file, r.read, 1<<62))
+			return p, nil, false, nil
 		}
 		r.read += journalHeader + int64(len(body))
 		if !r.at.Before(p) {

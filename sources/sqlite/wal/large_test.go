@@ -101,10 +101,11 @@ func TestLiveBeyondLockPage(t *testing.T) {
 // counter counts changes and keeps none.
 type counter struct{ rows, gaps int }
 
-func (c *counter) Begin(_ uint64, gap *store.Conn) {
+func (c *counter) Begin(_ uint64, gap *store.Conn) error {
 	if gap != nil {
 		c.gaps++
 	}
+	return nil
 }
 
 func (c *counter) Row(RowChange) error {

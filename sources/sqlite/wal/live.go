@@ -15,8 +15,8 @@ import (
 type Found interface {
 	// Begin starts a commit with this number. Gap is nil, or the commit is all that happened in a
 	// time in which the log was not read, found by comparing pages; then gap reads the database as
-	// it was at the end of that, until End returns.
-	Begin(commit uint64, gap *store.Conn)
+	// it was at the end of that, until End returns. A commit that was begun and did not end is void.
+	Begin(commit uint64, gap *store.Conn) error
 	// Row is one changed row of the commit.
 	Row(RowChange) error
 	// End ends it. Schema says that it changed the schema; table returns a table as it is then,
@@ -87,6 +87,7 @@ type Live struct {
 	index  *indexFile
 	db     *os.File
 	file   *os.File // the log
+	tail   *tail    // through which log reads it
 	log    *Log     // nil: not begun, or not known where
 	shadow *Shadow
 	track  *Tracker
@@ -188,7 +189,7 @@ func (l *Live) open(ctx context.Context, dir string, found func(uint64) (Found, 
 		return err
 	}
 	if ok && file.Salt == l.at.salt {
-		l.log = NewLog(l.file, file)
+		l.log = l.newLog(file)
 		l.log.at, l.log.sum = l.at.frame, l.at.sum
 	}
 	return l.step(ctx, true)
@@ -233,6 +234,12 @@ func (l *Live) step(ctx context.Context, first bool) error {
 
 func (l *Live) read(ctx context.Context, first bool) error {
 	for ctx.Err() == nil {
+		if l.tail.holds(l.at.frame + 1) { // the rest of what was copied
+			if err := l.upTo(l.tail.end); err != nil {
+				return err
+			}
+		}
+		l.tail.drop()
 		x, ok, err := l.index.read()
 		if err != nil || !ok {
 			return err
@@ -274,18 +281,29 @@ func (l *Live) drain(x Index) error {
 		if !ok || head.Salt != l.at.salt || l.at.frame != 0 {
 			return fmt.Errorf("%w: frames %d to %d are not there", ErrDoubt, l.at.frame, x.Frames)
 		}
-		l.log = NewLog(l.file, head)
+		l.log = l.newLog(head)
 	}
-	for l.at.frame < x.Frames {
-		c, err := l.log.Next(x.Frames)
+	return l.upTo(x.Frames)
+}
+
+// wayEvery is after how many commits, or pages or rows of a large one, it is looked whether somebody waits.
+const wayEvery = 64
+
+// upTo reads the commits up to a frame.
+func (l *Live) upTo(end uint32) error {
+	for n := 0; l.at.frame < end; n++ {
+		c, err := l.log.Next(end)
 		if err != nil {
 			return err
 		}
 		if c == nil {
-			return fmt.Errorf("%w: frame %d of %d does not follow", ErrDoubt, l.at.frame+1, x.Frames)
+			return fmt.Errorf("%w: frame %d of %d does not follow", ErrDoubt, l.at.frame+1, end)
 		}
 		if err := l.commit(c); err != nil {
 			return err
+		}
+		if n%wayEvery == 0 {
+			l.makeWay()
 		}
 	}
 	return nil
@@ -325,7 +343,7 @@ func (l *Live) renew(x Index) (bool, error) {
 	}
 	l.at.salt, l.at.frame, l.log = x.Salt, 0, nil
 	if x.Frames > 0 {
-		l.log = NewLog(l.file, head)
+		l.log = l.newLog(head)
 	}
 	return true, nil
 }
@@ -356,7 +374,7 @@ func (l *Live) rest() error {
 	if c == nil || len(c.Frames) > restFrames {
 		return fmt.Errorf("%w: it was begun again before it was read to its end", ErrDoubt)
 	}
-	pages := &framePages{log: l.log, frames: c.Frames, kept: map[uint32][]byte{}, below: tracked{l}}
+	pages := &framePages{log: l.log, frames: c.Frames, kept: map[uint32][]byte{}, below: tracked{l}, way: func() {}}
 	for page := range c.Frames {
 		if _, err := pages.Page(page); err != nil {
 			return fmt.Errorf("%w: %w", ErrDoubt, err)
@@ -374,6 +392,9 @@ type framePages struct {
 	frames map[uint32]uint32
 	kept   map[uint32][]byte // nil: none are kept
 	below  Pages
+	// way is called now and then.
+	way  func()
+	read int
 }
 
 // Page implements Pages.
@@ -384,6 +405,9 @@ func (f *framePages) Page(number uint32) ([]byte, error) {
 	frame, ok := f.frames[number]
 	if !ok {
 		return f.below.Page(number)
+	}
+	if f.read++; f.kept == nil && f.read%wayEvery == 0 {
+		f.way()
 	}
 	b := make([]byte, f.log.head.PageSize)
 	if err := f.log.ReadPage(frame, b); err != nil {
@@ -409,7 +433,7 @@ func (t tracked) Page(number uint32) ([]byte, error) {
 // commit reads one commit of the present generation. Its frames count only if the generation is
 // still the present one afterwards.
 func (l *Live) commit(c *Commit) error {
-	pages := &framePages{log: l.log, frames: c.Frames, below: tracked{l}}
+	pages := &framePages{log: l.log, frames: c.Frames, below: tracked{l}, way: l.makeWay}
 	if len(c.Frames) <= restFrames {
 		pages.kept = map[uint32][]byte{}
 		for page := range c.Frames {
@@ -417,17 +441,20 @@ func (l *Live) commit(c *Commit) error {
 				return fmt.Errorf("%w: %w", ErrDoubt, err)
 			}
 		}
-	} else {
+	} else if !l.tail.holds(c.End) {
 		l.index.hold()
 	}
-	if err := l.present(); err != nil {
+	if err := l.present(c); err != nil {
 		return err
 	}
 	return l.take(c, pages)
 }
 
-// present checks that the log was not begun again since it was read.
-func (l *Live) present() error {
+// present checks that the log was not begun again since it was read, or that was copied.
+func (l *Live) present(c *Commit) error {
+	if l.tail.holds(c.End) {
+		return nil
+	}
 	if head, ok, err := ReadLogHeader(l.file); err != nil {
 		return err
 	} else if !ok || head.Salt != l.log.head.Salt {
@@ -443,23 +470,41 @@ func (l *Live) take(c *Commit, pages *framePages) error {
 		changed = append(changed, page)
 	}
 	slices.Sort(changed)
-	l.found.Begin(l.at.commit+1, nil)
-	schema, err := l.track.Commit(l.shadow, pages, changed, c.Size, l.found.Row)
-	if err != nil {
+	if err := l.found.Begin(l.at.commit+1, nil); err != nil {
 		return err
 	}
+	rows := 0
+	schema, err := l.track.Commit(l.shadow, pages, changed, c.Size, func(r RowChange) error {
+		if rows++; rows%wayEvery == 0 {
+			pages.way()
+		}
+		return l.found.Row(r)
+	})
 	if pages.kept == nil {
-		if err := l.present(); err != nil {
+		pages.way = func() {} // to the end it stays
+		if !l.tail.holds(c.End) {
+			l.index.hold()
+		}
+		if err := l.present(c); err != nil {
 			return err
 		}
+	}
+	if err != nil {
+		return err
 	}
 	if err := l.found.End(schema, l.track.Table); err != nil {
 		return err
 	}
-	l.at.commit++
-	l.at.counted++
-	l.at.size, l.at.frame, l.at.sum = c.Size, c.End, l.log.sum
-	return l.shadow.Write(slices.DeleteFunc(changed, func(p uint32) bool { return l.track.owners.of(p).role == nobodys }), pages, l.at.append(nil))
+	at := l.at
+	at.commit++
+	at.counted++
+	at.size, at.frame, at.sum = c.Size, c.End, l.log.sum
+	changed = slices.DeleteFunc(changed, func(p uint32) bool { return l.track.owners.of(p).role == nobodys })
+	if err := l.shadow.Write(changed, pages, at.append(nil)); err != nil {
+		return err
+	}
+	l.at = at
+	return nil
 }
 
 // Close releases the reader.
@@ -469,6 +514,7 @@ func (l *Live) Close() error {
 		l.index.close()
 	}
 	descriptors.giveBack(l.db)
+	l.tail.drop()
 	if l.file != nil {
 		errs = append(errs, l.file.Close())
 	}

@@ -20,19 +20,21 @@ import (
 
 // replay is what the changes that a reader found add up to.
 type replay struct {
-	rows   map[string]map[string]change.Row
-	commit uint64
-	found  []RowChange
-	gaps   int
+	rows map[string]map[string]change.Row
+	// commit is the last one that ended, begun the last one that was begun.
+	commit, begun uint64
+	found         []RowChange
+	gaps          int
 }
 
-func (r *replay) Begin(commit uint64, gap *store.Conn) {
+func (r *replay) Begin(commit uint64, gap *store.Conn) error {
 	if commit <= r.commit || gap == nil && commit != r.commit+1 {
-		panic(fmt.Sprintf("commit %d comes after %d", commit, r.commit))
+		return fmt.Errorf("commit %d comes after %d", commit, r.commit)
 	}
-	if r.commit, r.found = commit, nil; gap != nil {
+	if r.begun, r.found = commit, nil; gap != nil {
 		r.gaps++
 	}
+	return nil
 }
 
 func (r *replay) Row(c RowChange) error {
@@ -41,6 +43,7 @@ func (r *replay) Row(c RowChange) error {
 }
 
 func (r *replay) End(bool, func(string) (*Table, error)) error {
+	r.commit = r.begun
 	for _, c := range r.found {
 		if c.Before == nil {
 			continue
@@ -100,6 +103,7 @@ var liveTables = []string{"a", "b"}
 func (l *Live) kill(t testing.TB) {
 	t.Helper()
 	l.index.close()
+	l.tail.drop()
 	descriptors.giveBack(l.db)
 	if err := errors.Join(l.file.Close(), l.track.Close(), l.shadow.close(), l.conn.Close()); err != nil {
 		t.Fatal(err)

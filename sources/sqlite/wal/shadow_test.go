@@ -104,13 +104,13 @@ func TestJournal(t *testing.T) {
 	reader := j.Read(Place{1, Whole})
 	defer reader.Close()
 	for i, p := range places {
-		if _, _, ok, err := reader.Next(); ok || err != nil {
+		if _, _, ok, err := reader.Next(9); ok || err != nil {
 			t.Fatalf("there is an entry at the end: %v", err)
 		}
 		if err := j.Append(p, []byte(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
-		if got, body, ok, err := reader.Next(); got != p || string(body) != fmt.Sprint(i) || !ok || err != nil {
+		if got, body, ok, err := reader.Next(9); got != p || string(body) != fmt.Sprint(i) || !ok || err != nil {
 			t.Fatalf("got %v %q %v %v, want %v", got, body, ok, err, p)
 		}
 	}
@@ -121,10 +121,10 @@ func TestJournal(t *testing.T) {
 	if err := errors.Join(j.Append(Place{6, Whole}, make([]byte, segmentBytes+1)), j.Append(Place{7, Whole}, []byte("behind"))); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, _, err := reader.Next(); got != (Place{6, Whole}) || err != nil {
+	if got, _, _, err := reader.Next(9); got != (Place{6, Whole}) || err != nil {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if got, body, _, err := reader.Next(); got != (Place{7, Whole}) || string(body) != "behind" || err != nil {
+	if got, body, _, err := reader.Next(9); got != (Place{7, Whole}) || string(body) != "behind" || err != nil {
 		t.Errorf("got %v %q, %v", got, body, err)
 	}
 	if err := j.Close(); err != nil {
@@ -138,7 +138,7 @@ func TestJournal(t *testing.T) {
 		r := j.Read(from)
 		n := 0
 		for {
-			_, _, ok, err := r.Next()
+			_, _, ok, err := r.Next(9)
 			if err != nil {
 				t.Fatal(err)
 			}
