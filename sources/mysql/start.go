@@ -260,12 +260,28 @@ var lost = []string{
 	"> file size", "start replication from position", "diverged", "errant",
 }
 
+// truncated is what they say of an event that is written in part only.
+const truncated = "truncated in the middle of event"
+
+// damagedError says that the log cannot be read on from a position. The server would not find a later
+// place in that file either.
+func damagedError(at change.Position, cause error) error {
+	return change.Lost("read log", at, cause,
+		"the log is damaged at this place, as a disk that was full can leave it, unless it helps to start again; changes may be missing: have the server begin another file of it with FLUSH BINARY LOGS, take the link down with teardown, set it up again, and its tables are compared")
+}
+
 // explain makes an error of the server about its log one that says what is lost.
 func (s *Source) explain(err error) error {
+	if errors.Is(err, binlog.ErrChecksum) || errors.Is(err, binlog.ErrMalformed) {
+		return damagedError(s.at.public(), err)
+	}
 	if store.Code(err) != store.LogRead {
 		return err
 	}
 	text := err.Error()
+	if strings.Contains(text, truncated) {
+		return damagedError(s.at.public(), err)
+	}
 	for _, sign := range lost {
 		if strings.Contains(text, sign) {
 			return lostError(s.at.public(), text)

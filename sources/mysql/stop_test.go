@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -156,6 +157,53 @@ func TestPurged(t *testing.T) {
 		f.exec("INSERT INTO items VALUES (4, 'd', 4)")
 		f.want("+items(4, d, 4)", ";")
 	})
+}
+
+// A log that is damaged, as a disk that was full may leave it, is not read past that place.
+func TestDamaged(t *testing.T) {
+	for name, damage := range map[string]func(log *os.File, size int64) error{
+		"an event that ends in the middle": func(log *os.File, size int64) error { return log.Truncate(size - 60) },
+		"an event with another byte": func(log *os.File, size int64) error {
+			var b [1]byte
+			if _, err := log.ReadAt(b[:], size-60); err != nil {
+				return err
+			}
+			b[0] ^= 1
+			_, err := log.WriteAt(b[:], size-60)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onPrivate(t, nil, items, func(f *fixture) {
+				f.exec("INSERT INTO items VALUES (1, 'a', 1)")
+				f.read()
+				f.source.Close()
+				f.exec("FLUSH BINARY LOGS; INSERT INTO items VALUES (2, 'b', 2)")
+				name := f.db.SQL(f.t, "SELECT @@log_bin_basename") + ".000002"
+				f.exec("FLUSH BINARY LOGS; INSERT INTO items VALUES (3, 'c', 3)")
+				log, err := os.OpenFile(name, os.O_RDWR, 0)
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				defer func() { _ = log.Close() }()
+				info, err := log.Stat()
+				if err == nil {
+					err = damage(log, info.Size())
+				}
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				f.open()
+				err = f.tryStart(f.at)
+				if err == nil {
+					err = f.ends()
+				}
+				if change.ClassOf(err) != change.PositionLost || !strings.Contains(err.Error(), "the log is damaged at this place") {
+					f.t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
 }
 
 // The log of a server that was reset is not that of before.
