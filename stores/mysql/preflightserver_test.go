@@ -41,7 +41,7 @@ func TestPreflightServer(t *testing.T) {
 	both := map[string]string{"binlog_format": "STATEMENT", "binlog_row_image": "MINIMAL", "binlog_expire_logs_seconds": "3600", "max_allowed_packet": "65536",
 		"sync_binlog": "1000", "innodb_flush_log_at_trx_commit": "2"}
 	ofMySQL := map[string]string{"binlog_row_metadata": "MINIMAL", "binlog_row_value_options": "PARTIAL_JSON", "gtid_mode": "OFF", "enforce_gtid_consistency": "OFF",
-		"server_id": "0"}
+		"server_id": "0", "binlog_error_action": "IGNORE_ERROR"}
 	eachPrivate(t, both, ofMySQL, map[string]string{"binlog_row_metadata": "NO_LOG"}, func(t *testing.T, server *servers.Server, mariadb bool) {
 		db := server.Database(t)
 		db.SQL(t, "CREATE TABLE a (id int AUTO_INCREMENT PRIMARY KEY, e enum('😀','x'), f enum('😀'))")
@@ -57,6 +57,7 @@ func TestPreflightServer(t *testing.T) {
 			"sync_binlog is 1000": false, "innodb_flush_log_at_trx_commit is 2": false}
 		if !mariadb {
 			want["only parts of JSON"], want["gtid_mode is OFF"], want["server_id is 0"] = true, false, true
+			want["binlog_error_action is IGNORE_ERROR"] = false
 		}
 		for text, blocker := range want {
 			p := about(t, found, text)

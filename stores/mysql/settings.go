@@ -17,7 +17,8 @@ func (c *Conn) readSettings(ctx context.Context) (settings, error) {
 	err := c.Query(ctx, `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'binlog_row_image', 'binlog_row_value_options',
 		'binlog_row_metadata', 'gtid_mode', 'enforce_gtid_consistency', 'binlog_expire_logs_seconds', 'binlog_expire_logs_auto_purge',
 		'expire_logs_days', 'server_id', 'log_replica_updates', 'log_slave_updates', 'read_only', 'super_read_only', 'max_allowed_packet',
-		'auto_increment_increment', 'innodb_native_foreign_keys', 'gtid_slave_pos', 'innodb_flush_log_at_trx_commit', 'sync_binlog')`,
+		'auto_increment_increment', 'innodb_native_foreign_keys', 'gtid_slave_pos', 'innodb_flush_log_at_trx_commit', 'sync_binlog',
+		'binlog_error_action')`,
 		func(v []driver.Value) error {
 			s[strings.ToLower(String(v[0]))] = String(v[1])
 			return nil
@@ -92,6 +93,7 @@ func (p *preflight) log(ctx context.Context) error {
 	}
 	p.expiry()
 	p.durable()
+	p.full()
 	p.gtids()
 	return p.whole(ctx)
 }
@@ -117,6 +119,14 @@ func (p *preflight) durable() {
 			p.warn("", "a power cut may leave the tables with other rows than the log has told of: "+name+" is "+have,
 				"set it, as an administrator"+p.lasting()+". What a crash has taken away is found by verify, not by the link", p.set(name, "1"))
 		}
+	}
+}
+
+// full looks what the server does when it cannot write its log.
+func (p *preflight) full() {
+	if p.settings["binlog_error_action"] == "IGNORE_ERROR" {
+		p.warn("", "the server goes on without its log when it cannot write it, as on a full disk: binlog_error_action is IGNORE_ERROR. What is committed from then on until its next start is not carried over",
+			"set it, as an administrator"+p.lasting(), p.set("binlog_error_action", "ABORT_SERVER"))
 	}
 }
 

@@ -119,6 +119,8 @@ func hint(err error) string {
 		return "check the name of the database in the dsn"
 	case code == outOfSlots:
 		return "the server has no connection left: raise max_connections, or close some"
+	case code == CannotConnectNow:
+		return "the server starts, recovers or ends; its own log says why"
 	case code == "53100":
 		return "free space on the disk of the server"
 	case code == NoPrivilege && strings.Contains(text, "row-level security"):
