@@ -49,6 +49,89 @@ func TestGuaranteesAreTried(t *testing.T) {
 	}
 }
 
+// TestNamedTestsAreThere looks for the tests that the Makefile and the docs have `go test` run: it takes a
+// pattern that nothing matches for a success.
+func TestNamedTestsAreThere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, page := range append(pages, "../Makefile", "../.ci/run", "../README.md", "../ARCHITECTURE.md") {
+		for _, c := range testCommands(string(content(t, page))) {
+			named++
+			for _, alternative := range strings.Split(c.pattern, "|") {
+				if there := testsOf(t, c.packages, alternative); !there {
+					t.Errorf("%s: %s: no test in %q is called so", page, alternative, c.packages)
+				}
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("%d commands", named)
+	}
+	if found := testCommands("x go test -run 'TestA|TestB/c' -v ./a ./b # why\ny $(GO) test ./c -run xxx; go test `go test -run TestD .`"); len(found) != 2 ||
+		found[0].pattern != "TestA|TestB/c" || !slices.Equal(found[0].packages, []string{"./a", "./b"}) || found[1].pattern != "TestD" {
+		t.Errorf("of commands it sees %q", found)
+	}
+	if testsOf(t, []string{"./integration"}, "TestNobodyWroteThis") || !testsOf(t, []string{"./integration"}, "TestNamedTestsAreThere/x") {
+		t.Error("what is there and what is not look the same")
+	}
+}
+
+// testCommand is what a command has `go test` run.
+type testCommand struct {
+	pattern  string
+	packages []string
+}
+
+// testCommands finds those in a text that run tests by a name. Nothing is called xxx or ^$.
+func testCommands(text string) (found []testCommand) {
+	for _, command := range regexp.MustCompile(`(?:\bgo|\$\(GO\)) test\b([^\n#;&`+"`"+`]*)`).FindAllStringSubmatch(text, -1) {
+		var c testCommand
+		words := strings.Fields(command[1])
+		for i, word := range words {
+			switch {
+			case word == "-run" && i+1 < len(words):
+				c.pattern = strings.Trim(words[i+1], "'\"")
+			case strings.HasPrefix(word, "."):
+				c.packages = append(c.packages, strings.TrimRight(word, ".,:)"))
+			}
+		}
+		if c.pattern != "" && c.pattern != "xxx" && !strings.HasPrefix(c.pattern, "^$") {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// testsOf tells whether the packages have a test that a pattern matches; what is behind a slash is not
+// looked for.
+func testsOf(t *testing.T, packages []string, pattern string) bool {
+	t.Helper()
+	name, _, _ := strings.Cut(pattern, "/")
+	matches, err := regexp.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, pack := range packages {
+		files, err := filepath.Glob(filepath.Join("..", pack, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			for _, m := range function.FindAllSubmatch(content(t, file), -1) {
+				if matches.Match(m[1]) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // TestFuzzTargetsHaveACorpus looks for inputs beside each fuzz target, which every run of the tests
 // tries.
 func TestFuzzTargetsHaveACorpus(t *testing.T) {

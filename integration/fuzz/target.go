@@ -91,7 +91,8 @@ func build(ctx context.Context, module, pack, binary string) error {
 	return nil
 }
 
-// fuzz fuzzes the target for some time. Inputs that are worth it are kept in cache.
+// fuzz fuzzes the target for some time. Inputs that are worth it are kept in cache, each after a second
+// at most in which it is made smaller: it would be a minute, which is all the time that there is.
 func (t target) fuzz(ctx context.Context, binary, cache string, took time.Duration, parallel int) outcome {
 	before, err := t.inputs()
 	if err != nil {
@@ -100,7 +101,8 @@ func (t target) fuzz(ctx context.Context, binary, cache string, took time.Durati
 	within, cancel := context.WithTimeout(ctx, took+stuck)
 	defer cancel()
 	command := exec.CommandContext(within, binary, "-test.paniconexit0", "-test.run=^$", "-test.fuzz=^"+t.name+"$",
-		"-test.fuzztime="+took.String(), "-test.fuzzcachedir="+cache, "-test.parallel="+strconv.Itoa(parallel))
+		"-test.fuzztime="+took.String(), "-test.fuzzminimizetime=1s",
+		"-test.fuzzcachedir="+cache, "-test.parallel="+strconv.Itoa(parallel))
 	command.Dir = filepath.Join(t.module, t.pack)
 	command.WaitDelay = 10 * time.Second
 	text, err := command.CombinedOutput()
