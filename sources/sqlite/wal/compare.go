@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 )
@@ -150,6 +151,53 @@ func (t *Tracker) pagesOf() (list []uint32) {
 func (l *Live) compare(ctx context.Context, why error) error {
 	l.Gaps++
 	l.Reason = why
+	l.index.release() // the transaction at hand keeps what it needs
+	for yields := 0; ; yields++ {
+		err := l.comparePages(ctx, &patience{index: l.index, endless: yields == yieldsMax})
+		if !errors.Is(err, errYield) {
+			return err
+		}
+		for began := time.Now(); l.index.checkpointing() && time.Since(began) < yieldFor; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// yieldAfter is for how long somebody may wait for a comparing to end, who keeps all writers waiting; then
+// it is begun anew, when they are done but after yieldFor at the latest. After yieldsMax times it goes on.
+var yieldAfter = 300 * time.Millisecond
+
+const (
+	yieldFor  = 2 * time.Second
+	yieldsMax = 3
+)
+
+var errYield = errors.New("somebody waits for the log")
+
+// patience is with those who wait for readers of the log, as checkpoints do that are to copy all of it.
+type patience struct {
+	index   *indexFile
+	endless bool
+	asked   int
+	since   time.Time
+}
+
+// over tells whether somebody has waited for long.
+func (p *patience) over() bool {
+	if p.asked++; p.endless || p.asked%wayEvery != 0 {
+		return false
+	}
+	switch {
+	case !p.index.checkpointing() || !byteHeld(p.index.file, writeByte):
+		p.since = time.Time{}
+		return false
+	case p.since.IsZero():
+		p.since = time.Now()
+	}
+	return time.Since(p.since) >= yieldAfter
+}
+
+func (l *Live) comparePages(ctx context.Context, p *patience) error {
 	// The tracker may have got only half of a commit.
 	track, err := NewTracker(l.shadow, l.at.size, l.tables)
 	if err != nil {
@@ -164,11 +212,14 @@ func (l *Live) compare(ctx context.Context, why error) error {
 			return err
 		}
 		var changed []uint32
-		for _, p := range track.pagesOf() {
-			if same, err := l.samePage(p, now); err != nil {
+		for _, number := range track.pagesOf() {
+			if same, err := l.samePage(number, now); err != nil {
 				return err
 			} else if !same {
-				changed = append(changed, p)
+				changed = append(changed, number)
+			}
+			if p.over() {
+				return errYield
 			}
 		}
 		commit := l.at.commit + 1
@@ -178,7 +229,12 @@ func (l *Live) compare(ctx context.Context, why error) error {
 		if err := l.found.Begin(commit, l.conn); err != nil {
 			return err
 		}
-		schema, err := track.Commit(l.shadow, now, changed, now.size, l.found.Row)
+		schema, err := track.Commit(l.shadow, now, changed, now.size, func(r RowChange) error {
+			if p.over() {
+				return errYield
+			}
+			return l.found.Row(r)
+		})
 		if err != nil {
 			return fmt.Errorf("compare pages: %w", err)
 		}

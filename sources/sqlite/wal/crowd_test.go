@@ -85,6 +85,7 @@ func newCrowd(t testing.TB, seed uint64, s shape) *crowd {
 	c.rand, c.shared, c.names = rand.New(rand.NewPCG(seed, 5)), true, append(slices.Clone(historyTables), "counted")
 	c.must("CREATE TABLE counted(id INTEGER PRIMARY KEY, n INT)")
 	c.must("INSERT INTO counted VALUES(1, 0)")
+	c.must("PRAGMA side.journal_mode=WAL") // else it is locked for who comes while somebody writes it
 	var err error
 	if c.store, err = store.Open(c.path); err != nil {
 		t.Fatal(err)
@@ -205,7 +206,7 @@ func (c *crowd) act() error {
 			return c.begin(m)
 		}
 	case n < 58:
-		if c.do(m, "BEGIN") && c.do(m, "SELECT count(*) FROM t2") {
+		if c.do(m, "BEGIN") && c.do(m, "SELECT count(*) FROM t1") {
 			m.open = "read"
 		} else {
 			c.rollback(m)

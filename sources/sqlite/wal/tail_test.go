@@ -31,15 +31,7 @@ type waited struct {
 // Begin implements Found.
 func (w *waited) Begin(commit uint64, gap *store.Conn) error {
 	if w.rows = 0; commit == w.large && gap == nil {
-		w.done = make(chan error, 1)
-		go func() {
-			var busy, frames, copied int
-			err := w.other.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &copied)
-			if err == nil && busy != 0 {
-				err = errors.New("it was refused")
-			}
-			w.done <- err
-		}()
+		w.checkpoint()
 		for { // until it waits for nobody but the reader
 			x, ok, err := w.live().index.read()
 			if err != nil {
@@ -55,6 +47,19 @@ func (w *waited) Begin(commit uint64, gap *store.Conn) error {
 		w.passed()
 	}
 	return w.replay.Begin(commit, gap)
+}
+
+// checkpoint begins one.
+func (w *waited) checkpoint() {
+	w.done = make(chan error, 1)
+	go func() {
+		var busy, frames, copied int
+		err := w.other.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &copied)
+		if err == nil && busy != 0 {
+			err = errors.New("it was refused")
+		}
+		w.done <- err
+	}()
 }
 
 // Row implements Found.
@@ -146,6 +151,83 @@ func TestMakeWay(t *testing.T) {
 		})
 	}
 }
+
+// Who has to wait for a comparing, and keeps all writers waiting, makes it begin anew.
+func TestCompareYields(t *testing.T) {
+	defer func(was time.Duration) { yieldAfter = was }(yieldAfter)
+	yieldAfter = 0
+	path := filepath.Join(t.TempDir(), "yield.db")
+	app := openedApp(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
+	mustExec(t, app, liveSchema, "INSERT INTO a(x) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 5000) SELECT i FROM c")
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "dir")
+	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
+		t.Fatal(err)
+	}
+	found := &yielded{waited: &waited{replay: &replay{rows: map[string]map[string]change.Row{}, commit: 1}, t: t, app: app, other: openedApp(t, path)}, path: path}
+	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return &replay{rows: map[string]map[string]change.Row{}, commit: 1}, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &history{t: t, db: app, tables: l.Table}
+	found.replay.rows["a"] = h.content("a")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, app, "UPDATE a SET x = x || '!'", "PRAGMA wal_checkpoint(TRUNCATE)")
+	if l, err = OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil }); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found.begins < 2 || l.Gaps != 1 {
+		t.Errorf("it was begun %d times, for %d reasons: %v", found.begins, l.Gaps, l.Reason)
+	}
+	h.tables = l.Table
+	content := h.content("a")
+	if len(content) != len(found.replay.rows["a"]) {
+		t.Errorf("%d rows, %d were found", len(content), len(found.replay.rows["a"]))
+	}
+	for key, row := range content {
+		if got := found.replay.rows["a"][key]; !got.Equal(row) {
+			t.Fatalf("row %v was found as %v", short(row), short(got))
+		}
+	}
+}
+
+// yielded is a replay during whose first comparing somebody waits for the log.
+type yielded struct {
+	*waited
+	path   string
+	begins int
+}
+
+// Begin implements Found.
+func (y *yielded) Begin(commit uint64, gap *store.Conn) error {
+	if y.begins++; y.begins > 1 {
+		y.passed()
+		return y.replay.Begin(commit, gap)
+	}
+	index, err := openIndex(y.path)
+	if err != nil {
+		return err
+	}
+	defer index.close()
+	mustExec(y.t, y.app, "INSERT INTO a(x) VALUES('one more')")
+	y.checkpoint()
+	for !index.checkpointing() || !byteHeld(index.file, writeByte) {
+		time.Sleep(time.Millisecond)
+	}
+	return y.replay.Begin(commit, gap)
+}
+
+// Row implements Found.
+func (y *yielded) Row(r RowChange) error { return y.replay.Row(r) }
 
 // A log of which a part was copied is read as if it were there.
 func TestTail(t *testing.T) {
