@@ -150,8 +150,11 @@ func (t target) again(input string) string {
 		name, indent(string(text)), t.name, input, t.pack)
 }
 
+// elapsed begins each line in which Go says how far it is.
+const elapsed = "fuzz: elapsed: "
+
 var (
-	progress = regexp.MustCompile(`(?m)^fuzz: elapsed: .*, execs: (\d+) .*, new interesting: (\d+) `)
+	progress = regexp.MustCompile(`(?m)^` + elapsed + `.*, execs: (\d+) .*, new interesting: (\d+) `)
 	// The end of the time that is taken for an error of the target: Go before 1.27 does that when the
 	// end of it is seen before its workers are told (https://go.dev/issue/75804).
 	endOfTime = regexp.MustCompile(`(?m)^--- FAIL: (\w+) \([\d.]+s\)\n    context deadline exceeded\nFAIL\n\z`)
@@ -165,11 +168,13 @@ func read(name string, text []byte, err error) (o outcome) {
 		o.executions, _ = strconv.Atoi(string(last[1]))
 		o.interesting, _ = strconv.Atoi(string(last[2]))
 	}
+	// Where there is little time, it may be over before the inputs of the corpus were executed.
+	began := bytes.Contains(text, []byte(elapsed))
 	switch end := endOfTime.FindSubmatchIndex(text); {
-	case err == nil && o.executions > 0:
+	case err == nil && began:
 	case err == nil:
-		o.failure = "    nothing was executed\n" + tail(text)
-	case end != nil && string(text[end[2]:end[3]]) == name && o.executions > 0 && onlyProgress(text[:end[0]]):
+		o.failure = "    nothing was fuzzed\n" + tail(text)
+	case end != nil && string(text[end[2]:end[3]]) == name && began && onlyProgress(text[:end[0]]):
 	default:
 		o.failure = fmt.Sprintf("    %v\n%s", err, tail(text))
 	}
@@ -179,7 +184,7 @@ func read(name string, text []byte, err error) (o outcome) {
 // onlyProgress tells whether Go said nothing but how far it was.
 func onlyProgress(text []byte) bool {
 	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("fuzz: elapsed: ")) {
+		if !bytes.HasPrefix(line, []byte(elapsed)) {
 			return false
 		}
 	}
@@ -190,7 +195,7 @@ func onlyProgress(text []byte) bool {
 func tail(text []byte) string {
 	var kept []byte
 	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("fuzz: elapsed: ")) {
+		if !bytes.HasPrefix(line, []byte(elapsed)) {
 			kept = append(kept, line...)
 		}
 	}
