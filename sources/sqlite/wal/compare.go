@@ -197,6 +197,20 @@ func (p *patience) over() bool {
 	return time.Since(p.since) >= yieldAfter
 }
 
+// patient are pages of a state that are read until somebody has waited for long.
+type patient struct {
+	Pages
+	*patience
+}
+
+// Page implements Pages.
+func (p patient) Page(number uint32) ([]byte, error) {
+	if p.over() {
+		return nil, errYield
+	}
+	return p.Pages.Page(number)
+}
+
 func (l *Live) comparePages(ctx context.Context, p *patience) error {
 	// The tracker may have got only half of a commit.
 	track, err := NewTracker(l.shadow, l.at.size, l.tables)
@@ -229,7 +243,7 @@ func (l *Live) comparePages(ctx context.Context, p *patience) error {
 		if err := l.found.Begin(commit, l.conn); err != nil {
 			return err
 		}
-		schema, err := track.Commit(l.shadow, now, changed, now.size, func(r RowChange) error {
+		schema, err := track.Commit(l.shadow, patient{now, p}, changed, now.size, func(r RowChange) error {
 			if p.over() {
 				return errYield
 			}
