@@ -22,6 +22,9 @@ type Tool struct {
 // Sysbench is the load generator of that name.
 func Sysbench(ctx context.Context) (*Tool, error) { return debian("sysbench").tool(ctx) }
 
+// Strace has system calls of other programs fail.
+func Strace(ctx context.Context) (*Tool, error) { return debian("strace").tool(ctx) }
+
 // PGLoader copies databases into PostgreSQL. It looks for its Lisp in its own file, which it
 // does not find when the dynamic loader is started in its place, so it is run as it is: by the
 // loader of a machine with the same Debian.
