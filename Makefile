@@ -12,7 +12,7 @@ BUILDVCS ?= $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo fals
 # COUNT=1 runs the tests again although nothing changed.
 COUNT   ?=
 # TIMEOUT is for each package: machines are slow at times, and none should hang.
-TIMEOUT ?= 30m
+TIMEOUT ?= 45m
 # HISTORIES is how many random histories the long programme runs.
 HISTORIES ?= 200000
 # WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows, and
