@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestGuaranteesAreTried looks for the tests that docs/guarantees.md names.
+// TestGuaranteesAreTried looks for the tests that docs/guarantees.md and docs/security.md name.
 func TestGuaranteesAreTried(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
@@ -42,7 +42,7 @@ func TestGuaranteesAreTried(t *testing.T) {
 			t.Errorf("no test is named in %s", p)
 		}
 	}
-	for _, name := range names.FindAllString(string(page), -1) {
+	for _, name := range names.FindAllString(string(page)+string(content(t, "../docs/security.md")), -1) {
 		if !there[name] {
 			t.Errorf("there is no %s", name)
 		}
