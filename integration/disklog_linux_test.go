@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -176,13 +175,7 @@ func (test fullLogTest) run(t *testing.T) {
 	p := start(t, "run", s.config)
 	s.settle(p)
 
-	l := &told{committed: [2]map[int]bool{{}, {}}}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var used sync.WaitGroup
-	for side := range s.sites {
-		used.Go(func() { s.add(ctx, side, l) })
-	}
+	l, rest := s.inUse()
 	s.writes(l, 0, 30)
 	s.writes(l, 1, 30)
 	ballast := fill(t, dir, 64<<10)
@@ -199,8 +192,7 @@ func (test fullLogTest) run(t *testing.T) {
 	test.again(s)
 	s.writes(l, 0, 30)
 	s.writes(l, 1, 30)
-	cancel()
-	used.Wait()
+	rest()
 	ended := !s.goesOn(p)
 	switch {
 	case ended && (test.says == "" || !strings.Contains(p.output.String(), test.says)):
@@ -221,19 +213,10 @@ func (test fullLogTest) run(t *testing.T) {
 			t.Fatalf("stop: %v\n%s", err, p.output)
 		}
 	}
-	s.whole(l, !ended)
+	there := s.whole(!ended, l.answered())
+	t.Logf("%d and %d transactions were answered, %d and %d are there", l.count(0), l.count(1), there[0], there[1])
 	if t.Failed() {
 		t.Logf("%s\n%s", p.output, server.Log())
-	}
-}
-
-// sql runs a statement on one side.
-func (s *shop) sql(side int, statement string) {
-	s.t.Helper()
-	db := s.open(side)
-	defer func() { _ = db.Close() }()
-	if _, err := db.Exec(statement); err != nil {
-		s.t.Fatal(err)
 	}
 }
 
@@ -339,35 +322,4 @@ func (s *shop) waits(p *process) (why string) {
 			s.t.Fatalf("the link does not say that it waits\n%s", p.output)
 		}
 	}
-}
-
-// whole checks that both sides have the same, all that applications were told is committed in it, and
-// that the counters are right: what is there, or the same on both sides, after they were compared anew.
-func (s *shop) whole(l *told, counted bool) {
-	s.t.Helper()
-	items, sums := s.rows(0)
-	others, otherSums := s.rows(1)
-	for side := range l.committed {
-		for id := range l.committed[side] {
-			if items[id] == "" || others[id] == "" {
-				s.t.Errorf("row %d, which was answered, is lost", id)
-			}
-		}
-	}
-	there := [2]int{}
-	for id, v := range items {
-		if others[id] != v {
-			s.t.Errorf("row %d is on one side", id)
-		}
-		there[id/1_000_000-1]++
-	}
-	if len(items) != len(others) {
-		s.t.Errorf("%d and %d rows", len(items), len(others))
-	}
-	for n := 1; n <= 2; n++ {
-		if sums[n] != otherSums[n] || counted && sums[n] != there[n-1] {
-			s.t.Errorf("counter %d is %d and %d, and there are %d rows", n, sums[n], otherSums[n], there[n-1])
-		}
-	}
-	s.t.Logf("%d and %d transactions were answered, %d and %d are there", l.count(0), l.count(1), there[0], there[1])
 }

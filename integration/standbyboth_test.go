@@ -138,6 +138,67 @@ func (s *shop) writes(l *told, side, more int) {
 	}
 }
 
+// sql runs a statement on one side.
+func (s *shop) sql(side int, statement string) {
+	s.t.Helper()
+	db := s.open(side)
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(statement); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// inUse has an application write on each side until rest is called.
+func (s *shop) inUse() (l *told, rest func()) {
+	l = &told{committed: [2]map[int]bool{{}, {}}}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.t.Cleanup(cancel)
+	var used sync.WaitGroup
+	for side := range s.sites {
+		used.Go(func() { s.add(ctx, side, l) })
+	}
+	return l, func() {
+		cancel()
+		used.Wait()
+	}
+}
+
+// answered are all that the applications were told is committed.
+func (l *told) answered() map[string]map[int]bool {
+	return map[string]map[int]bool{"the left has answered": l.committed[0], "the right has answered": l.committed[1]}
+}
+
+// whole checks that both sides have the same, all rows of each kind in it, and that the counters are right: what
+// is there, or the same on both sides, after they were compared anew. It returns how many rows of each
+// application there are.
+func (s *shop) whole(counted bool, kinds map[string]map[int]bool) (there [2]int) {
+	s.t.Helper()
+	items, sums := s.rows(0)
+	others, otherSums := s.rows(1)
+	for kind, rows := range kinds {
+		for id := range rows {
+			if items[id] == "" || others[id] == "" {
+				s.t.Errorf("row %d, which %s, is lost", id, kind)
+			}
+		}
+	}
+	for id, v := range items {
+		if others[id] != v {
+			s.t.Errorf("row %d is on one side", id)
+		}
+		there[id/1_000_000-1]++
+	}
+	if len(items) != len(others) {
+		s.t.Errorf("%d and %d rows", len(items), len(others))
+	}
+	for n := 1; n <= 2; n++ {
+		if sums[n] != otherSums[n] || counted && sums[n] != there[n-1] {
+			s.t.Errorf("counter %d is %d and %d, and there are %d rows", n, sums[n], otherSums[n], there[n-1])
+		}
+	}
+	return there
+}
+
 func (test bothWaysTest) run(t *testing.T) {
 	slots := test.engine == "postgres" && test.waits
 	c := newCluster(t, test.engine, test.version, slots)
@@ -154,28 +215,15 @@ func (test bothWaysTest) run(t *testing.T) {
 	sites := [2]site{file(t), file(t)}
 	sites[test.side] = c.site()
 	s := newShopOn(t, sites[0], sites[1])
-	db := s.open(0)
-	if _, err := db.Exec("INSERT INTO tbl_cnt (cnt_id, n) VALUES (1, 0), (2, 0), (3, 0)"); err != nil {
-		t.Fatal(err)
-	}
-	_ = db.Close()
+	s.sql(0, "INSERT INTO tbl_cnt (cnt_id, n) VALUES (1, 0), (2, 0), (3, 0)")
 	p := start(t, "run", s.config)
 	s.settle(p)
 	c.follows(slots, func() {
-		db, d := s.open(test.side), dialects[test.side]
-		defer func() { _ = db.Close() }()
-		if _, err := db.Exec(fmt.Sprintf("UPDATE %s SET %s = %s + 1 WHERE %s = 3", d.counter, d.n, d.n, d.cid)); err != nil {
-			t.Fatal(err)
-		}
+		d := dialects[test.side]
+		s.sql(test.side, fmt.Sprintf("UPDATE %s SET %s = %s + 1 WHERE %s = 3", d.counter, d.n, d.n, d.cid))
 		s.settle(p)
 	})
-	l := &told{committed: [2]map[int]bool{{}, {}}}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var used sync.WaitGroup
-	for side := range s.sites {
-		used.Go(func() { s.add(ctx, side, l) })
-	}
+	l, rest := s.inUse()
 	s.writes(l, 0, 50)
 	s.writes(l, 1, 50)
 	if test.behind {
@@ -188,8 +236,7 @@ func (test bothWaysTest) run(t *testing.T) {
 	kept := s.kept(c, test.side)
 	s.writes(l, 0, 50)
 	s.writes(l, 1, 50)
-	cancel()
-	used.Wait()
+	rest()
 	ended := !s.goesOn(p)
 	t.Logf("%d and %d transactions were answered; of those on the cluster, the standby had %d when it took over; the link ended: %v", l.count(0), l.count(1), len(kept), ended)
 	switch {
@@ -211,42 +258,11 @@ func (test bothWaysTest) run(t *testing.T) {
 	} else if err := p.stop(); err != nil {
 		t.Fatalf("stop: %v\n%s", err, p.output)
 	}
-	items, sums := s.rows(0)
-	others, otherSums := s.rows(1)
-	for id := range kept {
-		if items[id] == "" || others[id] == "" {
-			t.Errorf("row %d, which the standby had, is lost", id)
-		}
-	}
-	for id := range l.committed[1-test.side] {
-		if items[id] == "" || others[id] == "" {
-			t.Errorf("row %d, which the other side has answered, is lost", id)
-		}
-	}
-	for id, v := range items {
-		if others[id] != v {
-			t.Errorf("row %d is on one side", id)
-		}
-	}
-	if len(items) != len(others) {
-		t.Errorf("%d and %d rows", len(items), len(others))
-	}
+	kinds := map[string]map[int]bool{"the standby had": kept, "the other side has answered": l.committed[1-test.side]}
 	if test.waits {
-		for id := range l.committed[test.side] {
-			if items[id] == "" {
-				t.Errorf("row %d, which the cluster has answered, is lost", id)
-			}
-		}
+		kinds["the cluster has answered"] = l.committed[test.side]
 	}
-	there := [2]int{}
-	for id := range items {
-		there[id/1_000_000-1]++
-	}
-	for n := 1; n <= 2; n++ {
-		if sums[n] != otherSums[n] || !ended && sums[n] != there[n-1] {
-			t.Errorf("counter %d is %d and %d, and there are %d rows", n, sums[n], otherSums[n], there[n-1])
-		}
-	}
+	there := s.whole(!ended, kinds)
 	if there[0] < 100 || there[1] < 100 {
 		t.Errorf("the test did too little: %v", there)
 	}

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,13 +31,7 @@ func TestSyncFails(t *testing.T) {
 			p := start(t, "run", s.config)
 			s.settle(p)
 
-			l := &told{committed: [2]map[int]bool{{}, {}}}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			var used sync.WaitGroup
-			for side := range s.sites {
-				used.Go(func() { s.add(ctx, side, l) })
-			}
+			l, rest := s.inUse()
 			failed, end := p.failSyncs(strace)
 			for deadline := time.Now().Add(time.Minute); failed() < 20; {
 				if time.Now().After(deadline) {
@@ -50,13 +43,12 @@ func TestSyncFails(t *testing.T) {
 			p.awaits("trying again")
 			end()
 			t.Logf("%d fsyncs failed, %d times it was tried again", failed(), strings.Count(p.output.String(), "trying again"))
-			cancel()
-			used.Wait()
+			rest()
 			s.settle(p)
 			if err := p.stop(); err != nil {
 				t.Fatalf("stop: %v\n%s", err, p.output)
 			}
-			s.whole(l, true)
+			s.whole(true, l.answered())
 		})
 	}
 }

@@ -126,7 +126,6 @@ func (l *Live) freeze(x Index) (*frozen, error) {
 // adopt makes the state of a snapshot the one from which reading goes on.
 func (l *Live) adopt(now *frozen) {
 	l.tail.drop()
-	l.tail = &tail{log: l.file}
 	if l.log = now.log; l.log != nil {
 		l.log.file = l.tail
 	}

@@ -348,14 +348,8 @@ func (c *crowd) step() error {
 func (c *crowd) check() error {
 	c.tables = c.live.Table
 	for _, name := range c.names {
-		content := c.content(name)
-		if len(content) != len(c.rows[name]) {
-			return fmt.Errorf("table %s: %d rows, %d were found", name, len(content), len(c.rows[name]))
-		}
-		for key, row := range content {
-			if got := c.rows[name][key]; !got.Equal(row) {
-				return fmt.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
-			}
+		if err := c.matches(name, c.rows[name]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -32,14 +32,7 @@ func TestLiveBeyondLockPage(t *testing.T) {
 			app := openedApp(t, path, fmt.Sprintf("page_size(%d)", page))
 			mustExec(t, app, liveSchema, fmt.Sprintf("INSERT INTO other(x) VALUES(zeroblob(%d))", 900<<20),
 				fmt.Sprintf("INSERT INTO other(x) VALUES(zeroblob(%d))", (123<<20)-1<<18), "PRAGMA journal_mode = WAL")
-			s, err := store.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := filepath.Join(t.TempDir(), "dir")
-			if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-				t.Fatal(err)
-			}
+			s, dir := followed(t, path)
 			found := &replay{rows: map[string]map[string]change.Row{}, commit: 1}
 			open := func() *Live {
 				l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
@@ -52,18 +45,7 @@ func TestLiveBeyondLockPage(t *testing.T) {
 			found.gaps = 0 // a log in which nothing was written yet has nothing that tells it from another
 			check := func(gaps int) {
 				t.Helper()
-				h := &history{t: t, db: app, tables: l.Table}
-				for _, name := range liveTables {
-					content := h.content(name)
-					if len(content) == 0 || len(content) != len(found.rows[name]) {
-						t.Errorf("table %s: %d rows, %d were found", name, len(content), len(found.rows[name]))
-					}
-					for key, row := range content {
-						if !found.rows[name][key].Equal(row) {
-							t.Fatalf("table %s: row %v was found as %v", name, short(row), short(found.rows[name][key]))
-						}
-					}
-				}
+				found.check(t, app, l, 1)
 				if found.gaps != gaps {
 					t.Errorf("pages were compared %d times: %v", found.gaps, l.Reason)
 				}
@@ -127,14 +109,7 @@ func TestLiveMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "dir")
-	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-		t.Fatal(err)
-	}
+	s, dir := followed(t, path)
 	found := &counter{}
 	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
 	if err != nil {

@@ -113,6 +113,7 @@ func (l *Live) connect(ctx context.Context) error {
 	if l.file, err = openQuietly(path+"-wal", os.O_RDONLY); err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
+	l.tail = &tail{log: l.file}
 	return nil
 }
 
@@ -470,8 +471,8 @@ func (l *Live) Close() error {
 		l.index.close()
 	}
 	descriptors.giveBack(l.db)
-	l.tail.drop()
 	if l.file != nil {
+		l.tail.drop()
 		errs = append(errs, l.file.Close())
 	}
 	if l.track != nil {

@@ -97,6 +97,34 @@ const liveSchema = `CREATE TABLE a(id INTEGER PRIMARY KEY, x, y BLOB);
 CREATE TABLE b(k TEXT PRIMARY KEY, x) WITHOUT ROWID;
 CREATE TABLE other(id INTEGER PRIMARY KEY, x);`
 
+// check compares what was found with what the tables hold, of which each has so many rows at least.
+func (r *replay) check(t *testing.T, app *sql.DB, l *Live, least int) {
+	t.Helper()
+	h := &history{t: t, db: app, tables: l.Table}
+	for _, name := range liveTables {
+		if err := h.matches(name, r.rows[name]); err != nil {
+			t.Error(err)
+		}
+		if n := len(r.rows[name]); n < least {
+			t.Errorf("table %s: %d rows were found", name, n)
+		}
+	}
+}
+
+// followed opens a database, and makes a shadow of it in a directory.
+func followed(t *testing.T, path string) (s *store.Store, dir string) {
+	t.Helper()
+	s, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "dir")
+	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
+		t.Fatal(err)
+	}
+	return s, dir
+}
+
 var liveTables = []string{"a", "b"}
 
 // kill leaves the files of a reader as a process that is killed does.
@@ -160,14 +188,7 @@ func TestLive(t *testing.T) {
 	if _, err := app.Exec(liveSchema); err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "dir")
-	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-		t.Fatal(err)
-	}
+	s, dir := followed(t, path)
 	transactions := 300
 	if os.Getenv("CDCSYNC_WAL_HISTORIES") != "" {
 		transactions = 20_000
@@ -227,18 +248,7 @@ func TestLive(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := &history{t: t, db: app, tables: l.track.Table}
-	for _, name := range liveTables {
-		content := h.content(name)
-		if len(content) == 0 || len(content) != len(found.rows[name]) {
-			t.Errorf("table %s: %d rows, %d were found", name, len(content), len(found.rows[name]))
-		}
-		for key, row := range content {
-			if got := found.rows[name][key]; !got.Equal(row) {
-				t.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
-			}
-		}
-	}
+	found.check(t, app, l, 1)
 }
 
 // prepared is a database with a reader, and the one that writes it.
@@ -247,16 +257,9 @@ func prepared(t *testing.T) (app *sql.DB, l *Live, found *replay, dir string) {
 	path := filepath.Join(t.TempDir(), "p.db")
 	app = openedApp(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
 	mustExec(t, app, liveSchema, "INSERT INTO a(id, x) VALUES(1, 'one')")
-	s, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir = filepath.Join(t.TempDir(), "dir")
-	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-		t.Fatal(err)
-	}
+	s, dir := followed(t, path)
 	found = &replay{rows: map[string]map[string]change.Row{}, commit: 1}
-	l, err = OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
+	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

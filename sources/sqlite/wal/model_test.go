@@ -135,18 +135,26 @@ func (t *Table) from(was *Table) (list []int) {
 
 func short(r change.Row) string { return fmt.Sprintf("%.120s", r.String()) }
 
+// matches compares what was found of a table with what it holds.
+func (h *history) matches(name string, found map[string]change.Row) error {
+	content := h.content(name)
+	if len(content) != len(found) {
+		return fmt.Errorf("table %s: %d rows, %d were found", name, len(content), len(found))
+	}
+	for key, row := range content {
+		if got := found[key]; !got.Equal(row) {
+			return fmt.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
+		}
+	}
+	return nil
+}
+
 // check compares what the changes add up to with what the tables hold, and what is known of
 // the pages with what a tracker finds that starts now.
 func (h *history) check() error {
 	for _, name := range h.names {
-		content := h.content(name)
-		if len(content) != len(h.rows[name]) {
-			return fmt.Errorf("table %s: %d rows, %d were found", name, len(content), len(h.rows[name]))
-		}
-		for key, row := range content {
-			if got := h.rows[name][key]; !got.Equal(row) {
-				return fmt.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
-			}
+		if err := h.matches(name, h.rows[name]); err != nil {
+			return err
 		}
 	}
 	return h.checkOwners()

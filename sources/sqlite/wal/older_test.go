@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
-	store "github.com/cdcsync/cdcsync/stores/sqlite"
 )
 
 // TestOlderWriters reads what older versions of SQLite have left in their logs: see
@@ -92,14 +91,7 @@ func TestLiveProcesses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.db")
 	app := openedApp(t, path, "journal_mode(wal)")
 	mustExec(t, app, liveSchema)
-	s, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "dir")
-	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-		t.Fatal(err)
-	}
+	s, dir := followed(t, path)
 	found := &replay{rows: map[string]map[string]change.Row{}, commit: 1}
 	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil })
 	if err != nil {
@@ -136,18 +128,7 @@ func TestLiveProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d commits, pages compared %d times, last because: %v", found.commit, found.gaps, l.Reason)
-	h := &history{t: t, db: app, tables: l.Table}
-	for _, name := range liveTables {
-		content := h.content(name)
-		if len(content) == 0 || len(content) != len(found.rows[name]) {
-			t.Errorf("table %s: %d rows, %d were found", name, len(content), len(found.rows[name]))
-		}
-		for key, row := range content {
-			if got := found.rows[name][key]; !got.Equal(row) {
-				t.Errorf("table %s: row %v was found as %v", name, short(row), short(got))
-			}
-		}
-	}
+	found.check(t, app, l, 1)
 }
 
 // writeProcess has a shell run random transactions, which checkpoints by itself and when it is told.

@@ -30,11 +30,11 @@ func (t *tail) ReadAt(b []byte, at int64) (int, error) {
 }
 
 // holds tells whether a frame, and what was not read before it, was copied.
-func (t *tail) holds(frame uint32) bool { return t != nil && frame <= t.end }
+func (t *tail) holds(frame uint32) bool { return frame <= t.end }
 
 // drop releases the copy.
 func (t *tail) drop() {
-	if t != nil && t.copied != nil {
+	if t.copied != nil {
 		_ = t.copied.Close() // it was only read
 		t.copied, t.end = nil, 0
 	}
@@ -81,7 +81,6 @@ func (t *tail) fill(dir string, from, to int64, end uint32) error {
 // newLog reads a generation of the log from its start.
 func (l *Live) newLog(head LogHeader) *Log {
 	l.tail.drop()
-	l.tail = &tail{log: l.file}
 	return NewLog(l.tail, head)
 }
 

@@ -104,15 +104,9 @@ func TestMakeWay(t *testing.T) {
 			app := openedApp(t, path, fmt.Sprintf("page_size(%d)", test.page), "wal_autocheckpoint(0)")
 			mustExec(t, app, liveSchema, "PRAGMA journal_mode = WAL", "INSERT INTO a(x, y) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 25000) SELECT i, zeroblob(90) FROM c",
 				"PRAGMA wal_checkpoint(TRUNCATE)", "UPDATE a SET x = 'first' WHERE id = 1")
-			s, err := store.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := filepath.Join(t.TempDir(), "dir")
-			if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-				t.Fatal(err)
-			}
+			s, dir := followed(t, path)
 			var l *Live
+			var err error
 			found := &waited{replay: &replay{rows: map[string]map[string]change.Row{}, commit: 1}, t: t, live: func() *Live { return l }, app: app, other: openedApp(t, path)}
 			if l, err = OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil }); err != nil {
 				t.Fatal(err)
@@ -134,17 +128,7 @@ func TestMakeWay(t *testing.T) {
 			if found.gaps != test.gaps || found.commit != commits {
 				t.Errorf("pages were compared %d times, it came to commit %d, not %d: %v", found.gaps, found.commit, commits, l.Reason)
 			}
-			for _, name := range liveTables {
-				content := h.content(name)
-				if len(content) < 100 || len(content) != len(found.replay.rows[name]) {
-					t.Errorf("table %s: %d rows, %d were found", name, len(content), len(found.replay.rows[name]))
-				}
-				for key, row := range content {
-					if got := found.replay.rows[name][key]; !got.Equal(row) {
-						t.Fatalf("table %s: row %v was found as %v", name, short(row), short(got))
-					}
-				}
-			}
+			found.check(t, app, l, 100)
 			if left, err := filepath.Glob(filepath.Join(dir, "log-*")); err != nil || len(left) > 0 {
 				t.Errorf("the copy is still there: %v, %v", left, err)
 			}
@@ -159,14 +143,7 @@ func TestCompareYields(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "yield.db")
 	app := openedApp(t, path, "journal_mode(wal)", "wal_autocheckpoint(0)")
 	mustExec(t, app, liveSchema, "INSERT INTO a(x) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 5000) SELECT i FROM c")
-	s, err := store.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "dir")
-	if _, err := Create(t.Context(), s, dir, liveTables, 1); err != nil {
-		t.Fatal(err)
-	}
+	s, dir := followed(t, path)
 	found := &yielded{waited: &waited{replay: &replay{rows: map[string]map[string]change.Row{}, commit: 1}, t: t, app: app, other: openedApp(t, path)}, path: path}
 	l, err := OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return &replay{rows: map[string]map[string]change.Row{}, commit: 1}, nil })
 	if err != nil {
@@ -189,14 +166,8 @@ func TestCompareYields(t *testing.T) {
 		t.Errorf("it was begun %d times, for %d reasons: %v", found.begins, l.Gaps, l.Reason)
 	}
 	h.tables = l.Table
-	content := h.content("a")
-	if len(content) != len(found.replay.rows["a"]) {
-		t.Errorf("%d rows, %d were found", len(content), len(found.replay.rows["a"]))
-	}
-	for key, row := range content {
-		if got := found.replay.rows["a"][key]; !got.Equal(row) {
-			t.Fatalf("row %v was found as %v", short(row), short(got))
-		}
+	if err := h.matches("a", found.replay.rows["a"]); err != nil {
+		t.Error(err)
 	}
 }
 
