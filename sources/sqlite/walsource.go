@@ -112,12 +112,16 @@ func (s *LogSource) startCapture(ctx context.Context) (*logCapture, error) {
 	c.read.Store(c.Commit())
 	run, stop := context.WithCancel(context.Background())
 	c.stop = stop
-	go func() {
-		defer close(c.done)
-		c.err = errors.Join(c.run(run, s.store.Path()), c.Close())
-		c.tell()
-	}()
+	go func() { c.ended(errors.Join(c.run(run, s.store.Path()), c.Close())) }()
 	return c, nil
+}
+
+// ended notes that the goroutine is over, and why, and only then wakes Next up: who looks before that would
+// wait for ever.
+func (c *logCapture) ended(err error) {
+	c.err = err
+	close(c.done)
+	c.tell()
 }
 
 // run reads until ctx ends.
