@@ -103,7 +103,11 @@ func cut(table *change.Table, names ...string) *change.Table {
 
 func setup(t *testing.T, s *Store, n Need) {
 	t.Helper()
-	if err := s.Setup(t.Context(), n); err != nil {
+	err := s.Setup(t.Context(), n)
+	for errors.Is(err, errOpen) {
+		err = s.Setup(t.Context(), n)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -50,7 +50,12 @@ func (s *Store) Setup(ctx context.Context, n Need) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	return classifyLocked("set up link "+n.Link, conn.setup(ctx, n, s.slotWithin))
+	within := s.slotWithin.Load()
+	err = conn.setup(ctx, n, time.Duration(within))
+	if errors.Is(err, errOpen) {
+		s.slotWithin.CompareAndSwap(within, min(2*within, int64(slotMost)))
+	}
+	return classifyLocked("set up link "+n.Link, err)
 }
 
 // lockBriefly keeps the change of a table from waiting long for the application's
@@ -241,6 +246,9 @@ func (c *Conn) makeSlot(ctx context.Context, link string, within time.Duration) 
 	return nil
 }
 
+// errOpen is the cause when no slot could be made for open transactions.
+var errOpen = errors.New("transactions are open")
+
 // createSlot makes a slot. The server waits for every transaction that is open: after
 // within the error says whose they are. A slot that is left half made is dropped.
 func (c *Conn) createSlot(ctx context.Context, name string, within time.Duration) error {
@@ -265,16 +273,15 @@ func (c *Conn) createSlot(ctx context.Context, name string, within time.Duration
 	if err := c.Do(ctx, "SET statement_timeout = 0"); err != nil {
 		return err
 	}
-	open, e := c.Text(ctx, `SELECT string_agg(whose, ', ') FROM (
+	open, e := c.Text(ctx, `SELECT coalesce(string_agg(whose, ', '), CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
+		THEN 'none is open any more'
+		ELSE 'this role may not see which; SELECT * FROM pg_stat_activity ORDER BY xact_start as a superuser shows them' END) FROM (
 		SELECT format('pid %s (%s, since %s)', pid, usename, xact_start) AS whose
 		FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 		UNION ALL SELECT format('prepared %s (%s, since %s)', gid, owner, prepared) FROM pg_prepared_xacts) o`)
-	if open == "" {
-		open = "this role may not see which; SELECT * FROM pg_stat_activity ORDER BY xact_start as a superuser shows them"
-	}
 	_, drop := c.Exec(ctx, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1", name)
 	return &change.Error{
-		Op: "create slot " + name, Class: change.Transient, Err: errors.Join(err, e, drop),
+		Op: "create slot " + name, Class: change.Transient, Err: errors.Join(fmt.Errorf("%w: %w", errOpen, err), e, drop),
 		Hint: "a slot can be made only once the transactions that are open have ended: " + open,
 	}
 }

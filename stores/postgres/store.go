@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,9 +20,16 @@ type Store struct {
 	config *pgconn.Config
 	// limits are how a server that is silent is found out.
 	limits liveness.Limits
-	// slotWithin is how long making a slot waits for transactions that are open.
-	slotWithin time.Duration
+	// slotWithin is how long the next making of a slot waits for transactions that are open.
+	slotWithin atomic.Int64
 }
+
+// A slot needs the ends of all transactions that are open, then of those that are open then, and so on,
+// three times. Where long ones overlap, a first try may be too short, so each waits for twice as long.
+const (
+	slotFirst = time.Minute
+	slotMost  = time.Hour
+)
 
 // connectWithin bounds one attempt to connect.
 const connectWithin = 15 * time.Second
@@ -42,7 +50,9 @@ func Open(dsn string, insecure bool) (*Store, error) {
 	}
 	config.ConnectTimeout, config.DialFunc = connectWithin, liveness.Dial
 	maps.Copy(config.RuntimeParams, session)
-	return &Store{config: config, limits: liveness.Default, slotWithin: time.Minute}, nil
+	s := &Store{config: config, limits: liveness.Default}
+	s.slotWithin.Store(int64(slotFirst))
+	return s, nil
 }
 
 // verify makes every way to the server verify it. A dsn that says nothing of TLS tries it
