@@ -151,39 +151,50 @@ func (l *Live) compare(ctx context.Context, why error) error {
 	l.Gaps++
 	l.Reason = why
 	l.index.release() // the transaction at hand keeps what it needs
-	for yields := 0; ; yields++ {
-		err := l.comparePages(ctx, &patience{index: l.index, endless: yields == yieldsMax})
-		if !errors.Is(err, errYield) {
-			return err
-		}
-		for began := time.Now(); l.index.checkpointing() && time.Since(began) < yieldFor; {
-			time.Sleep(time.Millisecond)
-		}
+	if err := l.yielding(ctx, func(p *patience) error { return l.comparePages(ctx, p) }); err != nil {
+		return err
 	}
+	return l.shadow.Fold(func() {})
 }
 
-// yieldAfter is for how long somebody may wait for a comparing to end, who keeps all writers waiting; then
-// it is begun anew, when they are done but after yieldFor at the latest. After yieldsMax times it goes on.
-var yieldAfter = 300 * time.Millisecond
-
-const (
-	yieldFor  = 2 * time.Second
-	yieldsMax = 3
+// yieldAfter is for how long somebody may wait for a snapshot to end, who keeps all writers waiting; then it
+// is begun anew, when they are done but after yieldFor at the latest.
+var (
+	yieldAfter = 300 * time.Millisecond
+	yieldFor   = 2 * time.Second
 )
+
+// yieldsMax is after how many times it is given up for now.
+const yieldsMax = 10
 
 var errYield = errors.New("somebody waits for the log")
 
+// yielding runs f, which reads in one transaction, until nobody waits for that to end.
+func (l *Live) yielding(ctx context.Context, f func(*patience) error) error {
+	for range yieldsMax {
+		err := f(&patience{index: l.index})
+		if !errors.Is(err, errYield) {
+			return err
+		}
+		for began := time.Now(); l.index.checkpointing() && time.Since(began) < yieldFor && ctx.Err() == nil; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return &change.Error{Op: "read all pages", Class: change.Transient,
+		Err:  fmt.Errorf("the log was begun again %d times before they were read", yieldsMax),
+		Hint: `the application empties the log too often, as wal_checkpoint(TRUNCATE) does: let it do that less often, or use capture = "rows" for this store`}
+}
+
 // patience is with those who wait for readers of the log, as checkpoints do that are to copy all of it.
 type patience struct {
-	index   *indexFile
-	endless bool
-	asked   int
-	since   time.Time
+	index *indexFile
+	asked int
+	since time.Time
 }
 
 // over tells whether somebody has waited for long.
 func (p *patience) over() bool {
-	if p.asked++; p.endless || p.asked%wayEvery != 0 {
+	if p.asked++; p.asked%wayEvery != 0 {
 		return false
 	}
 	switch {
@@ -226,13 +237,12 @@ func (l *Live) comparePages(ctx context.Context, p *patience) error {
 		}
 		var changed []uint32
 		for _, number := range track.pagesOf() {
-			if same, err := l.samePage(number, now); err != nil {
+			if number > now.size {
+				changed = append(changed, number)
+			} else if same, err := l.samePage(number, patient{now, p}); err != nil {
 				return err
 			} else if !same {
 				changed = append(changed, number)
-			}
-			if p.over() {
-				return errYield
 			}
 		}
 		commit := l.at.commit + 1
@@ -251,12 +261,16 @@ func (l *Live) comparePages(ctx context.Context, p *patience) error {
 		if err != nil {
 			return fmt.Errorf("compare pages: %w", err)
 		}
+		pages, err := l.stage(track, patient{now, p})
+		if err != nil {
+			return err
+		}
 		if err := l.found.End(schema, track.Table); err != nil {
 			return err
 		}
 		l.at.commit = commit
 		l.adopt(now)
-		return l.shadow.Write(l.differing(track, now), now, l.at.append(nil))
+		return l.shadow.Commit(pages, l.at.append(nil))
 	})
 }
 
@@ -267,19 +281,23 @@ func (l *Live) retrack(ctx context.Context, tables []string) error {
 			return err
 		}
 		done := false
-		err := l.snapshot(ctx, func(now *frozen) error {
-			if now.index.Salt != l.at.salt || now.index.Frames != l.at.frame {
-				return nil // somebody committed
-			}
-			track, err := NewTracker(now, now.size, tables)
-			if err != nil {
-				return err
-			}
-			done = true
-			was := l.track
-			l.track, l.tables = track, tables
-			return errors.Join(was.Close(), l.shadow.Write(l.differing(track, now), now, l.at.append(nil)))
+		err := l.yielding(ctx, func(p *patience) error {
+			return l.snapshot(ctx, func(now *frozen) error {
+				if now.index.Salt != l.at.salt || now.index.Frames != l.at.frame {
+					return nil // somebody committed
+				}
+				was := l.track
+				pages, err := l.begin(now, p, tables)
+				if err != nil {
+					return err
+				}
+				done, l.tables = true, tables
+				return errors.Join(was.Close(), l.shadow.Commit(pages, l.at.append(nil)))
+			})
 		})
+		if err == nil && done {
+			err = l.shadow.Fold(func() {})
+		}
 		if done || err != nil {
 			return err
 		}
@@ -305,21 +323,23 @@ func (l *Live) notOlder(now *frozen) error {
 	return nil
 }
 
-// differing returns the pages that the shadow does not have as they are.
-func (l *Live) differing(track *Tracker, now *frozen) (list []uint32) {
+// stage stages the pages that the shadow does not have as they are.
+func (l *Live) stage(track *Tracker, now Pages) (*staged, error) {
+	var differing []uint32
 	for _, p := range track.pagesOf() {
-		if same, err := l.samePage(p, now); err != nil || !same {
-			list = append(list, p)
+		same, err := l.samePage(p, now)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			differing = append(differing, p)
 		}
 	}
-	return list
+	return l.shadow.Stage(differing, now)
 }
 
-// samePage tells whether a page is in both states, and the same.
-func (l *Live) samePage(p uint32, now *frozen) (bool, error) {
-	if p > now.size {
-		return false, nil
-	}
+// samePage tells whether the shadow has a page as it is now.
+func (l *Live) samePage(p uint32, now Pages) (bool, error) {
 	b, err := now.Page(p)
 	if err != nil {
 		return false, err

@@ -126,17 +126,38 @@ func Create(ctx context.Context, s *store.Store, dir string, tables []string, co
 	if err := l.connect(ctx); err != nil {
 		return 0, err
 	}
-	err = l.snapshot(ctx, func(now *frozen) error {
-		if l.shadow, err = CreateShadow(dir, now.pageSize); err != nil {
-			return err
-		}
-		if l.track, err = NewTracker(now, now.size, tables); err != nil {
-			return err
-		}
-		l.adopt(now)
-		return l.shadow.Write(l.track.pagesOf(), now, l.at.append(nil))
+	err = l.yielding(ctx, func(p *patience) error {
+		return l.snapshot(ctx, func(now *frozen) (err error) {
+			if l.shadow, err = CreateShadow(dir, now.pageSize); err != nil {
+				return err
+			}
+			pages, err := l.begin(now, p, tables)
+			if err != nil {
+				err, l.shadow = errors.Join(err, l.shadow.close()), nil
+				return err
+			}
+			l.adopt(now)
+			return l.shadow.Commit(pages, l.at.append(nil))
+		})
 	})
+	if err == nil {
+		err = l.shadow.Fold(func() {})
+	}
 	return l.at.counted, err
+}
+
+// begin begins to follow tables as they are now, and stages their pages.
+func (l *Live) begin(now *frozen, p *patience, tables []string) (*staged, error) {
+	track, err := NewTracker(patient{now, p}, now.size, tables)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := l.stage(track, patient{now, p})
+	if err != nil {
+		return nil, errors.Join(err, track.Close())
+	}
+	l.track = track
+	return pages, nil
 }
 
 // OpenLive opens a reader on its shadow. What has happened since the commit that the shadow is of is
@@ -437,6 +458,11 @@ func (l *Live) take(c *Commit, pages *framePages) error {
 		}
 		return l.found.Row(r)
 	})
+	var staged *staged
+	if err == nil {
+		changed = slices.DeleteFunc(changed, func(p uint32) bool { return l.track.owners.of(p).role == nobodys })
+		staged, err = l.shadow.Stage(changed, pages)
+	}
 	if pages.kept == nil {
 		pages.way = func() {} // to the end it stays
 		if !l.tail.holds(c.End) {
@@ -456,12 +482,11 @@ func (l *Live) take(c *Commit, pages *framePages) error {
 	at.commit++
 	at.counted++
 	at.size, at.frame, at.sum = c.Size, c.End, l.log.sum
-	changed = slices.DeleteFunc(changed, func(p uint32) bool { return l.track.owners.of(p).role == nobodys })
-	if err := l.shadow.Write(changed, pages, at.append(nil)); err != nil {
+	if err := l.shadow.Commit(staged, at.append(nil)); err != nil {
 		return err
 	}
 	l.at = at
-	return nil
+	return l.shadow.Fold(l.makeWay)
 }
 
 // Close releases the reader.

@@ -178,56 +178,97 @@ func (s *Shadow) Page(number uint32) ([]byte, error) {
 	return b, nil
 }
 
-// Write puts pages of one commit into the shadow, with the state that belongs to them. Until
-// it returns, the state before is what an opening finds. The pages come from image.
+// staged are pages of one commit that is not in the shadow yet: those before the last group are in redo,
+// behind its end.
+type staged struct {
+	places map[uint32]int64
+	end    int64
+	last   []uint32
+	images [][]byte // of the last group
+}
+
+// Write puts pages of one commit into the shadow, with the state that belongs to them.
 func (s *Shadow) Write(numbers []uint32, image Pages, state []byte) error {
-	places, end := map[uint32]int64{}, s.end
+	pages, err := s.Stage(numbers, image)
+	if err != nil {
+		return err
+	}
+	return s.Commit(pages, state)
+}
+
+// Stage prepares the pages of one commit, which come from image. To leave it at that is to have done nothing.
+func (s *Shadow) Stage(numbers []uint32, image Pages) (*staged, error) {
+	pages := &staged{places: map[uint32]int64{}, end: s.end}
 	for {
-		group := numbers[:min(len(numbers), groupPages)]
-		numbers = numbers[len(group):]
-		var with []byte
-		if len(numbers) == 0 {
-			with = state
-		}
-		record := make([]byte, redoHeader, redoHeader+len(with)+len(group)*(4+s.pageSize))
-		record = append(record, with...)
-		for _, number := range group {
+		pages.last, pages.images = numbers[:min(len(numbers), groupPages)], nil
+		for _, number := range pages.last {
 			b, err := image.Page(number)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			record = binary.BigEndian.AppendUint32(record, number)
-			places[number] = end + int64(len(record))
-			record = append(record, b...)
+			pages.images = append(pages.images, b)
 		}
-		binary.BigEndian.PutUint32(record, redoMagic)
-		binary.BigEndian.PutUint32(record[4:], uint32(len(group)))
-		binary.BigEndian.PutUint32(record[8:], uint32(len(with)))
-		if len(numbers) == 0 {
-			record[12] = 1
+		if numbers = numbers[len(pages.last):]; len(numbers) == 0 {
+			return pages, nil
 		}
-		binary.BigEndian.PutUint32(record[16:], redoSum(record[:redoHeader], record[redoHeader:]))
-		if _, err := s.redo.WriteAt(record, end); err != nil {
-			return fmt.Errorf("write shadow: %w", err)
-		}
-		if end += int64(len(record)); len(numbers) == 0 {
-			break
+		if err := s.append(pages, nil, false); err != nil {
+			return nil, err
 		}
 	}
-	for number, at := range places {
+}
+
+// Commit puts staged pages into the shadow, with the state that belongs to them. Until it returns, the
+// state before is what an opening finds.
+func (s *Shadow) Commit(pages *staged, state []byte) error {
+	if err := s.append(pages, state, true); err != nil {
+		return err
+	}
+	for number, at := range pages.places {
 		s.at[number] = at
 	}
-	s.state, s.end = append([]byte{}, state...), end
-	if s.end > foldBytes {
-		return s.fold()
-	}
+	s.state, s.end = append([]byte{}, state...), pages.end
 	return nil
+}
+
+// append writes the last group as a record of redo.
+func (s *Shadow) append(pages *staged, state []byte, final bool) error {
+	record := make([]byte, redoHeader, redoHeader+len(state)+len(pages.last)*(4+s.pageSize))
+	record = append(record, state...)
+	for i, number := range pages.last {
+		record = binary.BigEndian.AppendUint32(record, number)
+		pages.places[number] = pages.end + int64(len(record))
+		record = append(record, pages.images[i]...)
+	}
+	binary.BigEndian.PutUint32(record, redoMagic)
+	binary.BigEndian.PutUint32(record[4:], uint32(len(pages.last)))
+	binary.BigEndian.PutUint32(record[8:], uint32(len(state)))
+	if final {
+		record[12] = 1
+	}
+	binary.BigEndian.PutUint32(record[16:], redoSum(record[:redoHeader], record[redoHeader:]))
+	if _, err := s.redo.WriteAt(record, pages.end); err != nil {
+		return fmt.Errorf("write shadow: %w", err)
+	}
+	pages.end += int64(len(record))
+	return nil
+}
+
+// Fold makes redo small if it has grown. It can take a while, and calls way now and then.
+func (s *Shadow) Fold(way func()) error {
+	if s.end <= foldBytes {
+		return nil
+	}
+	return s.fold(way)
 }
 
 // fold copies what is in redo to pages and begins redo anew. The new redo takes the place of
 // the old one at once, when all pages are there.
-func (s *Shadow) fold() error {
+func (s *Shadow) fold(way func()) error {
+	n := 0
 	for number := range s.at {
+		if n++; n%wayEvery == 0 {
+			way()
+		}
 		b, err := s.Page(number)
 		if err != nil {
 			return err

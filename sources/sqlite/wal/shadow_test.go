@@ -77,7 +77,7 @@ func TestShadowCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.fold(); err != nil {
+	if err := s.fold(func() {}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

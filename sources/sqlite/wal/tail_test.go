@@ -23,6 +23,8 @@ type waited struct {
 	app   *sql.DB
 	other *sql.DB
 	large uint64
+	// late is the row of it at which they begin, if it is not the start.
+	late int
 	// done gets the answer of the checkpoint.
 	done chan error
 	rows int
@@ -30,23 +32,30 @@ type waited struct {
 
 // Begin implements Found.
 func (w *waited) Begin(commit uint64, gap *store.Conn) error {
-	if w.rows = 0; commit == w.large && gap == nil {
-		w.checkpoint()
-		for { // until it waits for nobody but the reader
-			x, ok, err := w.live().index.read()
-			if err != nil {
-				return err
-			}
-			if ok && x.Copied == x.Frames && w.live().index.checkpointing() {
-				break
-			}
-			time.Sleep(time.Millisecond)
+	if w.rows = 0; commit == w.large && gap == nil && w.late == 0 {
+		if err := w.empty(); err != nil {
+			return err
 		}
 	}
 	if gap != nil {
 		w.passed()
 	}
 	return w.replay.Begin(commit, gap)
+}
+
+// empty begins a checkpoint that in the end waits for nobody but the reader.
+func (w *waited) empty() error {
+	w.checkpoint()
+	for {
+		x, ok, err := w.live().index.read()
+		if err != nil {
+			return err
+		}
+		if ok && x.Copied == x.Frames && w.live().index.checkpointing() {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // checkpoint begins one.
@@ -64,10 +73,21 @@ func (w *waited) checkpoint() {
 
 // Row implements Found.
 func (w *waited) Row(r RowChange) error {
-	if w.rows++; w.rows == 200 {
+	switch w.rows++; {
+	case w.late == 0 && w.rows == 200:
 		w.passed()
+	case w.rows == w.late && w.begun == w.large:
+		if err := w.empty(); err != nil {
+			return err
+		}
 	}
 	return w.replay.Row(r)
+}
+
+// End implements Found.
+func (w *waited) End(schema bool, table func(string) (*Table, error)) error {
+	w.passed()
+	return w.replay.End(schema, table)
 }
 
 // passed checks that the checkpoint is done, and writes over the log.
@@ -97,7 +117,12 @@ func TestMakeWay(t *testing.T) {
 		page    int
 		copyFor time.Duration
 		gaps    int
-	}{{"copied", 512, time.Hour, 0}, {"copied, with the commit in memory", 4096, time.Hour, 0}, {"too much", 512, 0, 1}} {
+		late    int
+	}{
+		{name: "copied", page: 512, copyFor: time.Hour}, {name: "copied, with the commit in memory", page: 4096, copyFor: time.Hour},
+		{name: "too much", page: 512, gaps: 1},
+		{name: "copied, behind the rows", page: 512, copyFor: time.Hour, late: 24990}, {name: "too much, behind the rows", page: 512, gaps: 1, late: 24990},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			copyFor, copyBytes = test.copyFor, 1000
 			path := filepath.Join(t.TempDir(), "way.db")
@@ -107,7 +132,7 @@ func TestMakeWay(t *testing.T) {
 			s, dir := followed(t, path)
 			var l *Live
 			var err error
-			found := &waited{replay: &replay{rows: map[string]map[string]change.Row{}, commit: 1}, t: t, live: func() *Live { return l }, app: app, other: openedApp(t, path)}
+			found := &waited{replay: &replay{rows: map[string]map[string]change.Row{}, commit: 1}, t: t, live: func() *Live { return l }, app: app, other: openedApp(t, path), late: test.late}
 			if l, err = OpenLive(t.Context(), s, dir, liveTables, func(uint64) (Found, error) { return found, nil }); err != nil {
 				t.Fatal(err)
 			}
