@@ -162,7 +162,7 @@ func get(address, path string, v any) (int, error) {
 // await waits until path of the admin API answers 200.
 func (p *process) await(address, path string) {
 	p.t.Helper()
-	for range 600 {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); {
 		status, err := get(address, path, nil)
 		if err == nil && status == http.StatusOK {
 			return

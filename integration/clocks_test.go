@@ -100,6 +100,7 @@ func (s *shop) jumped(seed uint64, jumps int, bounce bool) {
 			t.Fatalf("cdcsync ended by itself\n%s", p.output)
 		}
 	}
+	l.awaits(10 * jumps)
 	cancel()
 	writers.Wait()
 	s.settle(p)

@@ -65,7 +65,7 @@ func (s *shop) longItems(first, rows int) {
 // awaits waits until the program has said something.
 func (p *process) awaits(text string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(p.output.String(), text); {
+	for deadline := time.Now().Add(5 * time.Minute); !strings.Contains(p.output.String(), text); {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("it does not say %q\n%s", text, p.output)
 		}

@@ -138,10 +138,10 @@ func troubled(t *testing.T, left, right site, seed uint64, rounds int) {
 			n.heal()
 		}
 	}
+	l.awaits(5 * rounds)
 	cancel()
 	writers.Wait()
-	p.await(s.address, "/readyz")
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	s.settle(p)
 	if writes, _ := s.account(l, p); writes < 5*rounds {
 		t.Errorf("the test did too little: %d writes", writes)
 	}

@@ -90,9 +90,7 @@ func (l *shopLink) run() {
 	p := l.start(address)
 	p.await(address, "/readyz")
 	var st typesStatus
-	if status, err := get(address, "/v1/links/shop/barrier?wait=100s", nil); err != nil || status != 200 {
-		l.t.Fatalf("barrier: %d %v\n%s", status, err, p.output)
-	}
+	p.await(address, "/v1/links/shop/barrier?wait=60s")
 	if status, err := get(address, "/v1/links/shop", &st); err != nil || status != 200 || st.Parked > 0 {
 		l.t.Errorf("status: %d %v %+v\n%s", status, err, st, p.output)
 	}

@@ -181,11 +181,11 @@ func (s *shop) killed(l *ledger, times int, between func(*rand.Rand), write ...f
 			t.Fatal(p.output)
 		}
 	}
+	l.awaits(10 * times)
 	cancel()
 	writers.Wait()
 	p = start(t, "run", s.config)
-	p.await(s.address, "/readyz")
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	s.settle(p)
 	if writes, conflicts := s.account(l, p); writes < 10*times || conflicts == 0 {
 		t.Errorf("the test did too little: %d writes, %d conflicts", writes, conflicts)
 	}

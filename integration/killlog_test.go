@@ -109,7 +109,7 @@ func newMortal(t *testing.T, s *shop, side, number int) *mortal {
 // write writes until ctx ends, in one life after the other, and then tells the ledger.
 func (m *mortal) write(ctx context.Context, l *ledger) {
 	for ctx.Err() == nil && !m.t.Failed() {
-		m.live(ctx)
+		m.live(ctx, l)
 	}
 	db := m.shop.open(m.side)
 	defer func() { _ = db.Close() }()
@@ -119,7 +119,7 @@ func (m *mortal) write(ctx context.Context, l *ledger) {
 }
 
 // live is one life of a shell. It ends with a kill, mostly, at a moment of chance.
-func (m *mortal) live(ctx context.Context) {
+func (m *mortal) live(ctx context.Context, l *ledger) {
 	cmd := exec.Command("sqlite3", "-batch", "-bail", m.shop.sites[m.side].dsn)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -157,6 +157,7 @@ func (m *mortal) live(ctx context.Context) {
 			break
 		}
 		m.answered = append(m.answered, id)
+		l.answered()
 	}
 	if ctx.Err() != nil {
 		killed = true

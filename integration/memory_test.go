@@ -122,14 +122,7 @@ func (s *shop) carry(rows int, limit int64) {
 	t := s.t
 	t.Helper()
 	p := start(t, "run", s.config)
-	for done := false; !done; {
-		p.await(s.address, "/readyz")
-		status, err := get(s.address, "/v1/links/shop/barrier?wait=2m", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		done = status == 200
-	}
+	s.settle(p)
 	peak := peakBytes(t, p.cmd.Process.Pid)
 	items, _ := s.rows(1)
 	if len(items) != rows {

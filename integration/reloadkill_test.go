@@ -265,6 +265,7 @@ func (w *reloadWorld) run(times int) {
 		w.reload()
 		w.taken()
 	}
+	l.awaits(10 * times)
 	cancel()
 	used.Wait()
 	w.settle(w.p)

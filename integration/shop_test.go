@@ -138,6 +138,8 @@ type ledger struct {
 	// the same side found and did away with.
 	written, replaced map[string]bool
 	added             map[int]int
+	// answers is how many transactions were answered.
+	answers int
 }
 
 func newLedger() *ledger {
@@ -147,6 +149,7 @@ func newLedger() *ledger {
 // note takes the answer of the database to one statement group of write: the value that
 // was there before.
 func (l *ledger) note(value string, found []string, counter, delta int) {
+	l.answered()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if value != "" {
@@ -156,6 +159,25 @@ func (l *ledger) note(value string, found []string, counter, delta int) {
 		l.replaced[v] = true
 	}
 	l.added[counter] += delta
+}
+
+func (l *ledger) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answers++
+}
+
+// awaits waits, on a machine that is busy, until enough was written that the test shows something. That it
+// was is checked in the end.
+func (l *ledger) awaits(writes int) {
+	enough := func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.answers > 2*writes // some write no value
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !enough() && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // group is one transaction of an application.

@@ -43,6 +43,7 @@ func TestTakeover(t *testing.T) {
 		t.Errorf("the first instance does not say why it ended:\n%s", text)
 	}
 	time.Sleep(500 * time.Millisecond)
+	l.awaits(50)
 	cancel()
 	<-written
 	second.await(other.address, "/readyz")

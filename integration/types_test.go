@@ -162,10 +162,14 @@ func (l *typesLink) run(t *testing.T) {
 
 func (l *typesLink) barrier() {
 	l.t.Helper()
-	var answer map[string]any
-	if status, err := get(l.address, "/v1/links/types/barrier?wait=100s", &answer); err != nil || status != 200 {
-		l.t.Fatalf("barrier: %d %v %v: %+v\nparked: %v\n%s", status, answer, err, l.status(), l.parked(), l.output)
+	var status int
+	var err error
+	for range 5 {
+		if status, err = get(l.address, "/v1/links/types/barrier?wait=60s", nil); err == nil && status == 200 {
+			return
+		}
 	}
+	l.t.Fatalf("barrier: %d %v: %+v\nparked: %v\n%s", status, err, l.status(), l.parked(), l.output)
 }
 
 // typesSide is a side of a link as its status has it.
