@@ -30,7 +30,7 @@ func (s *Server) Database(t testing.TB) *Database {
 		if s.given == "" && !s.Running() {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		if err := s.drop(ctx, name); err != nil {
 			t.Errorf("drop database %s: %v\n%s", name, err, s.Log())

@@ -284,7 +284,7 @@ func TestSessionEnds(t *testing.T) {
 func (f *fixture) waits(t *testing.T, watch *application) {
 	t.Helper()
 	const query = "SELECT FROM pg_stat_activity WHERE application_name = 'cdcsync l' AND datname = current_database() AND wait_event_type = 'Lock'"
-	for until := time.Now().Add(20 * time.Second); len(watch.rows(t, query)) == 0; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(2 * time.Minute); len(watch.rows(t, query)) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("the sink does not wait for a lock")
 		}

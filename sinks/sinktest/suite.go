@@ -63,7 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) *sourcetest.Store) {
 }
 
 // patience is how long a test waits for one operation. It only ends tests that hang.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // Short names for values and images.
 var (

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds what has to come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // fixture is a database with a link that is set up and read.
 type fixture struct {

@@ -18,7 +18,7 @@ import (
 
 // patience bounds what has to come; pause is how long nothing has to come to be believed.
 const (
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	pause    = 300 * time.Millisecond
 )
 

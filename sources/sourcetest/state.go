@@ -12,7 +12,7 @@ import (
 )
 
 // patience is how long a suite waits for what has to come. It only ends tests that hang.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // State is the content of tables: by table name, the rows by encoded key.
 type State map[string]map[string]change.Image

@@ -266,7 +266,7 @@ func (h *history) next() bool {
 // tx returns the next transaction, nil if there is none.
 func (h *history) tx() *change.Tx {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
 	defer cancel()
 	h.source.mu.Lock()
 	head, err := h.source.log.head(ctx)

@@ -99,7 +99,7 @@ func TestTornDownWhileReading(t *testing.T) {
 	if err := f.store.Teardown(t.Context(), "l"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if tx, err := f.source.Next(ctx); change.ClassOf(err) != change.PositionLost {
 		t.Errorf("got %s, %v", text(tx), err)

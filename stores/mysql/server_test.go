@@ -123,7 +123,7 @@ func catalogueOf(t *testing.T, s *Store) map[string]*Table {
 }
 
 // patience is how long something is waited for that comes.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func setup(t *testing.T, s *Store, n Need) {
 	t.Helper()

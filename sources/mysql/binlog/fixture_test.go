@@ -168,7 +168,7 @@ func (s *site) read(t testing.TB, from, to gomysql.Position) [][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var all [][]byte
 	file := from.Name
