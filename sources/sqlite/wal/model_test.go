@@ -125,12 +125,19 @@ func (h *history) sameRows(table, was *Table, content, told map[string]change.Ro
 func (t *Table) from(was *Table) (list []int) {
 	for i := range t.Columns {
 		n := was.Column(t.Columns[i].Name)
-		if n < 0 && len(t.Columns) == len(was.Columns) {
+		if n < 0 && len(t.Columns) == len(was.Columns) && t.likely(i, was) {
 			n = i
 		}
 		list = append(list, n)
 	}
 	return list
+}
+
+// likely tells whether a column is the one that was at its place, under another name. One that was dropped
+// and another that was added look the same, if they are declared alike.
+func (t *Table) likely(i int, was *Table) bool {
+	return t.Columns[i].Generated == was.Columns[i].Generated && t.Columns[i].Nullable == was.Columns[i].Nullable &&
+		t.Affinity[i] == was.Affinity[i] && t.Defaults[i] == was.Defaults[i]
 }
 
 func short(r change.Row) string { return fmt.Sprintf("%.120s", r.String()) }
