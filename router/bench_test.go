@@ -116,7 +116,7 @@ func (b *bench) get(s change.Side, id int64) string {
 
 func (b *bench) barrier(l *Link) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := l.Barrier(ctx); err != nil {
 		b.t.Fatalf("barrier: %v; status %+v", err, l.Status())
