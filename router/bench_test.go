@@ -126,7 +126,7 @@ func (b *bench) barrier(l *Link) {
 // until waits until the link says so.
 func (b *bench) until(l *Link, what string, ok func(Status) bool) {
 	b.t.Helper()
-	for range 3000 {
+	for range 12000 {
 		if ok(l.Status()) {
 			return
 		}
