@@ -27,10 +27,12 @@ var captures = []string{"", "keys", "rows", "wal"}
 
 // captured is a database with a table of 100,000 rows, and a source that reads it.
 type captured struct {
-	path string
-	app  *sql.DB
-	src  sources.Source // nil: none
-	got  chan int       // rows read, for each transaction
+	path   string
+	store  *store.Store
+	tables []*change.Table
+	app    *sql.DB
+	src    sources.Source // nil: none
+	got    chan int       // rows read, for each transaction
 }
 
 // newCaptured makes one. Its source reads from now on, if it is to.
@@ -48,6 +50,7 @@ func newCaptured(b *testing.B, capture string) *captured {
 	if err != nil {
 		b.Fatal(err)
 	}
+	c.store, c.tables = s, tables
 	switch capture {
 	case "":
 		return c

@@ -151,10 +151,7 @@ func (l *Live) compare(ctx context.Context, why error) error {
 	l.Gaps++
 	l.Reason = why
 	l.index.release() // the transaction at hand keeps what it needs
-	if err := l.yielding(ctx, func(p *patience) error { return l.comparePages(ctx, p) }); err != nil {
-		return err
-	}
-	return l.shadow.Fold(func() {})
+	return l.yielding(ctx, func(p *patience) error { return l.comparePages(ctx, p) })
 }
 
 // yieldAfter is for how long somebody may wait for a snapshot to end, who keeps all writers waiting; then it
@@ -169,10 +166,14 @@ const yieldsMax = 10
 
 var errYield = errors.New("somebody waits for the log")
 
-// yielding runs f, which reads in one transaction, until nobody waits for that to end.
+// yielding runs f, which reads in one transaction and writes the shadow, until nobody waits for that to end.
+// The shadow is folded when nobody can wait any more.
 func (l *Live) yielding(ctx context.Context, f func(*patience) error) error {
 	for range yieldsMax {
 		err := f(&patience{index: l.index})
+		if err == nil {
+			return l.shadow.Fold(func() {})
+		}
 		if !errors.Is(err, errYield) {
 			return err
 		}
@@ -295,9 +296,6 @@ func (l *Live) retrack(ctx context.Context, tables []string) error {
 				return errors.Join(was.Close(), l.shadow.Commit(pages, l.at.append(nil)))
 			})
 		})
-		if err == nil && done {
-			err = l.shadow.Fold(func() {})
-		}
 		if done || err != nil {
 			return err
 		}

@@ -140,9 +140,6 @@ func Create(ctx context.Context, s *store.Store, dir string, tables []string, co
 			return l.shadow.Commit(pages, l.at.append(nil))
 		})
 	})
-	if err == nil {
-		err = l.shadow.Fold(func() {})
-	}
 	return l.at.counted, err
 }
 

@@ -3,6 +3,7 @@ package wal
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,25 +19,22 @@ type emptier struct {
 	file *os.File
 }
 
-// awaitedLog returns one for a database that is in use. It must be opened before the database is: to close
-// it drops the locks that SQLite has in this process.
-func awaitedLog(t *testing.T) *emptier {
-	e := &emptier{t: t}
-	t.Cleanup(func() { _ = e.file.Close() })
-	return e
+// awaitedLog returns one for a database that is in use. What it opens stays open: to close it would drop the
+// locks that SQLite has in this process.
+func awaitedLog(t *testing.T, path string) *emptier {
+	t.Helper()
+	file, err := os.OpenFile(path+"-shm", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &emptier{t: t, file: file}
 }
 
-func (e *emptier) set(path string, kind int16) {
+// set takes the locks, or drops them.
+func (e *emptier) set(kind int16) {
 	e.t.Helper()
-	var err error
-	if e.file == nil {
-		e.file, err = os.OpenFile(path+"-shm", os.O_RDWR, 0)
-	}
 	l := syscall.Flock_t{Type: kind, Start: writeByte, Len: checkpointByte - writeByte + 1}
-	if err == nil {
-		err = syscall.FcntlFlock(e.file.Fd(), ofdSet, &l)
-	}
-	if err != nil {
+	if err := syscall.FcntlFlock(e.file.Fd(), ofdSet, &l); err != nil {
 		e.t.Fatal(err)
 	}
 }
@@ -47,10 +45,11 @@ func TestAllPagesYield(t *testing.T) {
 	defer func(after, most time.Duration) { yieldAfter, yieldFor = after, most }(yieldAfter, yieldFor)
 	yieldAfter, yieldFor = 0, time.Millisecond
 	path := filepath.Join(t.TempDir(), "yield.db")
-	waits := awaitedLog(t)
 	app := openedApp(t, path, "page_size(512)", "wal_autocheckpoint(0)")
 	mustExec(t, app, liveSchema, "PRAGMA journal_mode = WAL", "INSERT INTO a(x) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c LIMIT 20000) SELECT i FROM c",
 		"CREATE TABLE more(id INTEGER PRIMARY KEY, x)", "INSERT INTO more SELECT id, x FROM a", "PRAGMA wal_checkpoint(TRUNCATE)", "INSERT INTO a(x) VALUES('one more')")
+	waits := awaitedLog(t, path)
+	defer func() { runtime.KeepAlive(waits.file) }() // nor may it be collected
 	s, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -58,18 +57,18 @@ func TestAllPagesYield(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dir")
 	yields := func(what string, do func() error) {
 		t.Helper()
-		waits.set(path, syscall.F_WRLCK)
+		waits.set(syscall.F_WRLCK)
 		err := do()
-		waits.set(path, syscall.F_UNLCK)
+		waits.set(syscall.F_UNLCK)
 		if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), "begun again 10 times") {
 			t.Errorf("%s while somebody waits: %v", what, err)
 		}
 		yieldFor = time.Minute
-		waits.set(path, syscall.F_WRLCK)
+		waits.set(syscall.F_WRLCK)
 		done := make(chan error, 1)
 		go func() { done <- do() }()
 		time.Sleep(50 * time.Millisecond)
-		waits.set(path, syscall.F_UNLCK)
+		waits.set(syscall.F_UNLCK)
 		if err := <-done; err != nil {
 			t.Errorf("%s when nobody waits any more: %v", what, err)
 		}
