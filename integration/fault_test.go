@@ -90,8 +90,7 @@ func troubled(t *testing.T, left, right site, seed uint64, rounds int) {
 	}
 	s := newShopOn(t, left, right)
 	p := start(t, "run", s.config)
-	p.await(s.address, "/readyz")
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	s.settle(p)
 	l := newLedger()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

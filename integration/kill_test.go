@@ -157,8 +157,7 @@ func (s *shop) killed(l *ledger, times int, between func(*rand.Rand), write ...f
 	t := s.t
 	// Counters count from first contact on: before it there is no base to add to.
 	p := start(t, "run", s.config)
-	p.await(s.address, "/readyz")
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+	s.settle(p)
 	p.kill()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -149,9 +149,9 @@ func newLedger() *ledger {
 // note takes the answer of the database to one statement group of write: the value that
 // was there before.
 func (l *ledger) note(value string, found []string, counter, delta int) {
-	l.answered()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.answers++
 	if value != "" {
 		l.written[value] = true
 	}
