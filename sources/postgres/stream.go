@@ -18,15 +18,12 @@ import (
 )
 
 // stream is a connection in the middle of START_REPLICATION. Frames are read by one goroutine,
-// straight off the socket: the server sends every message with a system call of its own, and
-// while it has many, waiting a moment before each read saves most of ours. Status is written
-// by another.
+// straight off the socket. Status is written by another.
 type stream struct {
 	conn net.Conn
 	// buffer holds what was read and not taken, from taken to filled.
 	buffer        []byte
 	taken, filled int
-	rate          rate
 	reading       atomic.Bool // waits for the server
 	gone          atomic.Bool // was closed because the server shuts down
 
@@ -119,7 +116,6 @@ func (s *stream) next(ctx context.Context) (frame, error) {
 		if length := s.whole(); length >= 5 {
 			f := frame{s.buffer[s.taken], s.buffer[s.taken+5 : s.taken+length]}
 			s.taken += length
-			s.rate.frames++
 			return f, nil
 		}
 		if have := s.buffer[s.taken:s.filled]; len(have) >= 5 {
@@ -139,9 +135,6 @@ func (s *stream) fill(ctx context.Context) error {
 		return err
 	}
 	s.makeRoom()
-	if s.rate.busy(time.Now()) {
-		time.Sleep(time.Millisecond)
-	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		s.interrupt()
@@ -188,27 +181,6 @@ func (s *stream) makeRoom() {
 	}
 	s.filled = copy(into, have)
 	s.taken, s.buffer = 0, into
-}
-
-// rate tells whether frames come so fast that a pause saves work.
-type rate struct {
-	since  time.Time
-	frames int
-	fast   bool
-}
-
-// busyFrames in busyWindow is fast: some ten thousand a second.
-const (
-	busyFrames = 100
-	busyWindow = 5 * time.Millisecond
-)
-
-func (r *rate) busy(now time.Time) bool {
-	if passed := now.Sub(r.since); passed >= busyWindow {
-		r.fast = float64(r.frames) > busyFrames*float64(passed)/float64(busyWindow)
-		r.since, r.frames = now, 0
-	}
-	return r.fast
 }
 
 // ping notes that the server demanded a reply, at a time by its clock, and tells whether it

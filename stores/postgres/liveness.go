@@ -28,6 +28,9 @@ func (s *Store) connect(ctx context.Context, config *pgconn.Config, replication 
 			return nil, err
 		}
 		network, address, conn = to, at, liveness.Watch(raw, s.limits)
+		if replication {
+			return newGathering(raw, conn), nil
+		}
 		return conn, nil
 	}
 	pg, err := pgconn.ConnectConfig(ctx, config)
