@@ -18,7 +18,7 @@ import (
 )
 
 // stream is a connection in the middle of START_REPLICATION. Frames are read by one goroutine,
-// straight off the socket. Status is written by another.
+// straight off the connection. Status is written by another.
 type stream struct {
 	conn net.Conn
 	// buffer holds what was read and not taken, from taken to filled.

@@ -12,25 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
 // wired is a stream, and the other end of its connection.
 func wired(t *testing.T) (*stream, net.Conn) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	ours, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	ours, theirs := servers.Loopback(t)
 	return &stream{conn: ours, buffer: make([]byte, bufferSize)}, theirs
 }
 

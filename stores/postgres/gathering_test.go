@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
 // A reader pauses while many reads find little each, not after one that found much, and no longer
@@ -32,7 +34,7 @@ func TestPauses(t *testing.T) {
 		{"caught up", true, 1, 5000, 5000, false},
 		{"the end", true, 1, 100, 100, false},
 	} {
-		p := pausing{pause: pauseNear, behind: c.behind, since: begin, reads: c.reads, bytes: c.bytes, last: c.last}
+		p := pausing{behind: c.behind, since: begin, reads: c.reads, bytes: c.bytes, last: c.last}
 		if got := p.waits(begin.Add(10 * time.Millisecond)); got != c.pauses {
 			t.Errorf("%s: pauses is %t", c.name, got)
 		}
@@ -42,20 +44,7 @@ func TestPauses(t *testing.T) {
 // connected are the two ends of a connection within the machine, the first of them gathering.
 func connected(t *testing.T) (*gathering, net.Conn) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	ours, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	ours, theirs := servers.Loopback(t)
 	return newGathering(ours, ours), theirs
 }
 
