@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cdcsync/cdcsync/change"
@@ -250,8 +251,10 @@ func (r *entryReader) change(t *entryTable) (change.Change, bool) {
 	c := change.Change{Table: t.table}
 	has := r.byte()
 	if has&1 != 0 {
-		c.Key = r.row()
-		return c, has == 1 && r.err == nil
+		if c.Key = r.row(); has != 1 || t.table != nil && !identifies(c.Key, t.table) {
+			r.fail()
+		}
+		return c, r.err == nil
 	}
 	var rows [2]change.Row
 	for i := range rows {
@@ -270,6 +273,14 @@ func (r *entryReader) change(t *entryTable) (change.Change, bool) {
 		rows[i] = shaped
 		c.Key = t.table.KeyOf(shaped)
 	}
+	if t.table != nil && !identifies(c.Key, t.table) {
+		r.fail()
+	}
 	c.Before, c.After = change.Is(rows[0]), change.Is(rows[1])
-	return c, c.Key != nil && r.err == nil
+	return c, r.err == nil
+}
+
+// identifies is false for what cannot be a key of t, which may have had another when it was written.
+func identifies(key change.Row, t *change.Table) bool {
+	return len(key) == len(t.Key) && !slices.ContainsFunc(key, func(v change.Value) bool { return v.IsNull() || v.IsUnset() })
 }

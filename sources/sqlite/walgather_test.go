@@ -160,6 +160,10 @@ func FuzzEntry(f *testing.F) {
 	if err != nil || len(tx.Changes) != 2 || len(tx.Schema) != 1 || tx.Schema[0].Reason != "why" || tx.Tag.Apply != 3 {
 		f.Fatalf("got %+v, %v", tx, err)
 	}
+	other := &change.Table{Name: "t", Columns: table.Columns, Key: []int{0, 1}}
+	if _, err := readEntry(good, []*change.Table{other}); !errors.Is(err, errEntry) {
+		f.Errorf("a key of one column for a table that has one of two: %v", err)
+	}
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -171,7 +175,7 @@ func FuzzEntry(f *testing.F) {
 			return
 		}
 		for _, c := range tx.Changes {
-			if c.Table != table || len(c.Key) == 0 {
+			if c.Table != table || len(c.Key) != len(table.Key) || c.Key[0].IsNull() || c.Key[0].IsUnset() {
 				t.Errorf("got %+v", c)
 			}
 		}
