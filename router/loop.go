@@ -36,6 +36,7 @@ type sideLoop struct {
 	store   Store
 	txs     chan *change.Tx
 	batches chan task
+	ahead   chan *sinks.Batch // for who prepares them; nil: nobody does
 	results chan answer
 	looks   chan func() // work for the looker
 	settled chan change.Position
@@ -70,6 +71,12 @@ func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context)
 			txs: make(chan *change.Tx, 2), batches: make(chan task, 2),
 			results: make(chan answer, 2), looks: make(chan func(), 4),
 			settled: make(chan change.Position, 1),
+		}
+		if p, ok := store.Sink.(sinks.Preparer); ok && !r.twoWay() {
+			d.ahead = make(chan *sinks.Batch, 1)
+			for range 2 { // the sink may wait for what is prepared of one batch when the next comes
+				group.Go(func() error { return prepare(ctx, p, d.ahead) })
+			}
 		}
 		lp.sides[s] = d
 		if store.Source != nil {
@@ -322,6 +329,12 @@ func (lp *loop) mark(d *sideLoop) {
 func (lp *loop) dispatch(d *sideLoop, t task) {
 	d.carried = append(d.carried, lp.sides[d.side.Other()].backlog.read)
 	d.batches <- t
+	if t.behind != nil {
+		select {
+		case d.ahead <- t.batch:
+		default:
+		}
+	}
 }
 
 // show renews the status, a few times a second.

@@ -106,6 +106,18 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 	}
 }
 
+// prepare has p begin with batches that it gets next, until ctx ends.
+func prepare(ctx context.Context, p sinks.Preparer, batches <-chan *sinks.Batch) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case b := <-batches:
+			p.Prepare(ctx, b)
+		}
+	}
+}
+
 // settle tells the source of d what it may forget, until ctx ends. It is beside the applier
 // because pruning a log takes its time.
 func (lp *loop) settle(ctx context.Context, d *sideLoop) error {

@@ -39,6 +39,18 @@ type Sink interface {
 	Close() error
 }
 
+// Preparer is a sink that can write the rows of a batch while it has the batch before.
+type Preparer interface {
+	Sink
+
+	// Prepare begins with a batch that Apply gets next, after the one that it has or gets now, if that
+	// saves time; it blocks meanwhile. It may be called beside Apply, and for a batch while the one before is
+	// still prepared. Nothing of the batch is to be seen before Apply has got it; Apply waits until Prepare
+	// has returned. It is taken back if not all of the batch before was done, or that failed.
+	// Rows may be in the transaction before its tag: this is for stores whose log the link does not read.
+	Prepare(ctx context.Context, batch *Batch)
+}
+
 // Journal lists what a link recorded in one store. It is safe for concurrent use.
 type Journal interface {
 	// Conflicts returns the latest limit conflicts recorded in this store, newest first.

@@ -130,10 +130,10 @@ func (w *writer) attempt(ctx context.Context, p *part) error {
 func (w *writer) savepoint(ctx context.Context, f func() error) error {
 	w.packet.b = append(w.packet.b[:0], "SAVEPOINT cdcsync"...)
 	err := f()
-	if err == nil || w.sink.conn.Broken() || !store.IsRow(err) {
+	if err == nil || w.session.conn.Broken() || !store.IsRow(err) {
 		return err
 	}
-	if e := w.sink.conn.Do(ctx, "ROLLBACK TO SAVEPOINT cdcsync"); e != nil {
+	if e := w.session.conn.Do(ctx, "ROLLBACK TO SAVEPOINT cdcsync"); e != nil {
 		return fmt.Errorf("take back rows: %w", errors.Join(errTaken, e))
 	}
 	return err

@@ -61,7 +61,7 @@ func (w *writer) groupRows(rows []int) []*group {
 		}
 		g.rows = append(g.rows, i)
 	}
-	if w.sink.catalogue.related {
+	if w.session.catalogue.related {
 		slices.SortStableFunc(groups, func(a, b *group) int {
 			aPhase, aRank := a.place()
 			bPhase, bRank := b.place()
@@ -70,7 +70,7 @@ func (w *writer) groupRows(rows []int) []*group {
 	}
 	kept := groups[:0]
 	for _, g := range groups {
-		if g.narrow(w.batch, w.sink.conn.Server); len(g.rows) > 0 {
+		if g.narrow(w.batch, w.session.conn.Server); len(g.rows) > 0 {
 			kept = append(kept, g)
 		}
 	}

@@ -66,11 +66,11 @@ func (w *writer) loadRows(ctx context.Context, g *group) error {
 		return fmt.Errorf("write rows: %w", err)
 	}
 	columns := g.inserted()
-	lines := &sinks.Lines{Rows: g.rows, Buffer: w.sink.buffer[:0], Append: func(b []byte, i int) []byte {
+	lines := &sinks.Lines{Rows: g.rows, Buffer: w.session.buffer[:0], Append: func(b []byte, i int) []byte {
 		return g.appendLine(b, &w.batch.Writes[i], columns)
 	}}
-	taken, warnings, err := w.sink.conn.Load(ctx, g.loading(columns), lines)
-	w.sink.buffer, w.loaded = lines.Buffer, true
+	taken, warnings, err := w.session.conn.Load(ctx, g.loading(columns), lines)
+	w.session.buffer, w.loaded = lines.Buffer, true
 	switch {
 	case store.IsNoLoad(err), err == nil && (taken != int64(len(g.rows)) || warnings > 0):
 		return errors.Join(errLoad, err)

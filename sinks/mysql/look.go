@@ -206,10 +206,10 @@ func isSame(t *store.Type, v driver.Value, want change.Value) (bool, error) {
 	return got == want, err
 }
 
-// claim is the statements that begin the transaction: they lock the link's row, tag the
-// transaction and read what tells whose it is.
+// appendClaim appends the statements that lock the link's row, tag the transaction and read what tells
+// whose it is.
 func (s *Sink) appendClaim(b []byte, apply uint64) []byte {
-	return fmt.Appendf(b, "START TRANSACTION; UPDATE %s SET tag = %d WHERE link = %s AND epoch = %d; SELECT -1, epoch, applied FROM %s WHERE link = %s",
+	return fmt.Appendf(b, "UPDATE %s SET tag = %d WHERE link = %s AND epoch = %d; SELECT -1, epoch, applied FROM %s WHERE link = %s",
 		store.LinkTable, apply, store.Literal(s.link), s.epoch, store.LinkTable, store.Literal(s.link))
 }
 
@@ -229,9 +229,14 @@ func (w *writer) claimed(v []driver.Value) error {
 	return w.batch.Behind(applied)
 }
 
-// begin begins the transaction and reads the rows of looks.
+// begin begins the transaction, claims it and reads the rows of looks.
 func (w *writer) begin(ctx context.Context, looks []*look) error {
-	b := w.sink.appendClaim(nil, w.batch.Marker.Apply)
+	return w.claim(ctx, []byte("START TRANSACTION; "), looks)
+}
+
+// claim claims the transaction, behind the statements in b, and reads the rows of looks.
+func (w *writer) claim(ctx context.Context, b []byte, looks []*look) error {
+	b = w.sink.appendClaim(b, w.batch.Marker.Apply)
 	first := true
 	for len(looks) > 0 || first {
 		some := 0
@@ -256,7 +261,7 @@ func (w *writer) look(ctx context.Context, sql string, looks []*look) error {
 	for n, l := range looks {
 		readers[n] = reader{look: l, batch: w.batch}
 	}
-	err := w.sink.conn.Query(ctx, sql, func(v []driver.Value) error {
+	err := w.session.conn.Query(ctx, sql, func(v []driver.Value) error {
 		number := store.Number(v[0])
 		if number < 0 {
 			return w.claimed(v)

@@ -23,6 +23,16 @@ const (
 // epoch more often.
 const goneWithin = 60
 
+// session is a session and what is only true of it.
+type session struct {
+	conn      *store.Conn // nil: none
+	catalogue *catalogue  // nil: to be read
+	// buffer is what the statements at hand are made in.
+	buffer []byte
+	// loading is the trust that new rows can be loaded.
+	loading trust
+}
+
 // openSession opens a session that writes. Rows are found through the index of the key
 // however many there are in one statement. Messages are in the language in which the names of
 // indexes are found in them.

@@ -19,25 +19,22 @@ type Sink struct {
 	store *store.Store
 	link  string
 
-	conn   *store.Conn // nil after it was lost: the next Apply opens another
-	epoch  uint64      // of this instance
+	epoch  uint64 // of this instance
 	opened bool
 
-	catalogue *catalogue // nil: to be read
-	marker    markerWriter
-	pace      pace
-	trust     trust
-	// loading is the trust that new rows can be loaded.
-	loading trust
-	// buffer is what the statements at hand are made in.
-	buffer []byte
+	*session // without a conn after it was lost: the next Apply opens another
+	ahead    *ahead
+
+	marker markerWriter
+	pace   pace
+	trust  trust
 }
 
-var _ sinks.Sink = (*Sink)(nil)
+var _ sinks.Preparer = (*Sink)(nil)
 
 // New returns a sink on a store. It opens nothing: Open does.
 func New(s *store.Store, link string) *Sink {
-	return &Sink{store: s, link: link, pace: newPace()}
+	return &Sink{store: s, link: link, pace: newPace(), session: &session{}, ahead: newAhead(s)}
 }
 
 // Open raises the epoch of the link in the store. See [sinks.Sink]. It waits for a
@@ -47,7 +44,8 @@ func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 	if err != nil {
 		return checkpoint.Marker{}, store.Classify("open marker of link "+s.link, err)
 	}
-	next := &Sink{store: s.store, link: s.link, pace: s.pace, conn: conn, marker: markerWriter{link: s.link}}
+	next := New(s.store, s.link)
+	next.pace, next.conn, next.marker = s.pace, conn, markerWriter{link: s.link}
 	m, err := next.takeOver(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -55,7 +53,7 @@ func (s *Sink) Open(ctx context.Context) (checkpoint.Marker, error) {
 		}
 		return m, errors.Join(store.Classify("open marker of link "+s.link, err), next.disconnect())
 	}
-	if err := s.disconnect(); err != nil {
+	if err := errors.Join(s.disconnect(), s.ahead.close()); err != nil {
 		return m, errors.Join(store.Classify("close the session before", err), next.disconnect())
 	}
 	next.opened = true
@@ -174,16 +172,23 @@ const bufferKept = 4 << 20
 func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, error) {
 	var outcomes []sinks.Outcome
 	began := time.Now()
+	p := s.meet(batch)
+	if p != nil {
+		began = p.began
+	}
 	err := s.connected(ctx, func() (err error) {
 		if batch.Block != nil {
 			outcomes, err = s.writeBlock(ctx, batch)
 		} else {
-			outcomes, err = s.write(ctx, batch)
+			outcomes, err = s.write(ctx, batch, p)
 		}
 		return err
 	})
 	if cap(s.buffer) > bufferKept {
 		s.buffer = nil
+	}
+	if err != nil || slices.ContainsFunc(outcomes, isNotDone) {
+		s.ahead.drop(batch.Marker.Apply)
 	}
 	if err != nil {
 		s.marker.unknown()
@@ -203,6 +208,7 @@ func (s *Sink) renew(outcomes []sinks.Outcome) error {
 			continue
 		}
 		s.catalogue = nil
+		s.ahead.forget()
 		if errors.Is(o.Err, errTooLarge) {
 			return store.Classify("close session", s.abandon())
 		}
@@ -212,11 +218,12 @@ func (s *Sink) renew(outcomes []sinks.Outcome) error {
 
 // write runs the transaction: plainly, with the catalogue read again if the schema seems to
 // have changed, with new rows looked for if one of them is there, and with care if the store
-// does not take a row.
-func (s *Sink) write(ctx context.Context, batch *sinks.Batch) ([]sinks.Outcome, error) {
+// does not take a row. What was prepared of the batch is made use of first.
+func (s *Sink) write(ctx context.Context, batch *sinks.Batch, p *preparation) ([]sinks.Outcome, error) {
 	mode, load, renewed := s.trust.mode(), s.loading.mode() == trusting, false
 	for {
-		outcomes, err := s.attempt(ctx, batch, mode, load)
+		outcomes, err := s.attempt(ctx, batch, p.in(s.conn), mode, load)
+		p = nil
 		if err == nil {
 			return outcomes, nil
 		}
@@ -258,15 +265,21 @@ func isStale(err error) bool {
 // errAgain: the batch was committed before.
 var errAgain = errors.New("the batch was committed before")
 
-// attempt runs the transaction once. On an error it may still be open.
-func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode, load bool) ([]sinks.Outcome, error) {
+// attempt runs the transaction once, or ends the one that is prepared. On an error it may still be open.
+func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, prepared *writer, mode mode, load bool) ([]sinks.Outcome, error) {
+	if prepared != nil {
+		if err := prepared.claim(ctx, nil, nil); err != nil {
+			return nil, err
+		}
+		return prepared.outcomes, s.finish(ctx, prepared)
+	}
 	if len(batch.Writes) == 0 {
 		return nil, s.markOnly(ctx, batch, nil)
 	}
 	if err := s.learn(ctx); err != nil {
 		return nil, err
 	}
-	w := newWriter(s, batch, mode, load)
+	w := newWriter(s, s.session, batch, mode, load)
 	run := w.write
 	if mode == careful {
 		run = w.writeCarefully
@@ -278,17 +291,20 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, mode mode, load 
 }
 
 // learn reads the catalogue, if it is not known.
-func (s *Sink) learn(ctx context.Context) (err error) {
-	if s.catalogue == nil {
-		s.catalogue, err = readCatalogue(ctx, s.conn)
+func (in *session) learn(ctx context.Context) (err error) {
+	if in.catalogue == nil {
+		in.catalogue, err = readCatalogue(ctx, in.conn)
 	}
 	return err
 }
 
+func isDone(o sinks.Outcome) bool    { return o.Verdict == sinks.Done }
+func isNotDone(o sinks.Outcome) bool { return o.Verdict != sinks.Done }
+
 // finish writes what goes with the rows, and commits. Of a batch of which nothing was done
 // there is only a marker.
 func (s *Sink) finish(ctx context.Context, w *writer) error {
-	if !slices.ContainsFunc(w.outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done }) {
+	if !slices.ContainsFunc(w.outcomes, isDone) {
 		if err := s.conn.Do(ctx, "ROLLBACK"); err != nil {
 			return fmt.Errorf("roll back: %w", err)
 		}
@@ -408,7 +424,7 @@ func (s *Sink) gone() error {
 }
 
 // Close releases what the sink holds.
-func (s *Sink) Close() error { return s.disconnect() }
+func (s *Sink) Close() error { return errors.Join(s.disconnect(), s.ahead.close()) }
 
 func (s *Sink) disconnect() error {
 	s.opened = false

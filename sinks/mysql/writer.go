@@ -12,7 +12,9 @@ import (
 
 // writer writes the rows of one batch inside its transaction.
 type writer struct {
-	sink     *Sink
+	sink *Sink
+	// session is what it writes in.
+	session  *session
 	batch    *sinks.Batch
 	outcomes []sinks.Outcome
 	// targets and seen are by write.
@@ -40,17 +42,17 @@ type failure struct {
 	progress int
 }
 
-// newWriter binds the writes of a batch to tables.
-func newWriter(s *Sink, batch *sinks.Batch, mode mode, load bool) *writer {
+// newWriter binds the writes of a batch to tables. The catalogue of the session is known.
+func newWriter(s *Sink, in *session, batch *sinks.Batch, mode mode, load bool) *writer {
 	n := len(batch.Writes)
-	w := &writer{sink: s, batch: batch, outcomes: make([]sinks.Outcome, batch.Size()), targets: make([]*target, n), seen: make([]byte, n),
-		limits: limitsOf(s.conn), mode: mode, load: load}
-	w.packet = packet{conn: s.conn, max: w.limits.packet}
+	w := &writer{sink: s, session: in, batch: batch, outcomes: make([]sinks.Outcome, batch.Size()), targets: make([]*target, n), seen: make([]byte, n),
+		limits: limitsOf(in.conn), mode: mode, load: load}
+	w.packet = packet{conn: in.conn, max: w.limits.packet}
 	var last *target
 	for i := range batch.Writes {
 		write := &batch.Writes[i]
 		if last == nil || last.table != write.Table {
-			last = s.catalogue.target(write.Table)
+			last = in.catalogue.target(write.Table)
 		}
 		w.targets[i] = last
 		err := last.refused
@@ -99,6 +101,20 @@ func (w *writer) write(ctx context.Context) error {
 	if err := w.begin(ctx, w.looks(w.rows)); err != nil {
 		return err
 	}
+	if err := w.writeGroups(ctx); err != nil {
+		return err
+	}
+	if len(w.packet.b) < lastPacket {
+		return nil
+	}
+	if _, err := w.packet.send(ctx); err != nil {
+		return fmt.Errorf("write rows: %w", err)
+	}
+	return nil
+}
+
+// writeGroups writes rows of which enough is known. The last of them may still be in the packet then.
+func (w *writer) writeGroups(ctx context.Context) error {
 	for _, g := range w.groupRows(w.rows) {
 		if w.loads(g) {
 			if err := w.loadRows(ctx, g); err != nil {
@@ -117,12 +133,6 @@ func (w *writer) write(ctx context.Context) error {
 			}
 		}
 	}
-	if len(w.packet.b) < lastPacket {
-		return nil
-	}
-	if _, err := w.packet.send(ctx); err != nil {
-		return fmt.Errorf("write rows: %w", err)
-	}
 	return nil
 }
 
@@ -131,8 +141,8 @@ const lastPacket = 256 << 10
 
 // statement makes the statements of a part. It fails if the only row is too large.
 func (w *writer) statement(p *part) ([]byte, bool) {
-	w.sink.buffer = p.appendSQL(w.sink.buffer[:0], w.batch)
-	return w.sink.buffer, len(p.rows) > 1 || len(w.sink.buffer) <= w.limits.row
+	w.session.buffer = p.appendSQL(w.session.buffer[:0], w.batch)
+	return w.session.buffer, len(p.rows) > 1 || len(w.session.buffer) <= w.limits.row
 }
 
 // refusal is the error of a row that the store does not take.
