@@ -61,6 +61,9 @@ func (r Row) String() string {
 type Image struct {
 	Row   Row
 	Known bool
+	// Absent: that there was no row is likely, although it is not known. It may only be gone by where being
+	// wrong costs no more than time.
+	Absent bool
 }
 
 // Is returns the image of a row that was seen as row.

@@ -40,7 +40,8 @@ func (d *duo) ceilings(rows int) (source, sink float64) {
 	return source, sink
 }
 
-// readLog reads so many changes that wait in the log of the left end.
+// readLog reads so many changes that wait in the log of the left end. A SQLite tells several changes of one
+// row as one.
 func (d *duo) readLog(ctx context.Context, rows int) (read []change.Change) {
 	d.tb.Helper()
 	left := d.ends[0].open(d.tables[0], true, false)
@@ -48,7 +49,9 @@ func (d *duo) readLog(ctx context.Context, rows int) (read []change.Change) {
 	for len(read) < rows {
 		tx, err := left.Source.Next(ctx)
 		d.must(err)
-		read = append(read, tx.Changes...)
+		if read = append(read, tx.Changes...); d.sites[0].engine == "sqlite" && tx.Behind == 0 {
+			break
+		}
 	}
 	d.must(left.Source.Close())
 	d.must(left.Looker.Close())

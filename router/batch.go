@@ -195,7 +195,7 @@ func (r *reconciler) presumed(w *row, s change.Side, native change.Row) change.I
 		return change.Image{}
 	case w.contact && !partial:
 		return change.Image{Known: w.now[s].known && w.now[s].canon == nil}
-	case w.before[o].Known && w.before[o].Row == nil && !partial:
+	case (w.before[o].Known && w.before[o].Row == nil || w.before[o].Absent) && !partial:
 		return change.Is(nil)
 	default:
 		if len(w.id.pair.nothing) != len(native) {

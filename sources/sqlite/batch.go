@@ -288,6 +288,7 @@ func (r *rowChange) change() (change.Change, bool) {
 	switch {
 	case !r.echo:
 		c.Before, c.After = r.before, r.after
+		c.Before.Absent = r.born != 0 && !r.before.Known // or else the insert has replaced a row
 		return c, !c.Before.Equal(c.After)
 	case !r.candidate:
 		return c, true
