@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,19 +28,27 @@ func gtidOf(g *binlog.GTID, mariadb bool) gtid {
 		return gtid{group: strconv.FormatUint(uint64(g.Domain), 10), number: g.Sequence, server: g.Server, mariadb: true}
 	}
 	u := &g.UUID
-	group := fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-	if g.Tag != "" {
-		group += ":" + g.Tag
+	b := make([]byte, 0, 64)
+	b = hex.AppendEncode(b, u[:4])
+	for _, part := range [][]byte{u[4:6], u[6:8], u[8:10], u[10:]} {
+		b = hex.AppendEncode(append(b, '-'), part)
 	}
-	return gtid{group: group, number: uint64(g.Number)}
+	if g.Tag != "" {
+		b = append(append(b, ':'), g.Tag...)
+	}
+	return gtid{group: string(b), number: uint64(g.Number)}
 }
 
 // String prints g as the server does.
 func (g gtid) String() string {
+	b := append(make([]byte, 0, 64), g.group...)
 	if g.mariadb {
-		return fmt.Sprintf("%s-%d-%d", g.group, g.server, g.number)
+		b = strconv.AppendUint(append(b, '-'), uint64(g.server), 10)
+		b = append(b, '-')
+	} else {
+		b = append(b, ':')
 	}
-	return g.group + ":" + strconv.FormatUint(g.number, 10)
+	return string(strconv.AppendUint(b, g.number, 10))
 }
 
 // parseGTID reads what String printed.
@@ -166,10 +175,15 @@ func (s *gtids) add(g gtid) {
 		return
 	}
 	to := s.group(g.group)
-	if len(to.runs) > 0 && to.runs[0].last >= g.number {
+	switch {
+	case len(to.runs) == 0:
+		to.runs = []run{{0, g.number}}
+	case to.runs[0].last >= g.number:
 		return
+	default:
+		to.runs[0].last = g.number
 	}
-	to.runs, to.server, to.text = []run{{0, g.number}}, g.server, ""
+	to.server, to.text = g.server, ""
 }
 
 func (s *gtids) addRun(name string, r run) {

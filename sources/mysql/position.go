@@ -183,6 +183,44 @@ func reached(read, want change.Position) bool {
 	if read == want {
 		return true
 	}
+	if further, ok := further(string(read), string(want)); ok {
+		return further
+	}
+	return holds(read, want)
+}
+
+// further is holds for two places that differ in no more than where their last range ends, as long as a log is read on.
+// It is not ok if that cannot be seen: it is asked for each transaction.
+func further(read, want string) (is, ok bool) {
+	same := 0
+	for same < len(read) && same < len(want) && read[same] == want[same] {
+		same++
+	}
+	for same > 0 && isDigit(read[same-1]) {
+		same--
+	}
+	r, w := read[same:], want[same:]
+	// Behind a hyphen is the end of a range that both begin alike, or the number that a domain has come to.
+	if same == 0 || read[same-1] != '-' || !isNumber(r) || !isNumber(w) || strings.ContainsAny(read[:same], "~#+") {
+		return false, false
+	}
+	return len(r) > len(w) || len(r) == len(w) && r >= w, true
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
+
+// isNumber tells whether all of text is one, as it is printed.
+func isNumber(text string) bool {
+	for i := range len(text) {
+		if !isDigit(text[i]) {
+			return false
+		}
+	}
+	return text != "" && text[0] != '0'
+}
+
+// holds is reached for any two places.
+func holds(read, want change.Position) bool {
 	r, err := parsePosition(read)
 	if err != nil {
 		return false

@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -126,6 +128,53 @@ func TestOrder(t *testing.T) {
 	} {
 		if reached(pair[0], pair[1]) || reached(pair[1], pair[0]) && pair[1] != "m1:a:g:" {
 			t.Errorf("%q and %q are in an order", pair[0], pair[1])
+		}
+	}
+}
+
+// What is seen of two positions at once is what their sets say.
+func TestFurther(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	set := func(mariadb bool) string {
+		s := &gtids{mariadb: mariadb}
+		for range 1 + rng.IntN(3) {
+			n := 1 + rng.Uint64N(12)
+			if mariadb {
+				s.add(gtid{group: fmt.Sprint(rng.IntN(2)), number: n, server: 1 + rng.Uint32N(2), mariadb: true})
+			} else {
+				s.addRun([]string{uuidA, uuidB, uuidA + ":t"}[rng.IntN(3)], run{n, n + rng.Uint64N(3)})
+			}
+		}
+		return s.String()
+	}
+	seen := 0
+	for range 200_000 {
+		mariadb := rng.IntN(2) > 0
+		kind := map[bool]string{true: "d:", false: "g:"}[mariadb]
+		read, want := change.Position("m1:a:"+kind+set(mariadb)), change.Position("m1:a:"+kind+set(mariadb))
+		is, ok := further(string(read), string(want))
+		if ok {
+			seen++
+		}
+		if ok && is != holds(read, want) {
+			t.Fatalf("further(%q, %q) is %v", read, want, is)
+		}
+	}
+	if seen < 1000 {
+		t.Errorf("only %d pairs could be seen at once", seen)
+	}
+	for _, text := range [][2]string{{"12", "13"}, {"m1:a:g:" + uuidA + ":5", "m1:a:g:" + uuidA + ":7"}, {"m1:a:d:0-1-5~0-1-3", "m1:a:d:0-1-5~0-1-4"},
+		{"m1:a:d:0-1-5#0-1-6+7", "m1:a:d:0-1-5#0-1-6+8"}, {"m1:a:f:b.1:400", "m1:a:f:b.1:500"}, {"", "-1"}, {"m1:a:d:0-1-0", "m1:a:d:0-1-01"}} {
+		if _, ok := further(text[0], text[1]); ok {
+			t.Errorf("%q and %q were compared", text[0], text[1])
+		}
+	}
+}
+
+func BenchmarkReached(b *testing.B) {
+	for b.Loop() {
+		if reached("m1:gen:d:0-1-123456", "m1:gen:d:0-1-999999") {
+			b.Fatal("reached")
 		}
 	}
 }
