@@ -274,6 +274,32 @@ func TestLongValues(t *testing.T) {
 	}
 }
 
+// TestLikelyNew has a log of keys tell which rows are likely to be new.
+func TestLikelyNew(t *testing.T) {
+	f := newFixture(t, store.Keys, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES(1, 'a'), (2, 'a')")
+	for _, test := range []struct {
+		statement string
+		likely    bool
+	}{
+		{"INSERT INTO t VALUES(3, 'a')", true},
+		{"UPDATE t SET v = 'b' WHERE id = 1", false},
+		{"REPLACE INTO t VALUES(2, 'b')", true}, // wrong, and known to nobody
+		{"INSERT INTO t VALUES(4, 'a'); UPDATE t SET v = 'b' WHERE id = 4", true},
+		{"DELETE FROM t WHERE id = 4; INSERT INTO t VALUES(4, 'c')", false},
+		{"DELETE FROM t WHERE id = 3", false},
+		{"INSERT INTO t VALUES(1, 'c') ON CONFLICT DO UPDATE SET v = 'c'", false},
+	} {
+		f.exec(test.statement)
+		tx := f.next()
+		if tx == nil || len(tx.Changes) != 1 {
+			t.Fatalf("%s: %s", test.statement, text(tx))
+		}
+		if b := tx.Changes[0].Before; b.Known || b.Absent != test.likely {
+			t.Errorf("%s: likely to be new: %t, want %t", test.statement, b.Absent, test.likely)
+		}
+	}
+}
+
 // The newest entry is never pruned, so that no number comes twice.
 func TestSettlePrunes(t *testing.T) {
 	f := newFixture(t, store.Keys, "CREATE TABLE t(id INTEGER PRIMARY KEY)")

@@ -257,7 +257,7 @@ func (tx *Tx) put(t *table, old, row change.Row) error {
 func (tx *Tx) set(t *table, key, old, row change.Row) {
 	c := change.Change{Table: t.Table, Key: key, Before: change.Is(old), After: change.Is(row)}
 	if tx.s.Blind != nil && tx.s.Blind(c) {
-		c.Before = change.Image{}
+		c.Before = change.Image{Absent: row != nil && len(tx.changes)%3 > 0} // right or wrong
 	}
 	if tx.s.Lean != nil && old != nil && row != nil && tx.s.Lean(c) {
 		c.Before, c.After = change.Image{}, change.Is(t.lean(old, row))
