@@ -14,8 +14,6 @@ import (
 // ahead writes the rows of the next batch in a session of its own, while the sink writes the batch before. When
 // it is the turn of that batch, the sink and ahead change sessions.
 type ahead struct {
-	store *store.Store
-
 	mu sync.Mutex
 	// at is the batch that is prepared now or was, until it is taken; nil: none.
 	at *preparation
@@ -46,8 +44,6 @@ func (p *preparation) in(conn *store.Conn) *writer {
 	}
 	return p.writer
 }
-
-func newAhead(s *store.Store) *ahead { return &ahead{store: s, session: &session{}} }
 
 // Prepare writes the rows of a batch that Apply gets after the one before, if they are new and many. See
 // [sinks.Preparer]. What fails is written by Apply as if nothing had been prepared.
@@ -93,17 +89,12 @@ func isNew(batch *sinks.Batch) bool {
 // turn of the batch: the one before has it locked.
 func (a *ahead) write(ctx context.Context, s *Sink, batch *sinks.Batch) *writer {
 	in := a.session // another one as soon as the batch is taken
-	if in.conn == nil || in.conn.Broken() {
-		conn, err := openSession(ctx, a.store)
-		if err != nil {
-			return nil
-		}
-		in.conn, in.catalogue = conn, nil
+	load := in.loading.mode() == trusting
+	used := in.conn != nil && !in.conn.Broken()
+	w, err := in.writeNew(ctx, s, batch, load)
+	if err != nil && used && in.conn.Broken() { // the server has ended it meanwhile
+		w, err = in.writeNew(ctx, s, batch, load)
 	}
-	if in.learn(ctx) != nil {
-		return nil
-	}
-	w, err := in.writeNew(ctx, s, batch, in.loading.mode() == trusting)
 	switch {
 	case errors.Is(err, errLoad) && rollback(in.conn) == nil:
 		in.loading.lost()
@@ -118,8 +109,18 @@ func (a *ahead) write(ctx context.Context, s *Sink, batch *sinks.Batch) *writer 
 	return w
 }
 
-// writeNew begins a transaction and writes the rows of a batch, all of which should be new.
+// writeNew begins a transaction and writes the rows of a batch, all of which should be new. It connects if need be.
 func (in *session) writeNew(ctx context.Context, s *Sink, batch *sinks.Batch, load bool) (*writer, error) {
+	if in.conn == nil || in.conn.Broken() {
+		conn, err := openSession(ctx, s.store)
+		if err != nil {
+			return nil, err
+		}
+		in.conn, in.catalogue = conn, nil
+	}
+	if err := in.learn(ctx); err != nil {
+		return nil, err
+	}
 	if err := in.conn.Do(ctx, "START TRANSACTION"); err != nil {
 		return nil, err
 	}

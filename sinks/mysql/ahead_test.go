@@ -164,6 +164,8 @@ func TestPrepareLost(t *testing.T) {
 		f.holds(t, "SELECT count(*) FROM o", "1201")
 		f.holds(t, "SELECT tag, applied FROM cdcsync_link", "2|2")
 
+		// The other session, which has nothing to do now, ends: the server does not wait for it for ever.
+		f.do(t, "KILL "+f.lines(t, strings.Replace(sessions, "DESC", "ASC", 1))[0])
 		next := f.follow(first, f.newRows(20_000)...)
 		f.prepare(t, next, true)
 		second := sink.New(f.store, "l")

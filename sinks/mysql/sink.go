@@ -34,7 +34,7 @@ var _ sinks.Preparer = (*Sink)(nil)
 
 // New returns a sink on a store. It opens nothing: Open does.
 func New(s *store.Store, link string) *Sink {
-	return &Sink{store: s, link: link, pace: newPace(), session: &session{}, ahead: newAhead(s)}
+	return &Sink{store: s, link: link, pace: newPace(), session: &session{}, ahead: &ahead{session: &session{}}}
 }
 
 // Open raises the epoch of the link in the store. See [sinks.Sink]. It waits for a
