@@ -30,9 +30,11 @@ type ahead struct {
 // preparation is a batch whose rows are being written, or are.
 type preparation struct {
 	batch *sinks.Batch
-	began time.Time
-	taken chan struct{} // closed by Apply
-	done  chan struct{} // closed by Prepare
+	// session is what they are written in: that of ahead until they are taken, then the sink's.
+	session *session
+	began   time.Time
+	taken   chan struct{} // closed by Apply
+	done    chan struct{} // closed by Prepare
 	// writer is the open transaction, nil if there is none. It is to be read once done is closed.
 	writer *writer
 }
@@ -49,7 +51,7 @@ func (p *preparation) in(conn *store.Conn) *writer {
 // [sinks.Preparer]. What fails is written by Apply as if nothing had been prepared.
 func (s *Sink) Prepare(ctx context.Context, batch *sinks.Batch) {
 	if p := s.ahead.begin(ctx, batch); p != nil {
-		p.writer = s.ahead.write(ctx, s, batch)
+		p.writer = p.session.writeAhead(ctx, s, batch)
 		close(p.done)
 	}
 }
@@ -74,7 +76,7 @@ func (a *ahead) begin(ctx context.Context, batch *sinks.Batch) *preparation {
 	if batch.Marker.Apply <= a.reached || batch.Prior == a.spoilt || !isNew(batch) || a.trust.mode() != trusting {
 		return nil
 	}
-	a.at = &preparation{batch: batch, began: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
+	a.at = &preparation{batch: batch, session: a.session, began: time.Now(), taken: make(chan struct{}), done: make(chan struct{})}
 	return a.at
 }
 
@@ -85,10 +87,9 @@ func isNew(batch *sinks.Batch) bool {
 	})
 }
 
-// write begins a transaction and writes the rows, or returns nil. The row of the link comes when it is the
+// writeAhead begins a transaction and writes the rows, or returns nil. The row of the link comes when it is the
 // turn of the batch: the one before has it locked.
-func (a *ahead) write(ctx context.Context, s *Sink, batch *sinks.Batch) *writer {
-	in := a.session // another one as soon as the batch is taken
+func (in *session) writeAhead(ctx context.Context, s *Sink, batch *sinks.Batch) *writer {
 	load := in.loading.mode() == trusting
 	used := in.conn != nil && !in.conn.Broken()
 	w, err := in.writeNew(ctx, s, batch, load)

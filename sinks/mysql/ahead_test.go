@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sinks"
@@ -91,6 +93,25 @@ func TestPrepare(t *testing.T) {
 		// Not all of it is new, or it is too small.
 		f.prepare(t, f.follow(late, append(f.newRows(1), f.write("o", anything, otherRow(1300, "v")))...), false)
 		f.prepare(t, f.follow(late, f.newRows(1)[:10]...), false)
+	})
+}
+
+// TestPrepareAtOnce has batches prepared and applied at once, whichever comes first.
+func TestPrepareAtOnce(t *testing.T) {
+	each(t, aheadTables, func(t *testing.T, f *fixture) {
+		const batches = 40
+		last := f.batch(f.newRows(0)...)
+		f.applied(t, last, nil)
+		var preparing sync.WaitGroup
+		for n := int64(1); n <= batches; n++ {
+			next := f.follow(last, f.newRows(n*10_000)...)
+			preparing.Go(func() { f.sink.Prepare(t.Context(), next) })
+			time.Sleep(time.Duration(n%8) * 20 * time.Microsecond)
+			f.applied(t, next, nil)
+			last = next
+		}
+		preparing.Wait()
+		f.holds(t, "SELECT count(*) FROM o", fmt.Sprint((batches+1)*1200))
 	})
 }
 
