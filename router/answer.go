@@ -64,14 +64,9 @@ func (r *reconciler) applied(s change.Side, result sinks.Result) {
 		e.sent = append(e.sent, sentBatch{apply: f.apply, rows: done})
 	}
 	f.space.clear(held)
-	if e.inFlight != nil && !whole(result.Outcomes) && !r.broken.noVoidFlight {
+	if e.inFlight != nil && !sinks.AllDone(result.Outcomes) && !r.broken.noVoidFlight {
 		r.void(s)
 	}
-}
-
-// whole tells whether all of a batch was done.
-func whole(outcomes []sinks.Outcome) bool {
-	return !slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict != sinks.Done })
 }
 
 // void takes back what was queued for side s behind a batch that was not all done. Its rows are the

@@ -92,7 +92,7 @@ func (lp *loop) applyBatches(ctx context.Context, d *sideLoop) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", op, err)
 			}
-			if spoilt = nil; !whole(result.Outcomes) {
+			if spoilt = nil; !sinks.AllDone(result.Outcomes) {
 				spoilt = batch
 			}
 			d.results <- answer{result, time.Since(began)} // has room: two batches are under way at the most

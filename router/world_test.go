@@ -374,7 +374,7 @@ func (w *world) apply(s change.Side) bool {
 		w.must(err)
 	})
 	w.results[s] = append(w.results[s], result)
-	if w.spoilt[s] = nil; !whole(result.Outcomes) {
+	if w.spoilt[s] = nil; !sinks.AllDone(result.Outcomes) {
 		w.spoilt[s] = t.batch
 	}
 	for _, o := range result.Outcomes {

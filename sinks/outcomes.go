@@ -3,9 +3,20 @@ package sinks
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 )
+
+// AllDone tells whether all of a batch was done.
+func AllDone(outcomes []Outcome) bool {
+	return !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Verdict != Done })
+}
+
+// AnyDone tells whether something of a batch was done.
+func AnyDone(outcomes []Outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Verdict == Done })
+}
 
 // AppendOutcomes encodes the outcomes that are not Done as their place, verdict and error, for
 // a sink that keeps them with the marker, should the batch come again.

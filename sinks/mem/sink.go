@@ -4,7 +4,6 @@ package mem
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/checkpoint"
@@ -156,7 +155,7 @@ func (s *Sink) record(tx *mem.Tx, batch *sinks.Batch, outcomes []sinks.Outcome) 
 			return &change.Error{Op: "record drawn keys", Err: err}
 		}
 	}
-	if slices.ContainsFunc(outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done }) {
+	if sinks.AnyDone(outcomes) {
 		tx.Number(batch.Marker.Apply)
 	}
 	marker := batch.Settled(outcomes)

@@ -113,11 +113,13 @@ func (in *session) writeAhead(ctx context.Context, s *Sink, batch *sinks.Batch) 
 // writeNew begins a transaction and writes the rows of a batch, all of which should be new. It connects if need be.
 func (in *session) writeNew(ctx context.Context, s *Sink, batch *sinks.Batch, load bool) (*writer, error) {
 	if in.conn == nil || in.conn.Broken() {
-		conn, err := openSession(ctx, s.store)
+		err := in.close()
+		if err == nil {
+			in.conn, err = openSession(ctx, s.store)
+		}
 		if err != nil {
 			return nil, err
 		}
-		in.conn, in.catalogue = conn, nil
 	}
 	if err := in.learn(ctx); err != nil {
 		return nil, err
@@ -194,10 +196,5 @@ func (in *session) undo() {
 // close ends what is prepared, and the session.
 func (a *ahead) close() error {
 	a.drop(0)
-	if a.conn == nil {
-		return nil
-	}
-	old := a.conn
-	a.conn = nil
-	return closed(old)
+	return a.session.close()
 }

@@ -51,16 +51,6 @@ func (f *fixture) prepare(t *testing.T, b *sinks.Batch, want bool) {
 	}
 }
 
-func (f *fixture) applied(t *testing.T, b *sinks.Batch, want []sinks.Verdict) {
-	t.Helper()
-	r, err := f.sink.Apply(context.Background(), b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.marker = b.Settled(r.Outcomes)
-	f.compare(t, want, r.Outcomes)
-}
-
 // TestPrepare has batches prepared behind others: they are seen in their turn, with the marker.
 func TestPrepare(t *testing.T) {
 	each(t, aheadTables, func(t *testing.T, f *fixture) {

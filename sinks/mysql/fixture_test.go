@@ -182,7 +182,12 @@ func (f *fixture) batch(writes ...sinks.Write) *sinks.Batch {
 // returns the outcomes.
 func (f *fixture) apply(t testing.TB, want []sinks.Verdict, writes ...sinks.Write) []sinks.Outcome {
 	t.Helper()
-	b := f.batch(writes...)
+	return f.applied(t, f.batch(writes...), want)
+}
+
+// applied writes a batch, as apply does.
+func (f *fixture) applied(t testing.TB, b *sinks.Batch, want []sinks.Verdict) []sinks.Outcome {
+	t.Helper()
 	r, err := f.sink.Apply(context.Background(), b)
 	if err != nil {
 		t.Fatalf("apply: %v", err)

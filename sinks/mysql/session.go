@@ -33,6 +33,17 @@ type session struct {
 	loading trust
 }
 
+// close ends the session, if there is one, and forgets what was only true of it.
+func (in *session) close() error {
+	in.catalogue = nil
+	if in.conn == nil {
+		return nil
+	}
+	old := in.conn
+	in.conn = nil
+	return closed(old)
+}
+
 // openSession opens a session that writes. Rows are found through the index of the key
 // however many there are in one statement. Messages are in the language in which the names of
 // indexes are found in them.

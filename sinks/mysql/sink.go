@@ -155,13 +155,7 @@ func (s *Sink) connected(ctx context.Context, f func() error) error {
 // abandon closes the session and forgets what was only true of it.
 func (s *Sink) abandon() error {
 	s.marker.unknown()
-	s.catalogue = nil
-	if s.conn == nil {
-		return nil
-	}
-	old := s.conn
-	s.conn = nil
-	return closed(old)
+	return s.session.close()
 }
 
 // bufferKept is how much of what statements were made in is kept for the next batch.
@@ -187,7 +181,7 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	if cap(s.buffer) > bufferKept {
 		s.buffer = nil
 	}
-	if err != nil || slices.ContainsFunc(outcomes, isNotDone) {
+	if err != nil || !sinks.AllDone(outcomes) {
 		s.ahead.drop(batch.Marker.Apply)
 	}
 	if err != nil {
@@ -298,13 +292,10 @@ func (in *session) learn(ctx context.Context) (err error) {
 	return err
 }
 
-func isDone(o sinks.Outcome) bool    { return o.Verdict == sinks.Done }
-func isNotDone(o sinks.Outcome) bool { return o.Verdict != sinks.Done }
-
 // finish writes what goes with the rows, and commits. Of a batch of which nothing was done
 // there is only a marker.
 func (s *Sink) finish(ctx context.Context, w *writer) error {
-	if !slices.ContainsFunc(w.outcomes, isDone) {
+	if !sinks.AnyDone(w.outcomes) {
 		if err := s.conn.Do(ctx, "ROLLBACK"); err != nil {
 			return fmt.Errorf("roll back: %w", err)
 		}

@@ -126,7 +126,7 @@ func (w *writer) refuse(i int, err error) {
 
 // isSilent tells whether rows are Done and the log shows nothing of it.
 func (w *writer) isSilent() bool {
-	return w.changed == 0 && slices.ContainsFunc(w.outcomes, func(o sinks.Outcome) bool { return o.Verdict == sinks.Done })
+	return w.changed == 0 && sinks.AnyDone(w.outcomes)
 }
 
 // write writes all rows after the statements of head: in one round trip, with one more for

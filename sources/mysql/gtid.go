@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,12 +26,7 @@ func gtidOf(g *binlog.GTID, mariadb bool) gtid {
 	if mariadb {
 		return gtid{group: strconv.FormatUint(uint64(g.Domain), 10), number: g.Sequence, server: g.Server, mariadb: true}
 	}
-	u := &g.UUID
-	b := make([]byte, 0, 64)
-	b = hex.AppendEncode(b, u[:4])
-	for _, part := range [][]byte{u[4:6], u[6:8], u[8:10], u[10:]} {
-		b = hex.AppendEncode(append(b, '-'), part)
-	}
+	b := binlog.AppendUUID(make([]byte, 0, 64), g.UUID)
 	if g.Tag != "" {
 		b = append(append(b, ':'), g.Tag...)
 	}

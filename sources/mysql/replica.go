@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/client"
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/cdcsync/cdcsync/sources/mysql/binlog"
 )
 
 // replica is who asks a server for its log, as replicas do.
@@ -30,7 +32,7 @@ func (r replica) follow(c *client.Conn, from *place) error {
 		// Events come without checksums: the connection has its own.
 		"SET @master_binlog_checksum = 'NONE', @source_binlog_checksum = 'NONE'",
 		fmt.Sprintf("SET @master_heartbeat_period = %d, @source_heartbeat_period = %[1]d", heartbeat.Nanoseconds()),
-		fmt.Sprintf("SET @slave_uuid = '%x-%x-%x-%x-%x', @replica_uuid = @slave_uuid", uuid[:4], uuid[4:6], uuid[6:8], uuid[8:10], uuid[10:]),
+		fmt.Sprintf("SET @slave_uuid = '%s', @replica_uuid = @slave_uuid", binlog.AppendUUID(nil, uuid)),
 	}
 	if r.mariadb {
 		statements = append(statements, "SET @mariadb_slave_capability = 4") // it knows GTIDs

@@ -17,6 +17,11 @@ func appendUUID(b []byte, data [16]byte) []byte {
 		copy(turned[10:], data[0:6])
 		data = turned
 	}
+	return AppendUUID(b, data)
+}
+
+// AppendUUID appends a UUID as it is.
+func AppendUUID(b []byte, data [16]byte) []byte {
 	b = hex.AppendEncode(b, data[:4])
 	for _, part := range [][]byte{data[4:6], data[6:8], data[8:10], data[10:16]} {
 		b = hex.AppendEncode(append(b, '-'), part)
