@@ -28,6 +28,9 @@ type loop struct {
 	failed     error
 	// holding: no rows are written now; see [Link.Hold].
 	holding bool
+	// alarm goes off at due, when rows that wait for more are to be written.
+	alarm *time.Timer
+	due   time.Time
 }
 
 // sideLoop is the loop's end of one side's workers.
@@ -48,6 +51,7 @@ type sideLoop struct {
 	behind  int64
 	latest  time.Time // when the last change read was made
 	backlog backlog
+	flow    flow
 	// carried is how far the log across was read when each batch was formed that is under way.
 	carried []uint64
 }
@@ -64,7 +68,7 @@ type answer struct {
 
 // newLoop returns the loop of a link and starts the workers in group; they end with ctx.
 func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context) *loop {
-	lp := &loop{link: l, reconciler: r, events: make(chan func(), 8)}
+	lp := &loop{link: l, reconciler: r, events: make(chan func(), 8), alarm: time.NewTimer(0)}
 	for s, store := range l.cfg.Stores {
 		d := &sideLoop{
 			side: change.Side(s), store: store, room: firstRoom,
@@ -96,6 +100,7 @@ func newLoop(l *Link, r *reconciler, group *errgroup.Group, ctx context.Context)
 func (lp *loop) run(stop, work context.Context) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
+	defer lp.alarm.Stop()
 	for {
 		now := time.Now()
 		lp.wake(now)
@@ -133,6 +138,7 @@ func (lp *loop) run(stop, work context.Context) error {
 			}
 		case call := <-lp.link.calls:
 			call(lp)
+		case <-lp.alarm.C:
 		case <-ticker.C:
 		}
 	}
@@ -165,6 +171,9 @@ func (lp *loop) take(d *sideLoop, tx *change.Tx) {
 	if !lp.read(d.side, tx) {
 		d.kept = tx
 		return
+	}
+	if !tx.Tag.Echo() {
+		d.flow.take(len(tx.Changes), time.Now())
 	}
 	lp.link.cfg.Feed.publish(d.side, tx, lp.byTable[d.side])
 	d.behind = tx.Behind
@@ -219,6 +228,10 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	if lp.holding || lp.heldBack(d) {
 		return
 	}
+	if wait := lp.sides[d.side.Other()].flow.wait(len(lp.ends[d.side].out), d.marked, now); wait > 0 {
+		lp.wakeAt(now.Add(wait), now)
+		return
+	}
 	unmarked := lp.ends[d.side.Other()].unmarked
 	mark := unmarked >= markRows || lp.untold() || len(lp.unsaved) > 0 || now.Sub(d.marked) >= markEvery
 	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
@@ -228,6 +241,15 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	}
 	d.marked = now
 	lp.dispatch(d, task{batch: batch})
+}
+
+// wakeAt has the loop go round then, if it does not before.
+func (lp *loop) wakeAt(at, now time.Time) {
+	if now.Before(lp.due) && !at.Before(lp.due) {
+		return
+	}
+	lp.due = at
+	lp.alarm.Reset(at.Sub(now))
 }
 
 // sendQueued gives the sink of d a second batch. Who waits for a marker on it waits for the first.
