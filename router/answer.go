@@ -108,7 +108,12 @@ func (r *reconciler) written(w *row, s change.Side) {
 		r.ends[s].waiting--
 		w.now[s] = w.sent.value
 		w.sent = nil
-		r.touch(w)
+		if w.busy() {
+			r.touch(w)
+			return
+		}
+		w.stage = held
+		r.evaluate(w) // mostly it is forgotten, so at once, while the processor's cache has it
 	case r.broken.noEchoWait:
 		r.settleEcho(s, w)
 	}

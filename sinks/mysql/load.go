@@ -132,15 +132,17 @@ func (f *form) appendLine(b []byte, w *sinks.Write, columns []int) []byte {
 }
 
 func appendEscaped(b []byte, text string) []byte {
+	from := 0
 	for i := range len(text) {
 		switch c := text[i]; c {
 		case '\\', '\t', '\n':
-			b = append(b, '\\', c)
+			b = append(append(b, text[from:i]...), '\\', c)
 		case 0:
-			b = append(b, '\\', '0')
+			b = append(append(b, text[from:i]...), '\\', '0')
 		default:
-			b = append(b, c)
+			continue
 		}
+		from = i + 1
 	}
-	return b
+	return append(b, text[from:]...)
 }
