@@ -36,6 +36,7 @@ type Sink struct {
 	marker *markerWriter
 	begin  *store.Stmt
 	pace   pace
+	cache  *cache
 	// own notes what is written where the link reads the write-ahead log, applied is the last
 	// transaction that the database has.
 	own     *store.OwnWrites
@@ -92,7 +93,7 @@ func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
 	if err != nil {
 		return m, err
 	}
-	if err := s.growCache(ctx); err != nil {
+	if s.cache, err = newCache(ctx, s.conn); err != nil {
 		return m, err
 	}
 	prefix := store.TriggerPrefix(s.link)
@@ -106,24 +107,6 @@ func (s *Sink) takeOver(ctx context.Context) (m checkpoint.Marker, err error) {
 	s.marker, err = newMarkerWriter(s.conn, s.number, s.link)
 	s.opened = err == nil
 	return m, err
-}
-
-const (
-	// defaultCache is what SQLite's manual says of PRAGMA cache_size: 2 MB, if nobody asked for more.
-	defaultCache = -2000
-	// batchCache is what the pages of a whole batch find room in, in KiB. Otherwise they are written to
-	// the log before its end, read back, and written again.
-	batchCache = 16 << 10
-)
-
-// growCache gives the connection a larger cache, unless the dsn says how large it is to be.
-func (s *Sink) growCache(ctx context.Context) error {
-	size, err := s.conn.Int(ctx, "PRAGMA cache_size")
-	if err != nil || size != defaultCache {
-		return err
-	}
-	_, err = s.conn.Exec(ctx, fmt.Sprintf("PRAGMA cache_size = -%d", batchCache))
-	return err
 }
 
 // Apply writes one batch in one transaction. See [sinks.Sink].
@@ -151,6 +134,9 @@ func (s *Sink) Apply(ctx context.Context, batch *sinks.Batch) (sinks.Result, err
 	for {
 		outcomes, err := s.attempt(ctx, batch, refused, careful)
 		if err == nil {
+			if err := s.cache.fit(ctx); err != nil {
+				return sinks.Result{}, store.Classify("apply batch", err)
+			}
 			return sinks.Result{Outcomes: outcomes, Room: s.pace.room(), Paced: true}, nil
 		}
 		s.conn.Rollback()

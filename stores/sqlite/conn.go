@@ -212,6 +212,13 @@ func (c *Conn) DeferredKeys() (bool, error) {
 	return n != 0, err
 }
 
+// Spilled returns how many pages were written to the log before the end of their transactions, for want
+// of room in the page cache, since it was last asked.
+func (c *Conn) Spilled() (int, error) {
+	n, _, err := c.raw.(msqlite.DBStatus).Status(msqlite.DBStatusCacheSpill, true)
+	return n, err
+}
+
 // Mute makes the statements inside triggers do nothing on this connection, where muted says
 // so of the trigger's name. It is asked when a statement is compiled, which may be again at
 // any execution. Cascades are no triggers.
