@@ -16,9 +16,10 @@ const (
 	// flowWindow is how long changes are counted at the least, fastFlow how many in a second are fast.
 	flowWindow = 5 * time.Millisecond
 	fastFlow   = 50_000
-	// gatherRows is what a batch need not wait for more than, and gatherWithin how long after
-	// the one before it goes anyway.
+	// gatherRows and gatherBytes are what a batch need not wait for more than, and gatherWithin how
+	// long after the one before it goes anyway.
 	gatherRows   = 1000
+	gatherBytes  = 2 << 20
 	gatherWithin = 5 * time.Millisecond
 )
 
@@ -31,9 +32,9 @@ func (f *flow) take(changes int, now time.Time) {
 	}
 }
 
-// wait returns how long so many rows wait for more, when the last batch was formed then.
-func (f *flow) wait(rows int, last, now time.Time) time.Duration {
-	if !f.fast || rows >= gatherRows {
+// wait returns how long so many rows, of so many bytes, wait for more, when the last batch was formed then.
+func (f *flow) wait(rows, bytes int, last, now time.Time) time.Duration {
+	if !f.fast || rows >= gatherRows || bytes >= gatherBytes {
 		return 0
 	}
 	return max(0, gatherWithin-now.Sub(last))

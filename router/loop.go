@@ -228,7 +228,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	if lp.holding || lp.heldBack(d) {
 		return
 	}
-	if wait := lp.sides[d.side.Other()].flow.wait(len(lp.ends[d.side].out), d.marked, now); wait > 0 {
+	if wait := lp.sides[d.side.Other()].flow.wait(len(lp.ends[d.side].out), lp.bytes, d.marked, now); wait > 0 {
 		lp.wakeAt(now.Add(wait), now)
 		return
 	}

@@ -212,11 +212,15 @@ func (c *Conn) DeferredKeys() (bool, error) {
 	return n != 0, err
 }
 
-// Spilled returns how many pages were written to the log before the end of their transactions, for want
-// of room in the page cache, since it was last asked.
-func (c *Conn) Spilled() (int, error) {
-	n, _, err := c.raw.(msqlite.DBStatus).Status(msqlite.DBStatusCacheSpill, true)
-	return n, err
+// Paging returns how many pages were written to the log before the end of their transactions, for want
+// of room in the page cache, and how many had to be read from the file, since it was last asked.
+func (c *Conn) Paging() (spilled, missed int, err error) {
+	status := c.raw.(msqlite.DBStatus)
+	if spilled, _, err = status.Status(msqlite.DBStatusCacheSpill, true); err != nil {
+		return 0, 0, err
+	}
+	missed, _, err = status.Status(msqlite.DBStatusCacheMiss, true)
+	return spilled, missed, err
 }
 
 // Mute makes the statements inside triggers do nothing on this connection, where muted says
