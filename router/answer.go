@@ -108,12 +108,9 @@ func (r *reconciler) written(w *row, s change.Side) {
 		r.ends[s].waiting--
 		w.now[s] = w.sent.value
 		w.sent = nil
-		if w.busy() {
-			r.touch(w)
-			return
+		if w.stage = held; !w.busy() {
+			r.evaluate(w) // mostly it is forgotten, so at once, while the processor's cache has it
 		}
-		w.stage = held
-		r.evaluate(w) // mostly it is forgotten, so at once, while the processor's cache has it
 	case r.broken.noEchoWait:
 		r.settleEcho(s, w)
 	}
