@@ -125,24 +125,8 @@ func (f *form) appendLine(b []byte, w *sinks.Write, columns []int) []byte {
 		case change.TimestampUTC:
 			b = append(b, strings.TrimSuffix(v.Str(), "Z")...)
 		default:
-			b = appendEscaped(b, v.Str())
+			b = store.AppendEscaped(b, v.Str(), '\t', '\n')
 		}
 	}
 	return append(b, '\n')
-}
-
-func appendEscaped(b []byte, text string) []byte {
-	from := 0
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '\\', '\t', '\n':
-			b = append(append(b, text[from:i]...), '\\', c)
-		case 0:
-			b = append(append(b, text[from:i]...), '\\', '0')
-		default:
-			continue
-		}
-		from = i + 1
-	}
-	return append(b, text[from:]...)
 }

@@ -11,18 +11,27 @@ func Literal(text string) string { return string(AppendQuoted(nil, text)) }
 
 // AppendQuoted appends text as a string of SQL.
 func AppendQuoted(b []byte, text string) []byte {
-	b = append(b, '\'')
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '\'', '\\':
-			b = append(b, '\\', c)
-		case 0:
-			b = append(b, '\\', '0')
-		default:
-			b = append(b, c)
-		}
-	}
+	b = AppendEscaped(append(b, '\''), text, '\'', '\'')
 	return append(b, '\'')
+}
+
+// AppendEscaped appends text with a backslash before each of the bytes x and y, and before backslashes; bytes
+// of zero become \0. What lies between them is copied as a whole.
+func AppendEscaped(b []byte, text string, x, y byte) []byte {
+	from := 0
+	for i := range len(text) {
+		c := text[i]
+		switch c {
+		case '\\', x, y:
+		case 0:
+			c = '0'
+		default:
+			continue
+		}
+		b = append(append(b, text[from:i]...), '\\', c)
+		from = i + 1
+	}
+	return append(b, text[from:]...)
 }
 
 // The tables that the links of a database keep in it. They are never part of a link.
