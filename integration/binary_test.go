@@ -74,13 +74,15 @@ func (l *lockedBuffer) String() string {
 // start runs cdcsync with args.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	return startInto(t, nil, args...)
+	return startInto(t, nil, nil, args...)
 }
 
-// startInto runs cdcsync with args and has it write to a file; nil: to the output of the process.
-func startInto(t *testing.T, file *os.File, args ...string) *process {
+// startInto runs cdcsync with args and more of an environment, and has it write to a file; nil:
+// to the output of the process.
+func startInto(t *testing.T, file *os.File, environment []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), output: &lockedBuffer{}, done: make(chan error, 1)}
+	p.cmd.Env = append(os.Environ(), environment...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if file != nil {
 		p.cmd.Stdout, p.cmd.Stderr = file, file

@@ -130,7 +130,7 @@ func TestLogFull(t *testing.T) {
 	fill(t, dir, 0)
 	s := newShop(t)
 	s.writeConfig(oneWayConfig)
-	p := startInto(t, log, "run", s.config)
+	p := startInto(t, log, nil, "run", s.config)
 	s.longItems(1, 500)
 	s.settle(p)
 	if n := s.equalItems(); n != 500 {

@@ -10,8 +10,12 @@ import (
 	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
+// small is what the program aims at, for one link, on a machine or in a container of 1 GiB or
+// less.
+var small = []string{"GOMEMLIMIT=64MiB"}
+
 // TestMemory lets a million changes wait on one side and expects the program to carry them
-// with less than 100 MB of resident memory.
+// with less than 100 MB of resident memory, on a small machine.
 func TestMemory(t *testing.T) {
 	const limit = 100 << 20
 	rows := 1_000_000
@@ -32,38 +36,47 @@ func TestMemory(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.carry(rows, limit)
+	s.carry(rows, limit, small...)
 }
 
 // TestMemoryOneTransaction lets a million rows wait that one transaction has written, between
-// two PostgreSQL servers.
+// two PostgreSQL servers, on a small machine and on this one.
 func TestMemoryOneTransaction(t *testing.T) {
 	t.Parallel()
-	const limit = 128 << 20
 	rows := 1_000_000
 	if testing.Short() {
 		rows = 100_000
 	}
 	versions := servers.Versions()
-	s := newShopOn(t, postgresSite(t, versions[0]), postgresSite(t, versions[0]))
-	p := start(t, "run", s.config)
-	p.await(s.address, "/v1/links/shop/barrier?wait=60s")
-	if err := p.stop(); err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		environment []string
+		limit       int64
+	}{
+		"small": {small, 128 << 20},
+		"this":  {nil, 160 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShopOn(t, postgresSite(t, versions[0]), postgresSite(t, versions[0]))
+			p := start(t, "run", s.config)
+			p.await(s.address, "/v1/links/shop/barrier?wait=60s")
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			db := s.open(0)
+			if _, err := db.Exec(fmt.Sprintf("INSERT INTO tbl_item SELECT i, 'a value of about thirty letters ' || i FROM generate_series(1, %d) i", rows)); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s.carry(rows, c.limit, c.environment...)
+		})
 	}
-	db := s.open(0)
-	if _, err := db.Exec(fmt.Sprintf("INSERT INTO tbl_item SELECT i, 'a value of about thirty letters ' || i FROM generate_series(1, %d) i", rows)); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.carry(rows, limit)
 }
 
 // TestMemoryHugeTransaction lets one transaction wait that wrote CDCSYNC_MEMORY_MB megabytes of
 // what cannot be compressed, on each engine, and expects the program to carry it with 128 MB of
-// resident memory.
+// resident memory, on a small machine.
 func TestMemoryHugeTransaction(t *testing.T) {
 	const limit, rowBytes = 128 << 20, 8 << 10
 	text := os.Getenv("CDCSYNC_MEMORY_MB")
@@ -111,17 +124,17 @@ func TestMemoryHugeTransaction(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s.carry(rows, limit)
+			s.carry(rows, limit, small...)
 		})
 	}
 }
 
 // carry runs the program until all rows that wait on the left are on the right, and checks how
 // much memory it held at the most.
-func (s *shop) carry(rows int, limit int64) {
+func (s *shop) carry(rows int, limit int64, environment ...string) {
 	t := s.t
 	t.Helper()
-	p := start(t, "run", s.config)
+	p := startInto(t, nil, environment, "run", s.config)
 	s.settle(p)
 	peak := peakBytes(t, p.cmd.Process.Pid)
 	items, _ := s.rows(1)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"runtime/debug"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -52,27 +50,10 @@ Of two instances with the same link, the later one takes over.`,
 	return cmd
 }
 
-// How much Go may hold before it collects more eagerly, in bytes, for the program and for
-// each link. cdcsync is a guest on machines that have other work.
-const (
-	memoryProgram = 32 << 20
-	memoryLink    = 32 << 20
-)
-
-// boundMemory sets the limit, unless the environment says another.
-func boundMemory(links int) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryProgram + int64(links)*memoryLink)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
-}
-
 // runInstance runs an instance until ctx ends.
 func runInstance(ctx context.Context, in *instance) error {
-	boundMemory(len(in.runners))
-	in.log.Info("starting", "version", versionText(), "links", len(in.runners))
+	bound := boundMemory(len(in.runners))
+	in.log.Info("starting", "version", versionText(), "links", len(in.runners), "memory_limit_bytes", bound)
 	if err := in.Run(ctx); err != nil {
 		return err
 	}
