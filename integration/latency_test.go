@@ -150,20 +150,37 @@ func BenchmarkMariaDBLatency(b *testing.B) {
 	for s := range on {
 		on[s] = pool.PrivateMariaDB(b, versions[len(versions)-1], servers.Options{Settings: map[string]string{"log_slave_updates": "ON", "gtid_strict_mode": "OFF"}})
 	}
-	const pause = 50 * time.Microsecond
-	for b.Loop() {
-		r := newReplica(b, on, 0, mysqlBenchSchema)
-		r.exec(1, "START SLAVE")
-		r.exec(0, "INSERT INTO ev VALUES (1, 1, 'first', 1, now(6))")
-		r.wait(1)
-		theirs := r.latencies(2, latencyRows, pause)
-		r.end()
-		for _, writes := range [][2]bool{{false, true}, {true, true}} {
-			var sites [2]site
-			for s := range on {
-				sites[s] = benchDatabase(b, on[s], "mariadb", mysqlBenchSchema)
+	benchReplicaLatency(b, "mariadb", on, 0)
+}
+
+// BenchmarkMySQLLatency is the same between two MySQL, whose own replication has the threads that
+// are the default.
+func BenchmarkMySQLLatency(b *testing.B) {
+	var on [2]*servers.Server
+	for s := range on {
+		on[s] = pool.PrivateMySQL(b, servers.MySQLVersions()[0], servers.Options{})
+	}
+	benchReplicaLatency(b, "mysql", on, 4)
+}
+
+func benchReplicaLatency(b *testing.B, engine string, on [2]*servers.Server, threads int) {
+	for name, pause := range map[string]time.Duration{"watched": 50 * time.Microsecond, "polled": 2500 * time.Microsecond} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r := newReplica(b, engine, on, threads, mysqlBenchSchema)
+				r.speak("START", "")
+				r.exec(0, "INSERT INTO ev VALUES (1, 1, 'first', 1, now(6))")
+				r.wait(1)
+				theirs := r.latencies(2, latencyRows, pause)
+				r.end()
+				for _, writes := range [][2]bool{{false, true}, {true, true}} {
+					var sites [2]site
+					for s := range on {
+						sites[s] = benchDatabase(b, on[s], engine, mysqlBenchSchema)
+					}
+					newDuo(b, sites, writes, router.InitialNone, "acc", "ev").latency(b, pause, "native", theirs)
+				}
 			}
-			newDuo(b, sites, writes, router.InitialNone, "acc", "ev").latency(b, pause, "native", theirs)
-		}
+		})
 	}
 }

@@ -183,7 +183,7 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 					if name == "serial" {
 						some = fewer(rows)
 					}
-					r := newReplica(b, on, threads, schema)
+					r := newReplica(b, "mariadb", on, threads, schema)
 					speeds[name] = r.drain(load.fill, some)
 					b.ReportMetric(speeds[name], name+"-rows/s")
 					r.end()
@@ -196,20 +196,20 @@ func BenchmarkMariaDBDrain(b *testing.B) {
 	}
 }
 
-// replica is MariaDB's own replication of a database on the left server to one of the same name on
-// the right, with so many threads beside the one that commits, 0 for none.
+// replica is the own replication of MariaDB, or MySQL, of a database on the left server to one of the
+// same name on the right.
 type replica struct{ *duo }
 
 // newReplica makes the databases and has the right server begin where the log of the left one now
-// ends, once it is started.
-func newReplica(b *testing.B, on [2]*servers.Server, threads int, schema []string) replica {
+// ends, once it is started, with so many threads beside the one that commits, 0 for none.
+func newReplica(b *testing.B, engine string, on [2]*servers.Server, threads int, schema []string) replica {
 	b.Helper()
-	left := benchDatabase(b, on[0], "mariadb", schema)
+	left := benchDatabase(b, on[0], engine, schema)
 	c, err := mysql.ParseDSN(left.dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := replica{&duo{tb: b, sites: [2]site{left, {engine: "mariadb", dsn: on[1].DSN(""), server: on[1]}}}}
+	r := replica{&duo{tb: b, sites: [2]site{left, {engine: engine, dsn: on[1].DSN(""), server: on[1]}}}}
 	r.exec(1, "CREATE DATABASE "+c.DBName)
 	r.sites[1].dsn, r.sites[1].database = on[1].DSN(c.DBName), c.DBName
 	r.exec(1, schema...)
@@ -217,17 +217,38 @@ func newReplica(b *testing.B, on [2]*servers.Server, threads int, schema []strin
 	r.must(err)
 	db, err := left.open()
 	r.must(err)
-	var position string
-	r.must(db.QueryRow("SELECT @@gtid_binlog_pos").Scan(&position))
+	if engine == "mariadb" {
+		var position string
+		r.must(db.QueryRow("SELECT @@gtid_binlog_pos").Scan(&position))
+		r.exec(1, "SET GLOBAL gtid_slave_pos = '"+position+"'", fmt.Sprintf("SET GLOBAL slave_parallel_threads = %d", threads),
+			fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '%s', MASTER_PORT = %s, MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", host, port))
+	} else {
+		var file, position string
+		var rest any
+		r.must(db.QueryRow("SHOW BINARY LOG STATUS").Scan(&file, &position, &rest, &rest, &rest))
+		r.exec(1, fmt.Sprintf("SET GLOBAL replica_parallel_workers = %d", threads),
+			fmt.Sprintf("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '%s', SOURCE_PORT = %s, SOURCE_USER = 'root', SOURCE_LOG_FILE = '%s', SOURCE_LOG_POS = %s",
+				host, port, file, position))
+	}
 	r.must(db.Close())
-	r.exec(1, "SET GLOBAL gtid_slave_pos = '"+position+"'", fmt.Sprintf("SET GLOBAL slave_parallel_threads = %d", threads),
-		fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '%s', MASTER_PORT = %s, MASTER_USER = 'root', MASTER_USE_GTID = slave_pos", host, port))
 	return r
+}
+
+// speak has the right server start, stop or reset its replication.
+func (r replica) speak(verb, rest string) {
+	r.tb.Helper()
+	noun := " REPLICA "
+	if r.sites[1].engine == "mariadb" {
+		noun = " SLAVE "
+	}
+	r.exec(1, verb+noun+rest)
 }
 
 // end stops the replica and removes its database.
 func (r replica) end() {
-	r.exec(1, "STOP SLAVE", "RESET SLAVE ALL", "DROP DATABASE "+r.sites[1].database)
+	r.speak("STOP", "")
+	r.speak("RESET", "ALL")
+	r.exec(1, "DROP DATABASE "+r.sites[1].database)
 }
 
 // wait waits until a row of ev is on the right.
@@ -251,7 +272,7 @@ func (r replica) drain(fill func(*duo, int) int, rows int) float64 {
 	changes := fill(r.duo, rows)
 	last := r.number(0, "SELECT max(id) FROM ev")
 	begin := time.Now()
-	r.exec(1, "START SLAVE")
+	r.speak("START", "")
 	r.wait(last)
 	took := time.Since(begin)
 	r.same()
