@@ -127,7 +127,7 @@ func (in *session) writeNew(ctx context.Context, s *Sink, batch *sinks.Batch, lo
 	if err := in.conn.Do(ctx, "START TRANSACTION"); err != nil {
 		return nil, err
 	}
-	w := newWriter(s, in, batch, trusting, load)
+	w := newWriter(s, in, batch, way{mode: trusting, load: load})
 	if err := w.writeGroups(ctx); err != nil {
 		return nil, err
 	}

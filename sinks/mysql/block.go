@@ -51,7 +51,7 @@ func (s *Sink) without(ctx context.Context, batch *sinks.Batch, outcome sinks.Ou
 // loadBlock runs the transaction. On an error it may still be open.
 func (s *Sink) loadBlock(ctx context.Context, batch *sinks.Batch) error {
 	block := batch.Block
-	w := newWriter(s, s.session, batch, trusting, true)
+	w := newWriter(s, s.session, batch, way{mode: trusting, load: true})
 	if err := w.begin(ctx, nil); err != nil {
 		return err
 	}

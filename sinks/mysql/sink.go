@@ -214,9 +214,9 @@ func (s *Sink) renew(outcomes []sinks.Outcome) error {
 // have changed, with new rows looked for if one of them is there, and with care if the store
 // does not take a row. What was prepared of the batch is made use of first.
 func (s *Sink) write(ctx context.Context, batch *sinks.Batch, p *preparation) ([]sinks.Outcome, error) {
-	mode, load, renewed := s.trust.mode(), s.loading.mode() == trusting, false
+	way, renewed := way{mode: s.trust.mode(), load: s.loading.mode() == trusting, unasked: true}, false
 	for {
-		outcomes, err := s.attempt(ctx, batch, p.in(s.conn), mode, load)
+		outcomes, err := s.attempt(ctx, batch, p.in(s.conn), way)
 		p = nil
 		if err == nil {
 			return outcomes, nil
@@ -231,15 +231,17 @@ func (s *Sink) write(ctx context.Context, batch *sinks.Batch, p *preparation) ([
 		case s.conn.Broken(), ctx.Err() != nil:
 			return nil, err
 		case errors.Is(err, errLoad):
-			load = false
+			way.load = false
 			s.loading.lost()
+		case way.unasked && (store.Code(err) == store.OutOfRange || store.Code(err) == store.NoSuchTable):
+			way.unasked = false // the claim may have failed
 		case isStale(err) && !renewed:
 			renewed, s.catalogue = true, nil
-		case mode == trusting && store.Code(err) == store.DuplicateKey:
-			mode = looking
+		case way.mode == trusting && store.Code(err) == store.DuplicateKey:
+			way.mode = looking
 			s.trust.lost()
-		case store.IsRow(err) && mode != careful:
-			mode = careful
+		case store.IsRow(err) && way.mode != careful:
+			way.mode = careful
 			s.catalogue = nil // the row may be right for the table as it now is
 		default:
 			return nil, err
@@ -260,7 +262,7 @@ func isStale(err error) bool {
 var errAgain = errors.New("the batch was committed before")
 
 // attempt runs the transaction once, or ends the one that is prepared. On an error it may still be open.
-func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, prepared *writer, mode mode, load bool) ([]sinks.Outcome, error) {
+func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, prepared *writer, way way) ([]sinks.Outcome, error) {
 	if prepared != nil {
 		if err := prepared.claim(ctx, nil, nil); err != nil {
 			return nil, err
@@ -273,9 +275,9 @@ func (s *Sink) attempt(ctx context.Context, batch *sinks.Batch, prepared *writer
 	if err := s.learn(ctx); err != nil {
 		return nil, err
 	}
-	w := newWriter(s, s.session, batch, mode, load)
+	w := newWriter(s, s.session, batch, way)
 	run := w.write
-	if mode == careful {
+	if way.mode == careful {
 		run = w.writeCarefully
 	}
 	if err := run(ctx); err != nil {
@@ -307,10 +309,12 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	if err := s.marker.recordKeys(ctx, &w.packet, w.batch.Recorded(w.outcomes)); err != nil {
 		return fmt.Errorf("record drawn keys: %w", err)
 	}
-	m := w.batch.Settled(w.outcomes)
-	m.Epoch = s.epoch
-	if err := w.packet.add(ctx, s.marker.appendUpdate(nil, m, w.outcomes)); err != nil {
-		return fmt.Errorf("write rows: %w", err)
+	if !w.settled {
+		m := w.batch.Settled(w.outcomes)
+		m.Epoch = s.epoch
+		if err := w.packet.add(ctx, s.marker.appendUpdate(nil, m, w.outcomes)); err != nil {
+			return fmt.Errorf("write rows: %w", err)
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -318,12 +322,15 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	// Not ended by ctx: an interrupted COMMIT leaves open what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	w.packet.b = append(w.packet.b, ";\nCOMMIT"...)
+	if len(w.packet.b) > 0 {
+		w.packet.b = append(w.packet.b, ";\n"...)
+	}
+	w.packet.b = append(w.packet.b, "COMMIT"...)
 	counts, err := w.packet.send(ctx)
 	if err != nil {
 		return fmt.Errorf("write rows and marker, and commit: %w", overdue(err))
 	}
-	if n := len(counts); n < 2 || counts[n-2] != 1 {
+	if n := len(counts); !w.settled && (n < 2 || counts[n-2] != 1) {
 		return s.gone() // cannot be: the row was locked
 	}
 	s.marker.committed()

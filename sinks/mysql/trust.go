@@ -13,6 +13,15 @@ const (
 	careful
 )
 
+// way is how a batch is tried to be written.
+type way struct {
+	mode mode
+	// load: many new rows may be loaded.
+	load bool
+	// unasked: the first rows may be sent along with the claim, before it is answered.
+	unasked bool
+}
+
 // trust says whether rows that should not be there are likely not to be: left is how many
 // batches go by before that is believed again, and next how many after the next failure.
 type trust struct{ left, next int }

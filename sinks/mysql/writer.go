@@ -26,9 +26,11 @@ type writer struct {
 	// claimedRow: the row of the link was there.
 	claimedRow bool
 
-	mode mode
-	// load: many new rows may be loaded; loaded: some were.
-	load, loaded bool
+	way
+	// loaded: some new rows were loaded.
+	loaded bool
+	// settled: the marker is written, as it is after the outcomes.
+	settled bool
 	// progress counts the statements that succeeded in careful mode.
 	progress int
 	aside    []failure
@@ -43,10 +45,10 @@ type failure struct {
 }
 
 // newWriter binds the writes of a batch to tables. The catalogue of the session is known.
-func newWriter(s *Sink, in *session, batch *sinks.Batch, mode mode, load bool) *writer {
+func newWriter(s *Sink, in *session, batch *sinks.Batch, way way) *writer {
 	n := len(batch.Writes)
 	w := &writer{sink: s, session: in, batch: batch, outcomes: make([]sinks.Outcome, batch.Size()), targets: make([]*target, n), seen: make([]byte, n),
-		limits: limitsOf(in.conn), mode: mode, load: load}
+		limits: limitsOf(in.conn), way: way}
 	w.packet = packet{conn: in.conn, max: w.limits.packet}
 	var last *target
 	for i := range batch.Writes {
@@ -93,12 +95,18 @@ func (w *writer) plan(i int) verb {
 }
 
 func (w *writer) refuse(i int, err error) {
+	if w.settled {
+		w.settled = false
+		w.sink.marker.unknown() // other parts of it may change now
+	}
 	w.outcomes[i] = sinks.Outcome{Verdict: sinks.Refused, Err: refusal(w.batch.Writes[i].Table.Name, err)}
 }
 
 // write writes all rows. The last of them may still be in the packet then.
 func (w *writer) write(ctx context.Context) error {
-	if err := w.begin(ctx, w.looks(w.rows)); err != nil {
+	if looks := w.looks(w.rows); len(looks) == 0 && w.unasked {
+		w.beginUnasked()
+	} else if err := w.begin(ctx, looks); err != nil {
 		return err
 	}
 	if err := w.writeGroups(ctx); err != nil {

@@ -29,6 +29,7 @@ const (
 	Deadlock         = 1213
 	accessDenied     = 1045
 	PacketTooLarge   = 1153
+	OutOfRange       = 1690 // of a number that an expression comes to
 	LogRead          = 1236
 	LockNotAvailable = 3572 // NOWAIT; MariaDB says LockTimeout
 )
