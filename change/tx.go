@@ -34,7 +34,13 @@ type Change struct {
 	Time time.Time
 }
 
-// Tx is what a store committed at once.
+// What a transaction has beyond one of these is given out in parts, by sources that can.
+const (
+	PartChanges = 10_000
+	PartBytes   = 8 << 20
+)
+
+// Tx is what a store committed at once, or a part of it.
 type Tx struct {
 	// Position is where the log goes on after this transaction.
 	Position Position

@@ -65,8 +65,9 @@ const (
 	checkEvery = 2 * time.Second // whether a later instance has taken over
 	stopWithin = 10 * time.Second
 	echoWithin = 500 * time.Millisecond // how long a stop waits for echoes
-	firstRoom  = 256                    // rows of the first batch
+	firstRoom  = smallRoom              // rows of the first batch
 	maxWaiting = 20_000                 // rows that wait for their echo, see loop.heldBack
+	smallRoom  = 1024                   // a sink that takes fewer rows gets no large transaction whole
 	// maxRecovering is how many rows may recover while others are written, see loop.heldBack.
 	maxRecovering = 1000
 )

@@ -234,8 +234,7 @@ func (lp *loop) send(d *sideLoop, now time.Time) {
 	}
 	unmarked := lp.ends[d.side.Other()].unmarked
 	mark := unmarked >= markRows || lp.untold() || len(lp.unsaved) > 0 || now.Sub(d.marked) >= markEvery
-	// Everything that waits goes, also what came beyond the room: a transaction stays whole.
-	batch := lp.form(d.side, d.room+1024, lp.link.cfg.Limits.Bytes, mark)
+	batch := lp.form(d.side, d.rows(), lp.link.cfg.Limits.Bytes+change.PartBytes, mark)
 	if batch == nil {
 		return
 	}
@@ -259,10 +258,20 @@ func (lp *loop) sendQueued(d *sideLoop, now time.Time) {
 		return
 	}
 	behind := e.inFlight.batch
-	if batch := lp.formQueued(d.side, d.room+1024, lp.link.cfg.Limits.Bytes); batch != nil {
+	if batch := lp.formQueued(d.side, d.rows(), lp.link.cfg.Limits.Bytes+change.PartBytes); batch != nil {
 		d.marked = now
 		lp.dispatch(d, task{batch, behind})
 	}
+}
+
+// rows is how many rows go in the next batch at the most: everything that waits, also what came beyond the
+// room, so that a transaction stays whole. But where the sink takes only a few rows at a time, because it is
+// slow or in somebody's way, large ones are cut. What is left of one has to be remembered in the marker.
+func (d *sideLoop) rows() int {
+	if d.room < smallRoom {
+		return d.room + smallRoom
+	}
+	return d.room + change.PartChanges
 }
 
 // heldBack tells whether the store of d is not to be written to now. What is written to a

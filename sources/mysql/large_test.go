@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/cdcsync/cdcsync/change"
 )
 
 // A transaction of any size takes as much memory as a small one.
@@ -42,7 +44,7 @@ func testLarge(f *fixture) {
 		runtime.ReadMemStats(&now)
 		peak = max(peak, now.HeapAlloc)
 	}
-	if changes != rows || parts < rows/16_384 {
+	if changes != rows || parts < rows/change.PartChanges {
 		f.t.Errorf("%d changes in %d parts", changes, parts)
 	}
 	if grown := int64(peak) - int64(before.HeapAlloc); grown > 24<<20 {

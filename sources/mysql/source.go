@@ -230,7 +230,7 @@ func (s *Source) give(partial bool) {
 	if s.mariadb {
 		s.window.streamed(t.id)
 	}
-	t.likely = min(len(tx.Changes), partChanges)
+	t.likely = min(len(tx.Changes), change.PartChanges)
 	t.tx, t.bytes, t.given = nil, 0, true
 	s.progress.moved = false
 	s.progress.reset(time.Now())

@@ -10,12 +10,6 @@ import (
 	"github.com/cdcsync/cdcsync/sources/mysql/binlog"
 )
 
-// What is larger than one of these is given out in parts.
-const (
-	partChanges = 16_384
-	partBytes   = 8 << 20
-)
-
 // transaction is what was read of the transaction at hand.
 type transaction struct {
 	open bool
@@ -68,7 +62,7 @@ func (t *transaction) add(c change.Change) {
 
 // full tells whether the part at hand has to be given out before the transaction ends.
 func (t *transaction) full() bool {
-	return t.tx != nil && !t.xa && (len(t.tx.Changes) >= partChanges || t.bytes >= partBytes)
+	return t.tx != nil && !t.xa && (len(t.tx.Changes) >= change.PartChanges || t.bytes >= change.PartBytes)
 }
 
 // alloc returns a row of n values.

@@ -76,7 +76,7 @@ func (s *Source) release(p *prepared) {
 	t := &s.tx
 	t.xa = false
 	for len(p.changes) > 0 {
-		n := min(len(p.changes), partChanges)
+		n := min(len(p.changes), change.PartChanges)
 		for n < len(p.changes) && p.events[n] == p.events[n-1] {
 			n++ // parts end where events do
 		}
@@ -100,7 +100,7 @@ func (s *Source) release(p *prepared) {
 // committed takes that what XA might have prepared was committed in one go.
 func (s *Source) committed() {
 	t := &s.tx
-	if t.tx == nil || len(t.tx.Changes) <= partChanges && t.skip == 0 {
+	if t.tx == nil || len(t.tx.Changes) <= change.PartChanges && t.skip == 0 {
 		t.xa = false
 		return
 	}

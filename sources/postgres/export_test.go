@@ -4,6 +4,3 @@ import "time"
 
 // WatchEvery sets how often the publication is looked at, from the next start on.
 func (s *Source) WatchEvery(d time.Duration) { s.watch = d }
-
-// What a part of a transaction holds at the most.
-const PartChanges = partChanges

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/cdcsync/cdcsync/change"
-	source "github.com/cdcsync/cdcsync/sources/postgres"
 )
 
 // partMost is what the images of a part hold at the most, with the row that fills it.
@@ -38,7 +37,7 @@ func TestLargeTransaction(t *testing.T) {
 			if tx == nil {
 				f.t.Fatal("the log ended early")
 			}
-			if size := sizeOf(tx); len(tx.Changes) > source.PartChanges || size > partMost {
+			if size := sizeOf(tx); len(tx.Changes) > change.PartChanges || size > partMost {
 				f.t.Errorf("a part of %d changes and %d bytes", len(tx.Changes), size)
 			}
 			for _, c := range tx.Changes {

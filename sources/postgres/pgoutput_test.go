@@ -225,7 +225,7 @@ func BenchmarkDecode(b *testing.B) {
 		if err := t.update(r, &m); err != nil {
 			b.Fatal(err)
 		}
-		if len(t.tx.Changes) >= partChanges {
+		if len(t.tx.Changes) >= change.PartChanges {
 			t.tx = nil
 		}
 	}

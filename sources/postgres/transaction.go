@@ -7,12 +7,6 @@ import (
 	"github.com/cdcsync/cdcsync/change"
 )
 
-// What is larger than one of these is given out in parts.
-const (
-	partChanges = 16_384
-	partBytes   = 8 << 20
-)
-
 // relation is a table as the log describes it from some place on.
 type relation struct {
 	table *change.Table
@@ -56,7 +50,7 @@ func (t *transaction) part() *change.Tx {
 
 // full tells whether the part at hand has to be given out before the transaction ends.
 func (t *transaction) full() bool {
-	return t.tx != nil && (len(t.tx.Changes) >= partChanges || t.bytes >= partBytes)
+	return t.tx != nil && (len(t.tx.Changes) >= change.PartChanges || t.bytes >= change.PartBytes)
 }
 
 // cut gives out the part at hand, which ends at a position.
