@@ -52,7 +52,7 @@ func TestMemoryOneTransaction(t *testing.T) {
 		environment []string
 		limit       int64
 	}{
-		"small": {small, 128 << 20},
+		"small": {small, 100 << 20},
 		"this":  {nil, 160 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
