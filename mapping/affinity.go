@@ -88,11 +88,14 @@ func numericAffinity(v change.Value) change.Value {
 	switch v.Kind() {
 	case change.Text:
 		text := strings.Trim(v.Str(), " \t\n\v\f\r")
-		if !numberText(text) {
+		number, integer := literal(text)
+		if !number {
 			return v
 		}
-		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return change.Int(i)
+		if integer {
+			if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+				return change.Int(i)
+			}
 		}
 		f, _ := strconv.ParseFloat(text, 64)
 		return integral(f) // an infinity beyond the range, as in SQLite
@@ -111,23 +114,42 @@ func integral(f float64) change.Value {
 	return change.Float(f)
 }
 
-// numberText tells whether s is an integer or real literal of SQL, with a sign.
-func numberText(s string) bool {
+// literal tells whether s is a number as SQL writes it, with a sign, and whether it is an integer.
+func literal(s string) (number, integer bool) {
+	whole := unsigned(s)
+	rest := afterDigits(whole)
+	n, integer := len(whole)-len(rest), true
+	if rest != "" && rest[0] == '.' {
+		fraction := rest[1:]
+		rest = afterDigits(fraction)
+		n, integer = n+len(fraction)-len(rest), false
+	}
+	if n == 0 {
+		return false, false
+	}
+	if rest != "" && rest[0]|' ' == 'e' {
+		exponent := unsigned(rest[1:])
+		if rest = afterDigits(exponent); len(rest) == len(exponent) {
+			return false, false
+		}
+		integer = false
+	}
+	return rest == "", integer && rest == ""
+}
+
+func afterDigits(s string) string {
+	n := 0
+	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
+		n++
+	}
+	return s[n:]
+}
+
+func unsigned(s string) string {
 	if s != "" && (s[0] == '-' || s[0] == '+') {
-		s = s[1:]
+		return s[1:]
 	}
-	mantissa, exponent := s, ""
-	if e := strings.IndexAny(s, "eE"); e >= 0 {
-		mantissa, exponent = s[:e], s[e+1:]
-		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
-			exponent = exponent[1:]
-		}
-		if exponent == "" {
-			return false
-		}
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	return whole+fraction != "" && strings.Trim(whole+fraction+exponent, "0123456789") == ""
+	return s
 }
 
 // realText prints f as SQLite does, always with a point, but with as many digits as it

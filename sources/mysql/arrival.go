@@ -174,6 +174,11 @@ func (s *stream) hand(e arrival) error {
 		}
 	}
 	s.bytes.Add(int64(len(e.raw)))
+	select { // which costs less if it is the only case
+	case s.events <- e:
+		return nil
+	default:
+	}
 	select {
 	case s.events <- e:
 		return nil
