@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -444,4 +445,28 @@ func TestWindowEndsWithTheLastPart(t *testing.T) {
 			t.Errorf("row %d: held is %v, want %v", id, !held, held)
 		}
 	}
+}
+
+// Whoever stops a link whose store is away is told which, and what it said at last.
+func TestStopSaysWhoDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var away atomic.Bool
+		b.hook = func(op string) error {
+			if away.Load() && strings.Contains(op, "apply") {
+				return &change.Error{Op: op, Class: change.Transient, Err: errors.New("line is down")}
+			}
+			return nil
+		}
+		l := b.link()
+		stop := b.run(l)
+		b.barrier(l)
+		away.Store(true)
+		b.put(change.Left, 1, 10, 0)
+		time.Sleep(time.Minute)
+		err := stop()
+		if err == nil || !strings.Contains(err.Error(), "the right store did not answer within 10s") || !strings.Contains(err.Error(), "line is down") || strings.Contains(err.Error(), "left") {
+			t.Errorf("got %v", err)
+		}
+	})
 }

@@ -2,7 +2,9 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,6 +54,8 @@ type sideLoop struct {
 	latest  time.Time // when the last change read was made
 	backlog backlog
 	flow    flow
+	// failed is what was tried again at last, since a batch was answered.
+	failed atomic.Pointer[error]
 	// carried is how far the log across was read when each batch was formed that is under way.
 	carried []uint64
 }
@@ -195,6 +199,7 @@ func (lp *loop) answered(d *sideLoop, result answer) {
 		d.room = result.Room
 	}
 	d.paced = result.Paced
+	d.failed.Store(nil)
 	lp.ends[d.side].count.timed(lp.ends[d.side].inFlight.batch.Rows(), result.took)
 	lp.applied(d.side, result.Result)
 	lp.sides[d.side.Other()].backlog.settle(d.carried[0])
@@ -341,9 +346,25 @@ func (lp *loop) finish(work context.Context, reason error) error {
 		case <-work.Done():
 			return work.Err()
 		case <-deadline:
-			return fmt.Errorf("stop: a store did not answer within %s", stopWithin)
+			return lp.unanswered()
 		}
 	}
+}
+
+// unanswered says which store has kept a batch for too long, and what was the matter at last.
+func (lp *loop) unanswered() error {
+	var all []error
+	for s, d := range lp.sides {
+		if lp.ends[s].inFlight == nil {
+			continue
+		}
+		err := fmt.Errorf("stop: the %s store did not answer within %s", d.side, stopWithin)
+		if last := d.failed.Load(); last != nil {
+			err = fmt.Errorf("%w, at last: %w", err, *last)
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
 // mark writes a marker alone to d, if it has anything to say.

@@ -43,9 +43,10 @@ func (lp *loop) readLog(ctx context.Context, d *sideLoop, from change.Position) 
 	}
 }
 
-// retried returns what counts a transient error.
+// retried returns what counts a transient error, and keeps it.
 func (lp *loop) retried(ctx context.Context, d *sideLoop) func(error) {
-	return func(error) {
+	return func(err error) {
+		d.failed.Store(&err)
 		lp.post(ctx, func() { lp.ends[d.side].count.Retries++ })
 	}
 }
