@@ -16,14 +16,15 @@ type rowID struct {
 
 // version is what is known of one row in one store.
 type version struct {
-	known bool
 	// canon is the row in the form of the pair; native as the store showed it, if it did.
-	canon     change.Row
-	native    change.Row
-	hasNative bool
+	canon  change.Row
+	native change.Row
 	// bad is why the row cannot be brought into the form of the pair.
 	bad  error
 	time time.Time
+
+	known     bool
+	hasNative bool
 }
 
 // partial tells whether the log left out values that the row still has. A look shows them.
@@ -58,7 +59,8 @@ const (
 	out                // waits to be written to row.dest
 )
 
-// row is what the router knows of one row while the stores may disagree on it.
+// row is what the router knows of one row while the stores may disagree on it. There are many: what is
+// small stands together.
 type row struct {
 	id    rowID
 	bytes int        // as counted in reconciler.bytes
@@ -67,23 +69,29 @@ type row struct {
 
 	base   change.Image    // last value that both sides had
 	now    [2]version      // latest value read from each log, or by a look
-	dirty  [2]bool         // changed there, not yet settled on the other side
 	before [2]change.Image // before-image of the first unsettled change
 	at     [2]change.Position
 	since  [2]change.Position // the first unsettled change
 	sent   *sent              // written, its echo not read yet
-	looks  int                // looks asked for and not finished
-	asked  [2]bool            // a look at this side is open
-	fails  int                // compares failed in a row that a look could not explain
-	met    bool               // some log entry, or a debt, told of the row
+	pushed change.Position    // see pushing
+	chunk  *chunk
+	walk   uint64 // the last walk of first contact that came to it
+	parked *parked
+	// resolution is what a person decided on it; nil: nobody has.
+	resolution *resolution
+	target     target
 
+	stage stage
+	dest  change.Side
+	dirty [2]bool // changed there, not yet settled on the other side
+	asked [2]bool // a look at this side is open
+	met   bool    // some log entry, or a debt, told of the row
 	// recovering: a row that the link wrote, or owed, before the start. It is not decided
 	// until both logs were read past the link's last writes and both sides were looked at.
 	recovering bool
 	// pushing: side (+1) that shows a decision of before the start; 0 for none. pushed is
 	// where its log shows it.
 	pushing int8
-	pushed  change.Position
 	// contact: the row was met in first contact and nothing is known of its past.
 	contact bool
 	// verify: first contact met the row while it was in use. It may not be forgotten before
@@ -91,21 +99,14 @@ type row struct {
 	verify bool
 	// guess: what the side that did not change has was taken from a before-image of the other,
 	// which an earlier instance may have read and settled with a change of this side.
-	guess  bool
-	chunk  *chunk
-	walk   uint64 // the last walk of first contact that came to it
-	parked *parked
+	guess bool
 	// by is the rule of the repair that somebody asked for.
 	by    checkpoint.By
 	waits bool // its table is held
 	// compared: a side in shadow was looked at for what would be written there.
 	compared bool
-	// resolution is what a person decided on it; nil: nobody has.
-	resolution *resolution
-
-	stage  stage
-	dest   change.Side
-	target target
+	looks    int32 // looks asked for and not finished
+	fails    int32 // compares failed in a row that a look could not explain
 }
 
 // target is what a row should be, as last evaluated.
@@ -122,13 +123,13 @@ type decided struct {
 
 // sent is a write whose echo has not been read.
 type sent struct {
-	side  change.Side
-	apply uint64
+	side change.Side
 	// inFlight: the sink has not answered yet.
 	inFlight bool
-	// value and the flags are what holds of the side once the echo is read.
-	value  version
+	// value, dirty and before are what holds of the side once the echo is read.
 	dirty  bool
+	apply  uint64
+	value  version
 	before change.Image
 	// undo is the row as it was before, in case that nothing was written.
 	undo undo
@@ -136,9 +137,9 @@ type sent struct {
 
 type undo struct {
 	base   change.Image
-	dirty  [2]bool
 	before [2]change.Image
 	since  [2]change.Position
+	dirty  [2]bool
 }
 
 // parked is why a row waits for a person or for a retry.

@@ -29,6 +29,7 @@ func BenchmarkReconciler(b *testing.B) {
 			}
 			right := r.pairs[0].Tables[change.Right]
 			done := make([]sinks.Outcome, len(rows))
+			echo := &change.Tx{}
 			position := 0
 			next := func() change.Position {
 				position++
@@ -45,7 +46,7 @@ func BenchmarkReconciler(b *testing.B) {
 					r.evaluateAll()
 					continue
 				}
-				echo := &change.Tx{Position: next(), Tag: change.Tag{Apply: batch.Marker.Apply}}
+				*echo = change.Tx{Position: next(), Tag: change.Tag{Apply: batch.Marker.Apply}, Changes: echo.Changes[:0]}
 				for i := range rows {
 					echo.Changes = append(echo.Changes, change.Change{Table: right, Key: rows[i].Key})
 				}
