@@ -1,6 +1,9 @@
 package change
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Position is where a store's log was read to. It exists between transactions only.
 // It is opaque outside its engine, printable, and carries its own version. The zero
@@ -67,6 +70,14 @@ type Tx struct {
 	// source's own and stays; 0 if that is not known. A part of a transaction may have what the
 	// transaction before it had.
 	Read uint64
+}
+
+// Add adds a change. A large transaction leaves little behind as its list grows.
+func (tx *Tx) Add(c Change) {
+	if n := len(tx.Changes); n == cap(tx.Changes) && n < PartChanges {
+		tx.Changes = slices.Grow(tx.Changes, min(max(3*n, 1), PartChanges-n))
+	}
+	tx.Changes = append(tx.Changes, c)
 }
 
 // SchemaChange says that a table is no longer as it was compiled.

@@ -53,8 +53,7 @@ func (t *transaction) part() *change.Tx {
 }
 
 func (t *transaction) add(c change.Change) {
-	tx := t.part()
-	tx.Changes = append(tx.Changes, c)
+	t.part().Add(c)
 	if t.xa {
 		t.events = append(t.events, t.index)
 	}

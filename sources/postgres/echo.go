@@ -37,7 +37,7 @@ func (t *transaction) addKey(r *relation, tuple []field) error {
 		}
 	}
 	t.bytes += 32 * len(key)
-	t.add(change.Change{Table: r.table, Key: key, Time: t.time})
+	t.part().Add(change.Change{Table: r.table, Key: key, Time: t.time})
 	return nil
 }
 

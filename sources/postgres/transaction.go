@@ -36,11 +36,6 @@ type transaction struct {
 	likely int
 }
 
-// add puts a change into the part at hand.
-func (t *transaction) add(c change.Change) {
-	t.part().Changes = append(t.tx.Changes, c)
-}
-
 func (t *transaction) part() *change.Tx {
 	if t.tx == nil {
 		t.tx = &change.Tx{Tag: t.tag, Changes: make([]change.Change, 0, max(t.likely, 1))}
@@ -130,7 +125,7 @@ func (t *transaction) insert(r *relation, m *message) error {
 	if err != nil {
 		return err
 	}
-	t.add(change.Change{Table: r.table, Key: t.keyOf(r.table, after), Before: change.Is(nil), After: change.Is(after), Time: t.time})
+	t.part().Add(change.Change{Table: r.table, Key: t.keyOf(r.table, after), Before: change.Is(nil), After: change.Is(after), Time: t.time})
 	return nil
 }
 
@@ -143,7 +138,7 @@ func (t *transaction) remove(r *relation, m *message) error {
 	if m.image == 'O' {
 		c.Before = change.Is(before)
 	}
-	t.add(c)
+	t.part().Add(c)
 	return nil
 }
 
@@ -155,7 +150,7 @@ func (t *transaction) update(r *relation, m *message) error {
 	c := change.Change{Table: r.table, After: change.Is(after), Time: t.time}
 	if m.image == 0 {
 		c.Key = t.keyOf(r.table, after)
-		t.add(c)
+		t.part().Add(c)
 		return nil
 	}
 	old, err := t.row(r, m.old)
@@ -173,9 +168,9 @@ func (t *transaction) update(r *relation, m *message) error {
 	}
 	c.Key = t.keyOf(r.table, after)
 	if oldKey := t.keyOf(r.table, old); !oldKey.Equal(c.Key) {
-		t.add(change.Change{Table: r.table, Key: oldKey, Before: c.Before, After: change.Is(nil), Time: t.time})
+		t.part().Add(change.Change{Table: r.table, Key: oldKey, Before: c.Before, After: change.Is(nil), Time: t.time})
 		c.Before = change.Is(nil)
 	}
-	t.add(c)
+	t.part().Add(c)
 	return nil
 }
