@@ -238,13 +238,10 @@ func (w *writer) begin(ctx context.Context, looks []*look) error {
 // anything is sent: the rows can go along, and the COMMIT. If the claim fails, the server stops at a number
 // that is too large for it, and [writer.begin] finds out why.
 func (w *writer) beginUnasked() {
-	s := w.sink
-	m := w.batch.Settled(w.outcomes)
-	m.Epoch = s.epoch
-	b := fmt.Appendf(w.packet.b, "START TRANSACTION;\nUPDATE %s SET tag = %d, ", store.LinkTable, m.Apply)
-	b = s.marker.appendParts(b, m, w.outcomes)
-	w.packet.b = fmt.Appendf(b, " WHERE link = %s AND epoch = %d AND applied >= %d AND applied < %d;\nSET @cdcsync_claim = exp(999 * (row_count() <> 1))",
-		store.Literal(s.link), s.epoch, w.batch.Prior, m.Apply)
+	m := w.sink.markerAfter(w.batch, w.outcomes)
+	b := append(w.packet.b, "START TRANSACTION;\n"...)
+	b = w.sink.marker.appendUpdate(b, fmt.Sprintf("tag = %d, ", m.Apply), m, w.outcomes)
+	w.packet.b = fmt.Appendf(b, " AND applied >= %d AND applied < %d;\nSET @cdcsync_claim = exp(999 * (row_count() <> 1))", w.batch.Prior, m.Apply)
 	w.settled = true
 }
 

@@ -71,18 +71,9 @@ type markerWriter struct {
 }
 
 // appendUpdate appends the statement that stores m, and the outcomes if they have to be known
-// should the batch come again. It changes nothing if a later instance has opened the store.
-func (w *markerWriter) appendUpdate(b []byte, m checkpoint.Marker, outcomes []sinks.Outcome) []byte {
-	b = append(b, "UPDATE "+store.LinkTable+" SET "...)
-	b = w.appendParts(b, m, outcomes)
-	b = append(b, " WHERE link = "...)
-	b = store.AppendQuoted(b, w.link)
-	b = append(b, " AND epoch = "...)
-	return strconv.AppendUint(b, m.Epoch, 10)
-}
-
-// appendParts appends what [markerWriter.appendUpdate] sets.
-func (w *markerWriter) appendParts(b []byte, m checkpoint.Marker, outcomes []sinks.Outcome) []byte {
+// should the batch come again; set is what else it sets. It changes nothing if a later instance
+// has opened the store.
+func (w *markerWriter) appendUpdate(b []byte, set string, m checkpoint.Marker, outcomes []sinks.Outcome) []byte {
 	head := m
 	head.Debts, head.Tables = nil, nil
 	bodies := [parts][]byte{
@@ -94,7 +85,7 @@ func (w *markerWriter) appendParts(b []byte, m checkpoint.Marker, outcomes []sin
 		bodies[partOutcomes] = sinks.AppendOutcomes([]byte{}, outcomes)
 	}
 	w.next = w.stored
-	b = append(b, "applied = "...)
+	b = append(b, "UPDATE "+store.LinkTable+" SET "+set+"applied = "...)
 	b = strconv.AppendUint(b, m.Apply, 10)
 	for part, body := range bodies {
 		if body == nil || w.stored[part] != nil && bytes.Equal(w.stored[part], body) {
@@ -104,7 +95,10 @@ func (w *markerWriter) appendParts(b []byte, m checkpoint.Marker, outcomes []sin
 		b = append(b, ", "+partName(part)+" = "...)
 		b = appendBinary(b, body)
 	}
-	return b
+	b = append(b, " WHERE link = "...)
+	b = store.AppendQuoted(b, w.link)
+	b = append(b, " AND epoch = "...)
+	return strconv.AppendUint(b, m.Epoch, 10)
 }
 
 // appendBinary appends bytes as a literal that is about as long as they are.

@@ -43,11 +43,16 @@ func (p *packet) add(ctx context.Context, statement []byte) error {
 			return err
 		}
 	}
+	p.join(statement)
+	return nil
+}
+
+// join adds a statement to what is sent next, however much that is.
+func (p *packet) join(statement []byte) {
 	if len(p.b) > 0 {
 		p.b = append(p.b, ";\n"...)
 	}
 	p.b = append(p.b, statement...)
-	return nil
 }
 
 // send sends what was collected, and returns how many rows each statement changed.

@@ -310,9 +310,8 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 		return fmt.Errorf("record drawn keys: %w", err)
 	}
 	if !w.settled {
-		m := w.batch.Settled(w.outcomes)
-		m.Epoch = s.epoch
-		if err := w.packet.add(ctx, s.marker.appendUpdate(nil, m, w.outcomes)); err != nil {
+		m := s.markerAfter(w.batch, w.outcomes)
+		if err := w.packet.add(ctx, s.marker.appendUpdate(nil, "", m, w.outcomes)); err != nil {
 			return fmt.Errorf("write rows: %w", err)
 		}
 	}
@@ -322,10 +321,7 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	// Not ended by ctx: an interrupted COMMIT leaves open what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	if len(w.packet.b) > 0 {
-		w.packet.b = append(w.packet.b, ";\n"...)
-	}
-	w.packet.b = append(w.packet.b, "COMMIT"...)
+	w.packet.join([]byte("COMMIT"))
 	counts, err := w.packet.send(ctx)
 	if err != nil {
 		return fmt.Errorf("write rows and marker, and commit: %w", overdue(err))
@@ -343,16 +339,22 @@ func (s *Sink) finish(ctx context.Context, w *writer) error {
 	return nil
 }
 
-// markOnly stores the marker as a transaction of its own, which is no echo.
-func (s *Sink) markOnly(ctx context.Context, batch *sinks.Batch, outcomes []sinks.Outcome) error {
+// markerAfter is the marker after a batch that came to these outcomes.
+func (s *Sink) markerAfter(batch *sinks.Batch, outcomes []sinks.Outcome) checkpoint.Marker {
 	m := batch.Settled(outcomes)
 	m.Epoch = s.epoch
+	return m
+}
+
+// markOnly stores the marker as a transaction of its own, which is no echo.
+func (s *Sink) markOnly(ctx context.Context, batch *sinks.Batch, outcomes []sinks.Outcome) error {
+	m := s.markerAfter(batch, outcomes)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
-	update := fmt.Appendf(s.marker.appendUpdate(nil, m, nil), " AND applied >= %d", batch.Prior)
+	update := fmt.Appendf(s.marker.appendUpdate(nil, "", m, nil), " AND applied >= %d", batch.Prior)
 	n, err := s.conn.Exec(ctx, string(update))
 	if store.Code(err) == store.NoSuchTable {
 		return s.gone()

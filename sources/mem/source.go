@@ -184,7 +184,7 @@ func (s *Source) fill(tx *change.Tx, changes []change.Change, schema []change.Sc
 		if tx.Tag.Echo() && s.store.BareEchoes {
 			c.Before, c.After = change.Image{}, change.Image{}
 		}
-		tx.Changes = append(tx.Changes, c)
+		tx.Add(c)
 	}
 	for _, c := range schema {
 		if v := s.views[c.Table.Name]; v != nil {

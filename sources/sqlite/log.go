@@ -448,7 +448,7 @@ func (r *logReader) cut(w *batch) []*change.Tx {
 		}
 		for _, row := range run.rows {
 			if c, ok := row.change(); ok {
-				tx.Changes = append(tx.Changes, c)
+				tx.Add(c)
 			}
 		}
 		r.at.seq, r.unended = run.end, 0

@@ -214,7 +214,7 @@ func readEntry(b []byte, tables []*change.Table) (*change.Tx, error) {
 		t := pick()
 		if c, ok := r.change(t); ok && t.table != nil {
 			c.Time = at
-			tx.Changes = append(tx.Changes, c)
+			tx.Add(c)
 		}
 	}
 	if r.err == nil && len(r.b) > 0 {
