@@ -93,8 +93,8 @@ func (c *Conn) Prepare(query string) (*Stmt, error) {
 	return &Stmt{raw: raw, store: c.store, text: query}, nil
 }
 
-// Exec runs one or more statements without arguments and returns the rows changed by
-// the last one. ctx also bounds waiting for a lock.
+// Exec runs the statements of query and returns the rows changed by the last one: 0 if it has
+// none, as a text of comments. ctx also bounds waiting for a lock.
 func (c *Conn) Exec(ctx context.Context, query string, args ...change.Value) (int64, error) {
 	named, err := namedValues(args)
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *Conn) Exec(ctx context.Context, query string, args ...change.Value) (in
 		res, err = c.raw.(driver.ExecerContext).ExecContext(ctx, query, named)
 		return err
 	})
-	if err != nil {
+	if err != nil || res == nil { // the driver has no result of no statement
 		return 0, err
 	}
 	return res.RowsAffected()

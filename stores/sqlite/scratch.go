@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,19 @@ func NewScratch() (*Scratch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database in memory: %w", err)
 	}
+	if err := raw.(msqlite.AuthorizerRegisterer).RegisterAuthorizer(inMemory); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database in memory: %w", err), raw.Close())
+	}
 	return &Scratch{conn: &Conn{raw: raw, store: &Store{path: ":memory:"}, short: map[string]*Stmt{}}}, nil
+}
+
+// inMemory refuses statements that would open a file (ATTACH, VACUUM INTO): what is declared is
+// text out of a file that somebody else writes.
+func inMemory(action msqlite.AuthorizerActionCode, _, _, _, _ string) msqlite.AuthorizerReturnCode {
+	if action == msqlite.AuthAttach {
+		return msqlite.AuthorizerDeny
+	}
+	return msqlite.AuthorizerOK
 }
 
 // Close releases the database.
