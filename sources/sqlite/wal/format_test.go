@@ -94,11 +94,8 @@ func FuzzPage(f *testing.F) {
 		f.Add(number, uint8(0), sample[number])
 	}
 	f.Fuzz(func(t *testing.T, number uint32, reserved uint8, image []byte) {
-		usable := len(image) - int(reserved)
-		if usable < 480 {
-			return
-		}
-		p, err := parsePage(number, image, usable)
+		image = filled(image)
+		p, err := parsePage(number, image, len(image)-int(reserved%33))
 		if err != nil {
 			return
 		}
@@ -114,6 +111,13 @@ func FuzzPage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// filled returns a page of 512 bytes that begins with b, so that no input is one for nothing.
+func filled(b []byte) []byte {
+	page := make([]byte, 512)
+	copy(page, b)
+	return page
 }
 
 func FuzzLog(f *testing.F) {
@@ -202,13 +206,11 @@ func FuzzTracker(f *testing.F) {
 		f.Add(uint16(number), sample[number])
 	}
 	f.Fuzz(func(t *testing.T, page uint16, image []byte) {
-		if len(image) != 512 {
-			return
-		}
-		spoiled := map[uint32][]byte{uint32(page): image}
+		number := uint32(page) % uint32(len(sample)+1)
+		spoiled := map[uint32][]byte{number: filled(image)}
 		ignore := func(RowChange) error { return nil }
 		if tracker, err := NewTracker(images{spoiled, sample}, uint32(len(sample)), plainTables); err == nil {
-			_, _ = tracker.Commit(images{spoiled, sample}, images{sample}, []uint32{uint32(page)}, uint32(len(sample)), ignore)
+			_, _ = tracker.Commit(images{spoiled, sample}, images{sample}, []uint32{number}, uint32(len(sample)), ignore)
 			tracker.Close()
 		}
 		tracker, err := NewTracker(images{sample}, uint32(len(sample)), plainTables)
@@ -216,6 +218,6 @@ func FuzzTracker(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer tracker.Close()
-		_, _ = tracker.Commit(images{sample}, images{spoiled, sample}, []uint32{uint32(page)}, uint32(len(sample)), ignore)
+		_, _ = tracker.Commit(images{sample}, images{spoiled, sample}, []uint32{number}, uint32(len(sample)), ignore)
 	})
 }
