@@ -37,10 +37,6 @@ CREATE INDEX IF NOT EXISTS conflict_link ON cdcsync.conflict (link, id);
 CREATE TABLE IF NOT EXISTS cdcsync.identity (
   link text NOT NULL, relation text NOT NULL, was text NOT NULL, PRIMARY KEY (link, relation))`
 
-// setupLock is the advisory lock that keeps two set-ups of one database apart. Many links that start
-// at once take their turns.
-const setupLock = "SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock(2019914610)"
-
 // Setup makes what a link needs in the store, where it is missing, and changes nothing that
 // is right already. It blocks until every transaction that now writes to the server has
 // ended, if a slot has to be made.
@@ -58,11 +54,14 @@ func (s *Store) Setup(ctx context.Context, n Need) (err error) {
 	return classifyLocked("set up link "+n.Link, err)
 }
 
-// lockBriefly keeps the change of a table from waiting long for the application's
-// transactions: whoever comes later to the table waits behind it.
-const lockBriefly = "SET LOCAL lock_timeout = '2s'"
+// alone keeps two set-ups of one database apart, until the end of the transaction: many links that start
+// at once take their turns. Tables are then waited for but briefly, because whoever comes later to one
+// that is changed waits behind it.
+func (c *Conn) alone(ctx context.Context) error {
+	return c.Do(ctx, "SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock(2019914610); SET LOCAL lock_timeout = '2s'")
+}
 
-// classifyLocked is Classify for what runs under lockBriefly.
+// classifyLocked is Classify for what waits for tables under [Conn.alone].
 func classifyLocked(op string, err error) error {
 	if Code(err) != lockNotAvailable {
 		return Classify(op, err)
@@ -73,7 +72,7 @@ func classifyLocked(op string, err error) error {
 
 func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) error {
 	err := c.Atomic(ctx, func() error {
-		if err := c.Do(ctx, setupLock+"; "+lockBriefly); err != nil {
+		if err := c.alone(ctx); err != nil {
 			return fmt.Errorf("wait for the set-up of another link: %w", err)
 		}
 		if err := c.makeLayout(ctx); err != nil {

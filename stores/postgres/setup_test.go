@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -324,13 +325,15 @@ func TestSetupWaitsForTransactions(t *testing.T) {
 	})
 }
 
-// Tables that somebody holds are not waited for: whoever comes next would wait, too.
+// Tables that somebody holds are not waited for, or only briefly: whoever comes next would wait, too.
 func TestSetupLocked(t *testing.T) {
 	each(t, func(t *testing.T, db *servers.Database) {
 		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
 		s := open(t, db.DSN)
 		n := Need{Link: "l", Tables: tables(t, s), Whole: true, Reads: true}
 		before := trace(t, db)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // of 2 s twice
+		defer cancel()
 		application := connect(t, s)
 		hold := func() {
 			if err := application.Do(t.Context(), "BEGIN; SELECT FROM public.a"); err != nil {
@@ -347,13 +350,13 @@ func TestSetupLocked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fails(s.Setup(t.Context(), n))
+		fails(s.Setup(ctx, n))
 		if after := trace(t, db); after != before {
 			t.Errorf("there was\n%s\nand is\n%s", before, after)
 		}
 		setup(t, s, n)
 		hold()
-		fails(s.Teardown(t.Context(), "l"))
+		fails(s.Teardown(ctx, "l"))
 		teardown(t, s, "l")
 	})
 }

@@ -60,8 +60,8 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	if err != nil || !there {
 		return err
 	}
-	if err := c.Do(ctx, lockBriefly+"; "+setupLock); err != nil {
-		return err
+	if err := c.alone(ctx); err != nil {
+		return fmt.Errorf("wait for the set-up of another link: %w", err)
 	}
 	type restore struct{ relation, was string }
 	var all []restore
