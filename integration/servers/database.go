@@ -19,7 +19,8 @@ type Database struct {
 // Database makes a database, and drops it at the end of the test, with all that holds on to
 // it: connections, replication slots, prepared transactions. (Those of MySQL and MariaDB belong
 // to no database: they are ended if they have its name in theirs.) If the server is down by
-// then, the database goes with the server.
+// then, the database goes with the server, as does a small one of PostgreSQL, which is closed
+// until then.
 func (s *Server) Database(t testing.TB) *Database {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())[:12]

@@ -74,7 +74,7 @@ func TestDatabaseDropped(t *testing.T) {
 			return db.SQL(t, "SELECT active FROM pg_replication_slots WHERE slot_name = '"+name+"'") == "t"
 		})
 	})
-	for _, left := range []string{"pg_database WHERE datname", "pg_replication_slots WHERE slot_name", "pg_prepared_xacts WHERE gid"} {
+	for _, left := range []string{"pg_database WHERE datallowconn AND datname", "pg_replication_slots WHERE slot_name", "pg_prepared_xacts WHERE gid"} {
 		if got, err := s.SQL(t.Context(), "", "SELECT count(*) FROM "+left+" = '"+name+"'"); got != "0" || err != nil {
 			t.Errorf("%s: %s left, %v", left, got, err)
 		}
