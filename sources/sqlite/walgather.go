@@ -13,11 +13,11 @@ import (
 // before its rows are.
 var markerTables = []string{store.Prefix + "link", store.Prefix + "marker"}
 
-// partRows and partBytes bound what goes into one entry of the journal, gatherBytes what is held
-// of one commit where rows are put together by their keys.
+// partBytes bounds what goes into one entry of the journal: less than a transaction may have, as an entry is
+// there several times while it is written and read. gatherBytes is what is held of one commit where rows are
+// put together by their keys.
 const (
-	partRows    = 1000
-	partBytes   = 1 << 20
+	partBytes   = change.PartBytes / 2
 	gatherBytes = 256 << 20
 )
 
@@ -191,7 +191,7 @@ func (g *gatherer) hold(t *logged, row change.Row, after bool) error {
 func (g *gatherer) add(r entryRow) error {
 	g.entry.rows = append(g.entry.rows, r)
 	g.bytes += r.before.Size() + r.after.Size()
-	if len(g.entry.rows) < partRows && g.bytes < partBytes {
+	if len(g.entry.rows) < change.PartChanges && g.bytes < partBytes {
 		return nil
 	}
 	g.bytes = 0

@@ -141,7 +141,7 @@ func TestGather(t *testing.T) {
 	}
 
 	var many []wal.RowChange // in parts, of which the last only is whole
-	for i := range int64(2*partRows + 1) {
+	for i := range int64(2*change.PartChanges + 1) {
 		many = append(many, row(items, nil, change.Row{num(i), text("v")}))
 	}
 	txs := gathered(t, tables, 7, false, many...)
@@ -312,7 +312,7 @@ func TestGatherBegunAgain(t *testing.T) {
 	if err := g.End(false, nil); err != nil {
 		t.Fatal(err)
 	}
-	add(8, nil, 2*partRows+5)
+	add(8, nil, 2*change.PartChanges+5)
 	if j.End().Commit != 8 {
 		t.Fatal("nothing of it was written")
 	}
