@@ -189,13 +189,15 @@ func (g *gatherer) hold(t *logged, row change.Row, after bool) error {
 
 // add adds a change of the commit.
 func (g *gatherer) add(r entryRow) error {
+	if len(g.entry.rows) == change.PartChanges || g.bytes >= partBytes {
+		g.bytes = 0
+		if err := g.flush(true); err != nil {
+			return err
+		}
+	}
 	g.entry.rows = append(g.entry.rows, r)
 	g.bytes += r.before.Size() + r.after.Size()
-	if len(g.entry.rows) < change.PartChanges && g.bytes < partBytes {
-		return nil
-	}
-	g.bytes = 0
-	return g.flush(true)
+	return nil
 }
 
 // linkRow looks whether the link has marked the commit as its own. What it counts never goes back,

@@ -148,6 +148,9 @@ func TestGather(t *testing.T) {
 	if len(txs) != 3 || !txs[0].Partial || !txs[1].Partial || txs[2].Partial || len(txs[2].Changes) != 1 {
 		t.Errorf("got %d transactions", len(txs))
 	}
+	if txs := gathered(t, tables, 7, false, many[:change.PartChanges]...); len(txs) != 1 || txs[0].Partial || len(txs[0].Changes) != change.PartChanges {
+		t.Errorf("of as many as one may have, there are %d", len(txs))
+	}
 }
 
 // An entry whose bytes are not as they were written is an error, or another entry.
