@@ -19,6 +19,7 @@ var markerTables = []string{store.Prefix + "link", store.Prefix + "marker"}
 const (
 	partBytes   = change.PartBytes / 2
 	gatherBytes = 256 << 20
+	usualBody   = 1 << 20 // what is kept for the next entry
 )
 
 // gatherer makes entries of the journal of what a reader of the log finds. See [wal.Found].
@@ -36,6 +37,7 @@ type gatherer struct {
 	part  uint64
 	entry entry
 	bytes int
+	body  []byte // of the last entry that was written, for the next
 	// number is that of the link in the marker, 0 while it is not known.
 	number int64
 	// marked are the rows that the link says it wrote in this commit, which it has told already.
@@ -86,7 +88,8 @@ func (g *gatherer) Begin(commit uint64, gap *store.Conn) error {
 		g.ours = 0
 	}
 	g.commit, g.gap, g.part, g.bytes = commit, gap, 0, 0
-	g.entry = entry{at: time.Now()}
+	g.reuse(g.entry.rows)
+	g.entry = entry{at: time.Now(), rows: g.entry.rows}
 	g.marked, g.own = nil, nil
 	for _, t := range g.order {
 		t.held, t.names = nil, nil
@@ -341,8 +344,15 @@ func (g *gatherer) flushSome() error {
 func (g *gatherer) writeInside(partial bool) error {
 	e := g.entry
 	e.partial, e.schema = partial, nil
-	g.entry.rows, g.bytes = nil, 0
+	g.bytes = 0
+	defer g.reuse(e.rows)
 	return g.write(e, true)
+}
+
+// reuse takes the rows of an entry that was written as room for the next.
+func (g *gatherer) reuse(rows []entryRow) {
+	clear(rows)
+	g.entry.rows = rows[:0]
 }
 
 // flush writes what was gathered, as part of the commit or as the end of it.
@@ -352,8 +362,9 @@ func (g *gatherer) flush(partial bool) error {
 	if !partial && !ownGap && len(e.rows) == 0 && len(e.schema) == 0 && g.part == 0 {
 		return nil
 	}
-	g.entry.rows, g.entry.schema = nil, nil
+	g.entry.schema = nil
 	e.partial = partial
+	defer g.reuse(e.rows)
 	if e.apply == 0 {
 		return g.write(e, partial)
 	}
@@ -404,7 +415,11 @@ func (g *gatherer) write(e entry, inside bool) error {
 		g.part++
 		p.Part = g.part
 	}
-	if err := g.journal.Append(p, e.append(nil)); err != nil {
+	body := e.append(g.body[:0])
+	if cap(body) <= usualBody {
+		g.body = body
+	}
+	if err := g.journal.Append(p, body); err != nil {
 		return err
 	}
 	g.ours += len(e.rows)
