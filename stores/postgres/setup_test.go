@@ -332,8 +332,6 @@ func TestSetupLocked(t *testing.T) {
 		s := open(t, db.DSN)
 		n := Need{Link: "l", Tables: tables(t, s), Whole: true, Reads: true}
 		before := trace(t, db)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // of 2 s twice
-		defer cancel()
 		application := connect(t, s)
 		hold := func() {
 			if err := application.Do(t.Context(), "BEGIN; SELECT FROM public.a"); err != nil {
@@ -341,8 +339,11 @@ func TestSetupLocked(t *testing.T) {
 			}
 		}
 		hold()
-		fails := func(err error) {
+		fails := func(f func(context.Context) error) {
 			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // for 2 s
+			defer cancel()
+			err := f(ctx)
 			if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), "a transaction of the application holds a table") {
 				t.Errorf("it says %v", err)
 			}
@@ -350,13 +351,13 @@ func TestSetupLocked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fails(s.Setup(ctx, n))
+		fails(func(ctx context.Context) error { return s.Setup(ctx, n) })
 		if after := trace(t, db); after != before {
 			t.Errorf("there was\n%s\nand is\n%s", before, after)
 		}
 		setup(t, s, n)
 		hold()
-		fails(s.Teardown(ctx, "l"))
+		fails(func(ctx context.Context) error { return s.Teardown(ctx, "l") })
 		teardown(t, s, "l")
 	})
 }
