@@ -87,8 +87,8 @@ func (g *gatherer) Begin(commit uint64, gap *store.Conn) error {
 		g.told(-g.ours)
 		g.ours = 0
 	}
-	g.commit, g.gap, g.part, g.bytes = commit, gap, 0, 0
-	g.reuse(g.entry.rows)
+	g.commit, g.gap, g.part = commit, gap, 0
+	g.emptied()
 	g.entry = entry{at: time.Now(), rows: g.entry.rows}
 	g.marked, g.own = nil, nil
 	for _, t := range g.order {
@@ -193,7 +193,6 @@ func (g *gatherer) hold(t *logged, row change.Row, after bool) error {
 // add adds a change of the commit.
 func (g *gatherer) add(r entryRow) error {
 	if len(g.entry.rows) == change.PartChanges || g.bytes >= partBytes {
-		g.bytes = 0
 		if err := g.flush(true); err != nil {
 			return err
 		}
@@ -344,15 +343,14 @@ func (g *gatherer) flushSome() error {
 func (g *gatherer) writeInside(partial bool) error {
 	e := g.entry
 	e.partial, e.schema = partial, nil
-	g.bytes = 0
-	defer g.reuse(e.rows)
+	defer g.emptied()
 	return g.write(e, true)
 }
 
-// reuse takes the rows of an entry that was written as room for the next.
-func (g *gatherer) reuse(rows []entryRow) {
-	clear(rows)
-	g.entry.rows = rows[:0]
+// emptied forgets the rows of an entry that was written, and keeps the room for the next.
+func (g *gatherer) emptied() {
+	clear(g.entry.rows)
+	g.entry.rows, g.bytes = g.entry.rows[:0], 0
 }
 
 // flush writes what was gathered, as part of the commit or as the end of it.
@@ -364,7 +362,7 @@ func (g *gatherer) flush(partial bool) error {
 	}
 	g.entry.schema = nil
 	e.partial = partial
-	defer g.reuse(e.rows)
+	defer g.emptied()
 	if e.apply == 0 {
 		return g.write(e, partial)
 	}
