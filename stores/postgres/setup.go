@@ -58,7 +58,11 @@ func (s *Store) Setup(ctx context.Context, n Need) (err error) {
 // at once take their turns. Tables are then waited for but briefly, because whoever comes later to one
 // that is changed waits behind it.
 func (c *Conn) alone(ctx context.Context) error {
-	return c.Do(ctx, "SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock(2019914610); SET LOCAL lock_timeout = '2s'")
+	err := c.Do(ctx, "SET LOCAL lock_timeout = '1min'; SELECT pg_advisory_xact_lock(2019914610); SET LOCAL lock_timeout = '2s'")
+	if err != nil {
+		return fmt.Errorf("wait for the set-up of another link: %w", err)
+	}
+	return nil
 }
 
 // classifyLocked is Classify for what waits for tables under [Conn.alone].
@@ -73,7 +77,7 @@ func classifyLocked(op string, err error) error {
 func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) error {
 	err := c.Atomic(ctx, func() error {
 		if err := c.alone(ctx); err != nil {
-			return fmt.Errorf("wait for the set-up of another link: %w", err)
+			return err
 		}
 		if err := c.makeLayout(ctx); err != nil {
 			return err

@@ -61,7 +61,7 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 		return err
 	}
 	if err := c.alone(ctx); err != nil {
-		return fmt.Errorf("wait for the set-up of another link: %w", err)
+		return err
 	}
 	type restore struct{ relation, was string }
 	var all []restore
