@@ -94,8 +94,8 @@ func FuzzPage(f *testing.F) {
 		f.Add(number, uint8(0), sample[number])
 	}
 	f.Fuzz(func(t *testing.T, number uint32, reserved uint8, image []byte) {
-		image = filled(image)
-		p, err := parsePage(number, image, len(image)-int(reserved%33))
+		image = filled(image, max(512, len(image)))
+		p, err := parsePage(number, image, max(480, len(image)-int(reserved)))
 		if err != nil {
 			return
 		}
@@ -113,9 +113,9 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// filled returns a page of 512 bytes that begins with b, so that no input is one for nothing.
-func filled(b []byte) []byte {
-	page := make([]byte, 512)
+// filled returns a page of this size that begins with b, so that no input is one for nothing.
+func filled(b []byte, size int) []byte {
+	page := make([]byte, size)
 	copy(page, b)
 	return page
 }
@@ -207,7 +207,7 @@ func FuzzTracker(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, page uint16, image []byte) {
 		number := uint32(page) % uint32(len(sample)+1)
-		spoiled := map[uint32][]byte{number: filled(image)}
+		spoiled := map[uint32][]byte{number: filled(image, 512)}
 		ignore := func(RowChange) error { return nil }
 		if tracker, err := NewTracker(images{spoiled, sample}, uint32(len(sample)), plainTables); err == nil {
 			_, _ = tracker.Commit(images{spoiled, sample}, images{sample}, []uint32{number}, uint32(len(sample)), ignore)
