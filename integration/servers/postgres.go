@@ -181,18 +181,17 @@ func (p postgres) drop(ctx context.Context, s *Server, name string) error {
 	if _, err := p.sql(ctx, s, name, prepared); err != nil {
 		return err
 	}
-	most := smallDatabase
-	if s.given != "" {
-		most = 0
-	}
-	_, err := p.sql(ctx, s, "", strings.NewReplacer("NAME", name, "MOST", strconv.Itoa(most)).Replace(`
+	const end = `
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'NAME';
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'NAME';
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = 'NAME';`
+	remove := end + `
+DROP DATABASE NAME WITH (FORCE);`
+	if s.given == "" { // an empty one has 8 MB
+		remove = end + `
 ALTER DATABASE NAME ALLOW_CONNECTIONS false;
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'NAME';
-SELECT 'DROP DATABASE NAME WITH (FORCE)' WHERE pg_database_size('NAME') > MOST \gexec`))
+SELECT 'DROP DATABASE NAME WITH (FORCE)' WHERE pg_database_size('NAME') > 32 * 1024 * 1024 \gexec`
+	}
+	_, err := p.sql(ctx, s, "", strings.ReplaceAll(remove, "NAME", name))
 	return err
 }
-
-// smallDatabase is up to how many bytes a database may have that is not dropped. An empty one has 8 MB.
-const smallDatabase = 32 << 20

@@ -74,6 +74,15 @@ func TestDatabaseDropped(t *testing.T) {
 			return db.SQL(t, "SELECT active FROM pg_replication_slots WHERE slot_name = '"+name+"'") == "t"
 		})
 	})
+	var large string
+	t.Run("large", func(t *testing.T) {
+		db := s.Database(t)
+		large = db.Name
+		db.SQL(t, "CREATE TABLE a AS SELECT repeat('a', 1000) FROM generate_series(1, 40000)")
+	})
+	if got := ask(t, s, "SELECT count(*) FROM pg_database WHERE datname = '"+large+"'"); got != "0" {
+		t.Error("a large database is left")
+	}
 	for _, left := range []string{"pg_database WHERE datallowconn AND datname", "pg_replication_slots WHERE slot_name", "pg_prepared_xacts WHERE gid"} {
 		if got, err := s.SQL(t.Context(), "", "SELECT count(*) FROM "+left+" = '"+name+"'"); got != "0" || err != nil {
 			t.Errorf("%s: %s left, %v", left, got, err)
