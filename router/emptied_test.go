@@ -66,9 +66,9 @@ func TestEmptiedTableResumes(t *testing.T) {
 			b.barrier(l)
 			b.truncate(change.Side(s))
 			interrupted := 0
-			for b.count(change.Side(1-s)) > 0 {
-				before := b.count(change.Side(1 - s))
-				b.until(l, "deleting", func(Status) bool { return b.count(change.Side(1-s)) < before })
+			left := func() int { return b.count(change.Side(1 - s)) }
+			for before := left(); before > 0; before = left() { // counted once: the link deletes meanwhile
+				b.until(l, "deleting", func(Status) bool { return left() < before })
 				if err := stop(); err != nil {
 					t.Fatal(err)
 				}
