@@ -126,6 +126,17 @@ func (p *plan) filtered() {
 // TestEachRuleIsNeeded takes single rules out of the reconciler, those that ARCHITECTURE.md
 // numbers and the compare, and expects histories that break.
 func TestEachRuleIsNeeded(t *testing.T) {
+	// The first seeds that tell of a rule, where there are many before them. Where one does not any
+	// more, those behind it are tried.
+	tellsFirst := map[string]uint64{
+		"2 a source that is ahead of what looks show":    2273,
+		"6 what was read again taken for the first time": 20279,
+		"6 what was changed after an old echo forgotten": 9371,
+		"a batch goes on behind one that was not done":   3602,
+		"emptied: a scan from before goes on":            4294,
+		"emptied: only the last table counts":            9506,
+		"partial: inserted, not updated":                 1094,
+	}
 	for name, without := range map[string]func(p *plan){
 		"1 a written row decided before its echo": func(p *plan) { p.broken.noEchoWait = true },
 		"2 a failed compare without a look":       func(p *plan) { p.broken.noLook = true },
@@ -166,7 +177,8 @@ func TestEachRuleIsNeeded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const most = 30_000
-			for seed := range uint64(most) {
+			for n := range uint64(most) {
+				seed := (tellsFirst[name] + n) % most
 				p := drawPlan(seed, 140)
 				without(&p)
 				if w, found := history(t, p); found != nil {
