@@ -14,11 +14,11 @@ import (
 // less.
 var small = []string{"GOMEMLIMIT=64MiB"}
 
-// TestMemory lets a million changes wait on one side and expects the program to carry them
+// TestMemory lets half a million changes wait on one side and expects the program to carry them
 // with less than 100 MB of resident memory, on a small machine.
 func TestMemory(t *testing.T) {
 	const limit = 100 << 20
-	rows := 1_000_000
+	rows := 500_000
 	if testing.Short() {
 		rows = 100_000
 	}
@@ -39,11 +39,11 @@ func TestMemory(t *testing.T) {
 	s.carry(rows, limit, small...)
 }
 
-// TestMemoryOneTransaction lets a million rows wait that one transaction has written, between
+// TestMemoryOneTransaction lets half a million rows wait that one transaction has written, between
 // two PostgreSQL servers, on a small machine and on this one.
 func TestMemoryOneTransaction(t *testing.T) {
 	t.Parallel()
-	rows := 1_000_000
+	rows := 500_000
 	if testing.Short() {
 		rows = 100_000
 	}

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cdcsync/cdcsync/integration/certificates"
 )
 
 // mysql is the engine MySQL, or MariaDB, which is like it in most.
@@ -118,6 +120,9 @@ func (m mysql) configure(s *Server, o Options) ([]string, error) {
 	file := filepath.Join(s.dir, "my.cnf")
 	config := "[mysqld]\n"
 	settings := m.settings(s, o)
+	if err := m.certify(s, settings); err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		config += fmt.Sprintf("%s = \"%s\"\n", name, strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(settings[name]))
 	}
@@ -155,6 +160,7 @@ func (m mysql) settings(s *Server, o Options) map[string]string {
 		settings["gtid_mode"] = "ON"
 		settings["enforce_gtid_consistency"] = "ON"
 		settings["mysqlx"] = "OFF"
+		settings["event_scheduler"] = "OFF" // it looks without pause where the clock was set
 	}
 	if len(settings["socket"]) > socketLimit {
 		settings["socket"] = "" // it has none then
@@ -167,6 +173,20 @@ func (m mysql) settings(s *Server, o Options) map[string]string {
 		settings[strings.ReplaceAll(name, "-", "_")] = value
 	}
 	return settings
+}
+
+// certify gives a server a certificate that would make itself one: MariaDB at every start, which takes
+// longer than the rest of it, and both with keys for RSA, which make each connection dear.
+func (m mysql) certify(s *Server, settings map[string]string) error {
+	if m.mariadb && isOf(s.installation.version, "10") || settings["ssl_cert"] != "" {
+		return nil
+	}
+	const name = "server"
+	if _, err := certificates.Issue(nil, s.dir, name, "127.0.0.1"); err != nil {
+		return fmt.Errorf("make a certificate: %w", err)
+	}
+	settings["ssl_cert"], settings["ssl_key"] = filepath.Join(s.dir, name+".pem"), filepath.Join(s.dir, name+".key")
+	return errors.Join(s.installation.account.give(settings["ssl_cert"]), s.installation.account.give(settings["ssl_key"]))
 }
 
 // ready waits for the greeting of a connection. The file is written, and the log says so, a
