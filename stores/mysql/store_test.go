@@ -1,24 +1,16 @@
 package mysql
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"database/sql/driver"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/cdcsync/cdcsync/change"
+	"github.com/cdcsync/cdcsync/integration/certificates"
 	"github.com/cdcsync/cdcsync/integration/servers"
 )
 
@@ -71,63 +63,36 @@ func TestOpenVerifies(t *testing.T) {
 	}
 }
 
-// certificates are files in PEM of an authority and of a server at 127.0.0.1.
-type certificates struct{ ca, cert, key string }
+// issued are files in PEM of an authority and of a server at 127.0.0.1.
+type issued struct{ ca, cert, key string }
 
-func newCertificates(t *testing.T) certificates {
+func issue(t *testing.T) issued {
 	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "certificates")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { // the server is another user
-		t.Fatal(err)
+	authority, err := certificates.Issue(nil, dir, "authority")
+	must(err)
+	_, err = certificates.Issue(authority, dir, "server", "127.0.0.1")
+	must(err)
+	files := issued{filepath.Join(dir, "authority.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")}
+	must(os.Chmod(dir, 0o755)) // the server is another user
+	for _, file := range []string{files.ca, files.cert, files.key} {
+		must(os.Chmod(file, 0o644))
 	}
-	write := func(name, kind string, der []byte) string {
-		t.Helper()
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	sign := func(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) []byte {
-		t.Helper()
-		der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return der
-	}
-	newKey := func() *ecdsa.PrivateKey {
-		t.Helper()
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	server := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	caKey, key := newKey(), newKey()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificates{
-		ca:   write("ca.pem", "CERTIFICATE", sign(authority, authority, caKey, caKey)),
-		cert: write("cert.pem", "CERTIFICATE", sign(server, authority, key, caKey)),
-		key:  write("key.pem", "PRIVATE KEY", der),
-	}
+	return files
 }
 
 // A server is reached if it shows the certificate of who it is, and otherwise only by those
 // who do without; then it is encrypted all the same.
 func TestConnectVerified(t *testing.T) {
-	own, foreign := newCertificates(t), newCertificates(t)
+	own, foreign := issue(t), issue(t)
 	settings := map[string]string{"ssl_ca": own.ca, "ssl_cert": own.cert, "ssl_key": own.key}
 	eachPrivate(t, settings, nil, nil, func(t *testing.T, server *servers.Server, mariadb bool) {
 		dsn := server.Database(t).DSN
