@@ -13,6 +13,11 @@ BUILDVCS ?= $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo fals
 COUNT   ?=
 # TIMEOUT is for each package: machines are slow at times, and none should hang.
 TIMEOUT ?= 45m
+# PACKAGES and PARALLEL are how many packages are tested beside each other, and tests of each: more than
+# there are processors, because many wait for something.
+PROCESSORS := $(or $(shell getconf _NPROCESSORS_ONLN 2>/dev/null),2)
+PACKAGES ?= $(shell expr $(PROCESSORS) + 1)
+PARALLEL ?= $(shell expr $(PROCESSORS) \* 2)
 # HISTORIES is how many random histories the long programme runs.
 HISTORIES ?= 200000
 # WAL_HISTORIES is how many, of 1,000 transactions each, the reader of SQLite's log follows, and
@@ -85,7 +90,7 @@ demo: build ## two databases that stay the same, for ten seconds
 .PHONY: test
 test: sqlite3 ## go vet and every test
 	$(GO) vet ./...
-	$(GO) test -timeout $(TIMEOUT) $(if $(COUNT),-count=$(COUNT)) ./...
+	$(GO) test -timeout $(TIMEOUT) -p $(PACKAGES) -parallel $(PARALLEL) $(if $(COUNT),-count=$(COUNT)) ./...
 
 .PHONY: race
 race: sqlite3 ## every test under the race detector, the long ones short (needs a C compiler)

@@ -50,10 +50,10 @@ func (c *Conn) Catalogue(ctx context.Context) (map[string]*Table, error) {
 			return nil, fmt.Errorf("read %s: %w", step.what, err)
 		}
 	}
+	if err := r.declarations(ctx); err != nil {
+		return nil, err
+	}
 	for _, t := range r.tables {
-		if err := r.declared(ctx, t); err != nil {
-			return nil, fmt.Errorf("read declaration of table %s: %w", t.Name, err)
-		}
 		r.finish(t)
 	}
 	return r.tables, nil
@@ -205,7 +205,7 @@ func (r *catalogue) trigger(v []driver.Value) error {
 }
 
 // MariaDB does not say in which table a check is to those who read and write rows only: see
-// declared.
+// declarations.
 const checksQuery = `SELECT DISTINCT TABLE_NAME FROM information_schema.TABLE_CONSTRAINTS
 WHERE TABLE_SCHEMA = DATABASE AND CONSTRAINT_TYPE = 'CHECK'`
 

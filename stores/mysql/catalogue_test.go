@@ -288,6 +288,38 @@ func rowsOnly(t *testing.T, db *servers.Database, all map[string]*Table) {
 	}
 }
 
+// Of many tables of MariaDB the declarations are read in a few messages; those that may not be seen are left
+// out, and not those behind them.
+func TestDeclarations(t *testing.T) {
+	t.Parallel()
+	for _, version := range servers.MariaDBVersions() {
+		t.Run(version, func(t *testing.T) {
+			db := pool.MariaDB(t, version).Database(t)
+			name, s := user(t, db)
+			const tables = 2*declaredAtOnce + 10
+			denied := map[string]bool{"t000": true, "t050": true, fmt.Sprintf("t%03d", tables-1): true}
+			var sql strings.Builder
+			for i := range tables {
+				table, columns := fmt.Sprintf("t%03d", i), ""
+				if denied[table] {
+					columns = "(id)" // who has no more is not shown the declaration
+				}
+				fmt.Fprintf(&sql, "CREATE TABLE %s (id int PRIMARY KEY, a int CHECK (a > 1)); GRANT SELECT %s ON %s.%s TO %s;", table, columns, db.Name, table, name)
+			}
+			db.SQL(t, sql.String())
+			seen := catalogueOf(t, s)
+			if len(seen) != tables {
+				t.Fatalf("%d tables are seen, of %d", len(seen), tables)
+			}
+			for table := range seen {
+				if seen[table].Checked == denied[table] {
+					t.Errorf("table %s: checked %v, denied %v", table, seen[table].Checked, denied[table])
+				}
+			}
+		})
+	}
+}
+
 // A thousand tables are read at once.
 func BenchmarkCatalogue(b *testing.B) {
 	for _, version := range servers.MariaDBVersions() {
