@@ -47,7 +47,7 @@ func openTypesEnd(t *testing.T, at site) *typesEnd {
 	t.Cleanup(func() { _ = e.db.Close() })
 	switch {
 	case at.engine == "postgres":
-		e.exec(fixed + "SET search_path = public;")
+		e.exec(fixed + "SET search_path = public; SET max_parallel_workers_per_gather = 0;")
 	case at.isMySQL():
 		e.exec("SET NAMES utf8mb4; SET sql_mode = 'ALLOW_INVALID_DATES', sql_select_limit = 18446744073709551615, autocommit = 1, completion_type = 0;")
 	default:
