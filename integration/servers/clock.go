@@ -62,3 +62,16 @@ func (s *Server) setClock(ahead time.Duration) error {
 	}
 	return os.Rename(next, s.clockFile())
 }
+
+// removeClocks removes what libfaketime leaves of processes that were killed.
+func (s *Server) removeClocks() error {
+	var all []error
+	for _, pid := range s.clocks {
+		for _, name := range []string{"faketime_shm_%d", "sem.faketime_sem_%d"} {
+			if err := os.Remove(filepath.Join("/dev/shm", fmt.Sprintf(name, pid))); err != nil && !errors.Is(err, os.ErrNotExist) {
+				all = append(all, err)
+			}
+		}
+	}
+	return errors.Join(all...)
+}

@@ -37,4 +37,6 @@
 //	CDCSYNC_TEST_PROMETHEUS         the folder of prometheus and promtool to use instead of Debian's
 //	CDCSYNC_TEST_DIR                where everything is kept, instead of /var/tmp/cdcsync-test-UID;
 //	                                it may be removed whenever no test runs
+//	CDCSYNC_TEST_DATA               where the data of the servers is, instead of instances in there:
+//	                                in memory (/dev/shm/…), where files are made faster
 package servers

@@ -121,7 +121,7 @@ func (i *Installation) Command(ctx context.Context, name string, args ...string)
 // servers run as, in a folder that this user can enter.
 func (i *Installation) serve(ctx context.Context, name string, args ...string) error {
 	cmd := i.Command(ctx, name, args...)
-	cmd.Dir = string(i.folder)
+	cmd.Dir = i.folder.dir
 	_, err := run(cmd, i.account)
 	return err
 }

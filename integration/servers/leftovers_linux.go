@@ -23,7 +23,7 @@ func (f folder) newInstance(ctx context.Context, name string) (string, *lock, er
 	if err := f.removeLeftovers(); err != nil {
 		return "", nil, fmt.Errorf("remove leftovers of test processes that have ended: %w", err)
 	}
-	dir, err := os.MkdirTemp(f.instances(), name+"-")
+	dir, err := os.MkdirTemp(f.instances, name+"-")
 	if err != nil {
 		return "", nil, err
 	}
@@ -35,12 +35,12 @@ func (f folder) newInstance(ctx context.Context, name string) (string, *lock, er
 }
 
 func (f folder) removeLeftovers() error {
-	dirs, err := os.ReadDir(f.instances())
+	dirs, err := os.ReadDir(f.instances)
 	if err != nil {
 		return err
 	}
 	for _, d := range dirs {
-		dir := filepath.Join(f.instances(), d.Name())
+		dir := filepath.Join(f.instances, d.Name())
 		dead, err := tryLock(filepath.Join(dir, "owner"))
 		if err != nil {
 			return err

@@ -36,6 +36,7 @@ type Server struct {
 	port         int
 	args         []string
 	variables    []string // that its environment has besides
+	clocks       []int    // the processes that had a clock of their own
 	locks        []*lock
 
 	mu      sync.Mutex
@@ -118,6 +119,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		s.process = nil
 		return err
+	}
+	if s.variables != nil {
+		s.clocks = append(s.clocks, s.process.cmd.Process.Pid)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("no answer within %s", startTime))
 	defer cancel()
@@ -230,7 +234,7 @@ func (s *Server) Remove() error {
 	}
 	err := s.kill()
 	if err == nil {
-		err = removeData(s.dir)
+		err = errors.Join(removeData(s.dir), s.removeClocks())
 	}
 	for _, l := range s.locks {
 		l.release()

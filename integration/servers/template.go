@@ -24,7 +24,7 @@ func (i *Installation) dataDirectory(ctx context.Context, dir string) error {
 	}
 	// "/." is what is in it. Run as the server's user, the copy belongs to it.
 	cp := exec.CommandContext(ctx, "cp", "-Rp", template+"/.", dir)
-	cp.Dir = string(i.folder)
+	cp.Dir = i.folder.dir
 	if _, err := run(cp, i.account); err != nil {
 		return err
 	}
