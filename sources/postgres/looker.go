@@ -90,17 +90,20 @@ func (l *Looker) end(ctx context.Context) (change.Position, error) {
 		return "", nil
 	}
 	p := position{generation: l.generation}
-	if err := l.flushed(ctx, &p); err != nil {
+	if err := l.flushed(ctx, &p, logEnd); err != nil {
 		return "", err
 	}
 	return p.public(), nil
 }
 
-// flushed takes where the log ends. Only what is flushed is sent, and what is no commit may
-// wait for that for long: then a commit of nothing flushes it.
-func (l *Looker) flushed(ctx context.Context, p *position) error {
+// logEnd says where the log ends, and whether that is still to be flushed.
+const logEnd = "SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
+
+// flushed takes where the log ends from sql, which is logEnd at its end. Only what is flushed is sent, and
+// what is no commit may wait for that for long: then a commit of nothing flushes it.
+func (l *Looker) flushed(ctx context.Context, p *position, sql string) error {
 	waits := false
-	err := l.conn.Query(ctx, "SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()", func(v [][]byte) error {
+	err := l.conn.Rows(ctx, sql, func(v [][]byte) error {
 		var ok bool
 		if p.lsn, ok = parseLSN(string(v[0])); !ok {
 			return fmt.Errorf("%q is no LSN", v[0])
@@ -156,32 +159,20 @@ func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.P
 	for wait := waitFirst; ; wait = min(2*wait, waitMost) {
 		p := position{generation: l.generation}
 		mark := l.window.mark()
-		shown := true
-		err := l.readOnly(ctx, func() error {
-			text, err := l.conn.Text(ctx, "SELECT pg_current_snapshot()")
-			if err != nil {
-				return err
-			}
-			if p.snapshot, err = parseSnapshot(text); err != nil {
-				return err
-			}
-			if shown = l.window.shown(p.snapshot, mark); !shown {
-				return nil
+		err := l.readOnly(ctx, &p, func() error {
+			if !l.window.shown(p.snapshot, mark) {
+				return errHidden
 			}
 			return f(q)
 		})
-		if err != nil {
-			return l.fail(op, err)
-		}
-		if shown {
-			if l.generation == "" {
-				return nil
-			}
-			if err := l.flushed(ctx, &p); err != nil {
-				return l.fail(op, err)
-			}
+		switch {
+		case err == nil && l.generation == "":
+			return nil
+		case err == nil:
 			*at = p.public()
 			return nil
+		case !errors.Is(err, errHidden):
+			return l.fail(op, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -191,17 +182,31 @@ func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.P
 	}
 }
 
-func (l *Looker) readOnly(ctx context.Context, f func() error) error {
-	if err := l.conn.Do(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+// errHidden: a transaction that was given out is not visible yet.
+var errHidden = errors.New("a transaction is in the log and not visible yet")
+
+// readOnly runs f in a read transaction whose snapshot is in p, and takes where the log ends then, if it is
+// read. Before f and behind it there is one message each: the network may be slow.
+func (l *Looker) readOnly(ctx context.Context, p *position, f func() error) error {
+	err := l.conn.Rows(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_current_snapshot()", func(v [][]byte) (err error) {
+		p.snapshot, err = parseSnapshot(string(v[0]))
+		return err
+	})
+	if err == nil {
+		err = f()
+	}
+	switch {
+	case err == nil && l.generation == "":
+		return l.conn.Do(ctx, "COMMIT")
+	case err == nil:
+		return l.flushed(ctx, p, "COMMIT; "+logEnd)
+	case l.conn.IsClosed():
 		return err
 	}
-	if err := f(); err != nil {
-		if l.conn.IsClosed() {
-			return err
-		}
-		return errors.Join(err, l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"))
+	if e := l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"); e != nil {
+		return errors.Join(err, e)
 	}
-	return l.conn.Do(ctx, "COMMIT")
+	return err
 }
 
 // fail classifies an error, and has the next call connect anew.

@@ -65,6 +65,21 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...string) (int64, err
 	return tag.RowsAffected(), err
 }
 
+// Rows runs statements that take no arguments in one message, and gives each row that one of them
+// returns to row. They are one transaction unless they say otherwise.
+func (c *Conn) Rows(ctx context.Context, sql string, row func(values [][]byte) error) error {
+	results := c.PgConn.Exec(ctx, sql)
+	var failed error
+	for results.NextResult() {
+		for result := results.ResultReader(); result.NextRow(); {
+			if failed == nil {
+				failed = row(result.Values())
+			}
+		}
+	}
+	return errors.Join(results.Close(), failed)
+}
+
 // Do runs statements that take no arguments, as one transaction unless they say otherwise.
 func (c *Conn) Do(ctx context.Context, sql string) error {
 	return c.PgConn.Exec(ctx, sql).Close()
