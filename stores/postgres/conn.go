@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -83,6 +84,20 @@ func (c *Conn) Rows(ctx context.Context, sql string, row func(values [][]byte) e
 // Do runs statements that take no arguments, as one transaction unless they say otherwise.
 func (c *Conn) Do(ctx context.Context, sql string) error {
 	return c.PgConn.Exec(ctx, sql).Close()
+}
+
+// doAll runs statements in one message. On an error it returns which one it was at.
+func (c *Conn) doAll(ctx context.Context, statements []string) (at int, err error) {
+	if len(statements) == 0 {
+		return 0, nil
+	}
+	results := c.PgConn.Exec(ctx, strings.Join(statements, "; "))
+	for results.NextResult() {
+		if _, err := results.ResultReader().Close(); err == nil {
+			at++
+		}
+	}
+	return min(at, len(statements)-1), results.Close()
 }
 
 // Text returns the first value of the first row, "" if there is none or it is NULL.

@@ -102,12 +102,16 @@ func (c *Conn) setup(ctx context.Context, n Need, slotWithin time.Duration) erro
 		if err != nil {
 			return err
 		}
+		var narrow []*member
 		if n.Whole {
-			if err := c.widen(ctx, n, tables); err != nil {
+			if narrow, err = c.rememberIdentities(ctx, n, tables); err != nil {
 				return err
 			}
 		}
-		return c.publish(ctx, n, tables)
+		if err := c.publish(ctx, n, tables); err != nil {
+			return err
+		}
+		return c.widen(ctx, narrow) // last: from here to the end nobody else reads or writes these tables
 	})
 	if err != nil || !n.Reads {
 		return err
@@ -141,52 +145,57 @@ func (c *Conn) makeLayout(ctx context.Context) error {
 const layoutThere = `SELECT count(*) = 3 FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
 WHERE n.nspname = 'cdcsync' AND r.relkind = 'r' AND r.relname IN ('link', 'conflict', 'identity')`
 
-// widen gives the tables REPLICA IDENTITY FULL and remembers what they had. Every partition
-// has an identity of its own, and they all have to say the same: what the log shows of an old
+// rememberIdentities returns what is to be given REPLICA IDENTITY FULL, after it has noted what that has. Every
+// partition has an identity of its own, and they all have to say the same: what the log shows of an old
 // row is what the partition says, and what it is called is what the root says.
-func (c *Conn) widen(ctx context.Context, n Need, tables map[string]*Table) error {
+func (c *Conn) rememberIdentities(ctx context.Context, n Need, tables map[string]*Table) (narrow []*member, err error) {
 	var all []*Table
 	for _, name := range n.names() {
 		t := tables[name]
 		if t == nil {
-			return fmt.Errorf("set replica identity: there is no table %s", name)
+			return nil, fmt.Errorf("set replica identity: there is no table %s", name)
 		}
 		all = append(all, t)
 	}
 	members, err := c.members(ctx, all)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var whole []string
+	var whole, names, had []string
 	for _, t := range all {
 		for i := range members[t.id()] {
-			m := &members[t.id()][i]
-			if m.identity == 'f' {
+			if m := &members[t.id()][i]; m.identity == 'f' {
 				whole = append(whole, m.qualified)
-			} else if err := c.widenMember(ctx, n.Link, m); err != nil {
-				return err
+			} else {
+				narrow, names, had = append(narrow, m), append(names, m.qualified), append(had, m.clause())
 			}
 		}
 		t.Identity = 'f'
+	}
+	// What is remembered is what was before the first link, even if somebody took it back.
+	_, err = c.Exec(ctx, `INSERT INTO cdcsync.identity (link, relation, was)
+		SELECT $1, relation, was FROM unnest($2::text[], $3::text[]) t (relation, was) ON CONFLICT DO NOTHING`, n.Link, arrayOf(names), arrayOf(had))
+	if err != nil {
+		return nil, fmt.Errorf("remember replica identity: %w", err)
 	}
 	// Another link may have set it: then it stays until that one is gone, too.
 	_, err = c.Exec(ctx, `INSERT INTO cdcsync.identity (link, relation, was)
 		SELECT DISTINCT ON (relation) $1, relation, was FROM cdcsync.identity WHERE relation = ANY ($2::text[]) ORDER BY relation
 		ON CONFLICT DO NOTHING`, n.Link, arrayOf(whole))
 	if err != nil {
-		return fmt.Errorf("remember replica identity: %w", err)
+		return nil, fmt.Errorf("remember replica identity: %w", err)
 	}
-	return nil
+	return narrow, nil
 }
 
-func (c *Conn) widenMember(ctx context.Context, link string, m *member) error {
-	// What is remembered is what was before the first link, even if somebody took it back.
-	_, err := c.Exec(ctx, "INSERT INTO cdcsync.identity VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", link, m.qualified, m.clause())
-	if err != nil {
-		return fmt.Errorf("remember replica identity: %w", err)
+// widen gives tables and partitions REPLICA IDENTITY FULL, in one message.
+func (c *Conn) widen(ctx context.Context, narrow []*member) error {
+	var statements []string
+	for _, m := range narrow {
+		statements = append(statements, m.fullIdentity())
 	}
-	if err := c.Do(ctx, m.fullIdentity()); err != nil {
-		return fmt.Errorf("set replica identity of table %s: %w", m.qualified, err)
+	if done, err := c.doAll(ctx, statements); err != nil {
+		return fmt.Errorf("set replica identity of table %s: %w", narrow[done].qualified, err)
 	}
 	return nil
 }

@@ -328,13 +328,13 @@ func TestSetupWaitsForTransactions(t *testing.T) {
 // Tables that somebody holds are not waited for, or only briefly: whoever comes next would wait, too.
 func TestSetupLocked(t *testing.T) {
 	each(t, func(t *testing.T, db *servers.Database) {
-		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY)")
+		db.SQL(t, "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY)")
 		s := open(t, db.DSN)
 		n := Need{Link: "l", Tables: tables(t, s), Whole: true, Reads: true}
 		before := trace(t, db)
 		application := connect(t, s)
 		hold := func() {
-			if err := application.Do(t.Context(), "BEGIN; SELECT FROM public.a"); err != nil {
+			if err := application.Do(t.Context(), "BEGIN; SELECT FROM public.b"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -344,7 +344,8 @@ func TestSetupLocked(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // for 2 s
 			defer cancel()
 			err := f(ctx)
-			if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), "a transaction of the application holds a table") {
+			if change.ClassOf(err) != change.Transient || !strings.Contains(err.Error(), "a transaction of the application holds a table") ||
+				!strings.Contains(err.Error(), `"public"."b"`) {
 				t.Errorf("it says %v", err)
 			}
 			if err := application.Do(t.Context(), "COMMIT"); err != nil {

@@ -54,7 +54,7 @@ func (c *Conn) dropOrigin(ctx context.Context, name string) error {
 	})
 }
 
-// removeMarker removes what the link has in the schema, and the schema with the last link.
+// removeMarker removes what the link has in the schema, and gives tables the replica identity back that they had.
 func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	there, err := c.Bool(ctx, layoutThere)
 	if err != nil || !there {
@@ -63,8 +63,7 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 	if err := c.alone(ctx); err != nil {
 		return err
 	}
-	type restore struct{ relation, was string }
-	var all []restore
+	var relations, statements []string
 	// An index that is gone cannot be the identity again.
 	err = c.Query(ctx, `DELETE FROM cdcsync.identity i WHERE link = $1 RETURNING relation,
 		CASE WHEN was NOT LIKE 'USING INDEX %' OR EXISTS (SELECT FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
@@ -74,17 +73,13 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 		EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(relation) AND relreplident = 'f')`,
 		func(v [][]byte) error {
 			if v[2][0] == 'f' && v[3][0] == 't' {
-				all = append(all, restore{string(v[0]), string(v[1])})
+				relations = append(relations, string(v[0]))
+				statements = append(statements, "ALTER TABLE "+string(v[0])+" REPLICA IDENTITY "+string(v[1]))
 			}
 			return nil
 		}, link)
 	if err != nil {
 		return fmt.Errorf("read replica identities: %w", err)
-	}
-	for _, r := range all {
-		if err := c.Do(ctx, "ALTER TABLE "+r.relation+" REPLICA IDENTITY "+r.was); err != nil {
-			return fmt.Errorf("restore replica identity of %s: %w", r.relation, err)
-		}
 	}
 	if err := c.removeKeys(ctx, link); err != nil {
 		return err
@@ -94,6 +89,18 @@ func (c *Conn) removeMarker(ctx context.Context, link string) error {
 			return fmt.Errorf("remove marker: %w", err)
 		}
 	}
+	if err := c.removeLayout(ctx); err != nil {
+		return err
+	}
+	// Last: from here to the end of the transaction nobody else reads or writes these tables.
+	if at, err := c.doAll(ctx, statements); err != nil {
+		return fmt.Errorf("restore replica identity of %s: %w", relations[at], err)
+	}
+	return nil
+}
+
+// removeLayout removes the tables of the schema, and the schema, with the last link.
+func (c *Conn) removeLayout(ctx context.Context) error {
 	if left, err := c.Int(ctx, "SELECT count(*) FROM cdcsync.link"); err != nil || left > 0 {
 		return err
 	}
