@@ -17,14 +17,14 @@ import (
 
 // network is the way from the program to one server, which can be made a bad one.
 type network struct {
-	t     *testing.T
+	t     testing.TB
 	name  string
 	proxy *toxiproxy.Proxy
 }
 
 // address returns where the server of a site listens, and what makes its dsn one of another
 // address.
-func (s *site) address(t *testing.T) (address string, renamed func(to string) string) {
+func (s *site) address(t testing.TB) (address string, renamed func(to string) string) {
 	t.Helper()
 	switch {
 	case s.engine == "postgres":
@@ -54,7 +54,7 @@ func (s *site) address(t *testing.T) (address string, renamed func(to string) st
 
 // behind puts a network between the program and the server of a site. Applications stay
 // beside the server.
-func behind(t *testing.T, s *site) *network {
+func behind(t testing.TB, s *site) *network {
 	t.Helper()
 	address, renamed := s.address(t)
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxics log past the logger that they are given

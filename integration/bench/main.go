@@ -40,7 +40,7 @@ func main() {
 
 // everything is the benchmarks that have a peer or a limit beside them.
 const everything = "^Benchmark(PostgresDrain|PostgresConflicts|PostgresInitialCopy|PostgresLatency|" +
-	"MariaDBDrain|MariaDBLatency|MySQLLatency|BucardoDrain|BucardoLatency|MarmotDrain|CrossDrain|CrossLatency|MySQLInitialLoad|Drain|Verify|Idle)$"
+	"MariaDBDrain|MariaDBLatency|MySQLLatency|BucardoDrain|BucardoLatency|MarmotDrain|CrossDrain|CrossLatency|MySQLInitialLoad|Drain|Verify|Idle|Far)$"
 
 // run runs the benchmarks and prints the report to out; what they say meanwhile goes to progress.
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
