@@ -19,7 +19,7 @@ func (l *Looker) Dump(ctx context.Context, table *change.Table, columns []int, a
 	for {
 		dump := sources.Dump{Key: func(line []byte) (change.Row, error) { return keyOf(table, line) }}
 		var lines *sources.Lines
-		err := l.snapshot(ctx, table, &dump.At, func(q *query) error {
+		err := l.snapshot(ctx, table, &dump.At, func(q *query, p *position, shows func() error) error {
 			lines, dump.Notations = sources.NewLines(bytes, lines), nil
 			var names []string
 			for _, c := range columns {
@@ -31,8 +31,13 @@ func (l *Looker) Dump(ctx context.Context, table *change.Table, columns []int, a
 				names = append(names, "t."+store.Quote(name))
 				dump.Notations = append(dump.Notations, kind.Notation())
 			}
-			_, err := l.conn.CopyTo(ctx, collector{lines}, "COPY ("+q.pageOf(strings.Join(names, ", "), after, limit)+") TO STDOUT")
-			return err
+			return l.readOnly(ctx, p, func() error {
+				if err := shows(); err != nil {
+					return err
+				}
+				_, err := l.conn.CopyTo(ctx, collector{lines}, "COPY ("+q.pageOf(strings.Join(names, ", "), after, limit)+") TO STDOUT")
+				return err
+			})
 		})
 		switch {
 		case errors.Is(err, sources.ErrFull): // the connection went with it

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/cdcsync/cdcsync/change"
 	"github.com/cdcsync/cdcsync/sources"
 	store "github.com/cdcsync/cdcsync/stores/postgres"
@@ -99,31 +101,44 @@ func (l *Looker) end(ctx context.Context) (change.Position, error) {
 // logEnd says where the log ends, and whether that is still to be flushed.
 const logEnd = "SELECT pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
 
-// flushed takes where the log ends from sql, which is logEnd at its end. Only what is flushed is sent, and
-// what is no commit may wait for that for long: then a commit of nothing flushes it.
+// flushed takes where the log ends from sql, which is logEnd at its end.
 func (l *Looker) flushed(ctx context.Context, p *position, sql string) error {
 	waits := false
-	err := l.conn.Rows(ctx, sql, func(v [][]byte) error {
-		var ok bool
-		if p.lsn, ok = parseLSN(string(v[0])); !ok {
-			return fmt.Errorf("%q is no LSN", v[0])
-		}
-		waits = v[1][0] == 't'
-		return nil
-	})
+	err := l.conn.Rows(ctx, sql, func(fields [][]byte) error { return p.takeEnd(fields, &waits) })
 	if err != nil || !waits {
 		return err
 	}
-	_, err = l.conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'cdcsync', 'flush')")
+	return l.flush(ctx)
+}
+
+// flush has the log flushed to its end by a commit of nothing. Only what is flushed is sent, and what is no
+// commit may wait for that for long.
+func (l *Looker) flush(ctx context.Context) error {
+	_, err := l.conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'cdcsync', 'flush')")
 	return err
 }
 
 // Look reads the rows with these keys.
 func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Row) (sources.Look, error) {
 	look := sources.Look{Rows: make([]change.Row, len(keys))}
-	err := l.snapshot(ctx, table, &look.At, func(q *query) error {
+	err := l.snapshot(ctx, table, &look.At, func(q *query, p *position, shows func() error) error {
 		clear(look.Rows)
-		return l.read(ctx, table, q, keys, look.Rows)
+		if len(keys) == 0 {
+			return l.readOnly(ctx, p, shows)
+		}
+		var values slab
+		return l.inOneMessage(ctx, p, q.ofKeys(keys), shows, func(fields [][]byte) error {
+			n, ok := parseInt(fields[0])
+			if !ok || n < 1 || n > int64(len(keys)) {
+				return nil
+			}
+			row, err := rowOf(table, fields[1:], &values)
+			// A key that merely equals the one asked for is another row's.
+			if err == nil && (q.exact || table.KeyOf(row).Equal(keys[n-1])) {
+				look.Rows[n-1] = row
+			}
+			return err
+		})
 	})
 	return look, err
 }
@@ -131,9 +146,14 @@ func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Ro
 // Scan reads the first limit rows behind the key after.
 func (l *Looker) Scan(ctx context.Context, table *change.Table, after change.Row, limit int) (sources.Look, error) {
 	var look sources.Look
-	err := l.snapshot(ctx, table, &look.At, func(q *query) error {
-		look.Rows = look.Rows[:0]
-		return l.page(ctx, table, q, after, limit, &look.Rows)
+	err := l.snapshot(ctx, table, &look.At, func(q *query, p *position, shows func() error) error {
+		look.Rows = slices.Grow(look.Rows[:0], min(limit, 1024))
+		var values slab
+		return l.inOneMessage(ctx, p, statement{sql: q.pageOf(q.columns, after, limit)}, shows, func(fields [][]byte) error {
+			row, err := rowOf(table, fields, &values)
+			look.Rows = append(look.Rows, row)
+			return err
+		})
 	})
 	return look, err
 }
@@ -145,9 +165,10 @@ const (
 	waitMost  = 100 * time.Millisecond
 )
 
-// snapshot runs f in one read transaction that shows everything that was given out before it,
-// and sets at to its position.
-func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.Position, f func(*query) error) error {
+// snapshot has read read rows in one read transaction, and sets at to its position, which read finds
+// out. What shows returns, once the snapshot is known, is nil if that shows everything that was given
+// out before.
+func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.Position, read func(q *query, p *position, shows func() error) error) error {
 	op := "look at rows of table " + table.Name
 	if err := l.connect(ctx); err != nil {
 		return err
@@ -159,11 +180,11 @@ func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.P
 	for wait := waitFirst; ; wait = min(2*wait, waitMost) {
 		p := position{generation: l.generation}
 		mark := l.window.mark()
-		err := l.readOnly(ctx, &p, func() error {
+		err := read(q, &p, func() error {
 			if !l.window.shown(p.snapshot, mark) {
 				return errHidden
 			}
-			return f(q)
+			return nil
 		})
 		switch {
 		case err == nil && l.generation == "":
@@ -185,28 +206,87 @@ func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.P
 // errHidden: a transaction that was given out is not visible yet.
 var errHidden = errors.New("a transaction is in the log and not visible yet")
 
-// readOnly runs f in a read transaction whose snapshot is in p, and takes where the log ends then, if it is
-// read. Before f and behind it there is one message each: the network may be slow.
-func (l *Looker) readOnly(ctx context.Context, p *position, f func() error) error {
-	err := l.conn.Rows(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_current_snapshot()", func(v [][]byte) (err error) {
-		p.snapshot, err = parseSnapshot(string(v[0]))
+const (
+	readBegin    = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	readSnapshot = "SELECT pg_current_snapshot()"
+)
+
+// statement is one that reads rows.
+type statement struct {
+	sql     string
+	args    [][]byte
+	formats []int16
+}
+
+// inOneMessage reads rows in a read transaction, and where the log ends: the network may be
+// slow. What row was given is void if there is an error.
+func (l *Looker) inOneMessage(ctx context.Context, p *position, s statement, shows func() error, row func(fields [][]byte) error) error {
+	var batch pgconn.Batch
+	batch.ExecParams(readBegin, nil, nil, nil, nil)
+	batch.ExecParams(readSnapshot, nil, nil, nil, nil)
+	batch.ExecParams(s.sql, s.args, nil, s.formats, nil)
+	batch.ExecParams("COMMIT", nil, nil, nil, nil)
+	if l.generation != "" {
+		batch.ExecParams(logEnd, nil, nil, nil, nil)
+	}
+	waits := false
+	takes := []func(fields [][]byte) error{1: p.takeSnapshot, 2: row, 4: func(fields [][]byte) error { return p.takeEnd(fields, &waits) }}
+	results := l.conn.ExecBatch(ctx, &batch)
+	var failed error
+	for n := 0; results.NextResult(); n++ {
+		for result := results.ResultReader(); result.NextRow(); {
+			if failed == nil {
+				failed = takes[n](result.Values())
+			}
+		}
+	}
+	if err := errors.Join(results.Close(), failed); err != nil {
+		return l.rollback(ctx, err)
+	}
+	if err := shows(); err != nil || !waits {
 		return err
-	})
+	}
+	return l.flush(ctx)
+}
+
+// readOnly runs f in a read transaction whose snapshot is in p, and takes where the log ends then, if it is
+// read, by three messages.
+func (l *Looker) readOnly(ctx context.Context, p *position, f func() error) error {
+	err := l.conn.Rows(ctx, readBegin+"; "+readSnapshot, p.takeSnapshot)
 	if err == nil {
 		err = f()
 	}
 	switch {
-	case err == nil && l.generation == "":
+	case err != nil:
+		return l.rollback(ctx, err)
+	case l.generation == "":
 		return l.conn.Do(ctx, "COMMIT")
-	case err == nil:
+	default:
 		return l.flushed(ctx, p, "COMMIT; "+logEnd)
-	case l.conn.IsClosed():
+	}
+}
+
+// rollback ends the transaction in which there was an error, if there is one.
+func (l *Looker) rollback(ctx context.Context, err error) error {
+	if l.conn.IsClosed() {
 		return err
 	}
-	if e := l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"); e != nil {
-		return errors.Join(err, e)
-	}
+	return errors.Join(err, l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"))
+}
+
+func (p *position) takeSnapshot(fields [][]byte) (err error) {
+	p.snapshot, err = parseSnapshot(string(fields[0]))
 	return err
+}
+
+// takeEnd takes what [logEnd] says.
+func (p *position) takeEnd(fields [][]byte, waits *bool) error {
+	var ok bool
+	if p.lsn, ok = parseLSN(string(fields[0])); !ok {
+		return fmt.Errorf("%q is no LSN", fields[0])
+	}
+	*waits = fields[1][0] == 't'
+	return nil
 }
 
 // fail classifies an error, and has the next call connect anew.
@@ -269,14 +349,10 @@ func (l *Looker) query(table *change.Table) (*query, error) {
 	return q, nil
 }
 
-// read reads the rows with these keys into rows, nil where there is none.
-func (l *Looker) read(ctx context.Context, table *change.Table, q *query, keys, rows []change.Row) error {
-	if len(keys) == 0 {
-		return nil
-	}
+// ofKeys is the statement that reads the rows with these keys, each with its number from 1 on before it.
+func (q *query) ofKeys(keys []change.Row) statement {
 	var arrays, names, conditions []string
-	args := make([][]byte, len(q.keys))
-	formats := make([]int16, len(q.keys))
+	s := statement{args: make([][]byte, len(q.keys)), formats: make([]int16, len(q.keys))}
 	for i, kind := range q.keys {
 		arrays = append(arrays, fmt.Sprintf("$%d::text[]", i+1))
 		names = append(names, fmt.Sprintf("k%d", i))
@@ -286,42 +362,11 @@ func (l *Looker) read(ctx context.Context, table *change.Table, q *query, keys, 
 		for _, key := range keys {
 			values.Value(key[i])
 		}
-		args[i], formats[i] = values.Bytes(), 1
+		s.args[i], s.formats[i] = values.Bytes(), 1
 	}
-	sql := "SELECT k.n, " + q.columns + " FROM unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY AS k(" + strings.Join(names, ", ") +
+	s.sql = "SELECT k.n, " + q.columns + " FROM unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY AS k(" + strings.Join(names, ", ") +
 		", n) JOIN " + q.from + " t ON " + strings.Join(conditions, " AND ")
-	result := l.conn.ExecParams(ctx, sql, args, nil, formats, nil)
-	var failed error
-	var values slab
-	for result.NextRow() {
-		fields := result.Values()
-		n, ok := parseInt(fields[0])
-		if failed != nil || !ok || n < 1 || n > int64(len(rows)) {
-			continue
-		}
-		row, err := rowOf(table, fields[1:], &values)
-		if err != nil {
-			failed = err
-			continue
-		}
-		// A key that merely equals the one asked for is another row's.
-		if q.exact || table.KeyOf(row).Equal(keys[n-1]) {
-			rows[n-1] = row
-		}
-	}
-	_, err := result.Close()
-	return errors.Join(err, failed)
-}
-
-// page appends the first limit rows behind the key after to rows.
-func (l *Looker) page(ctx context.Context, table *change.Table, q *query, after change.Row, limit int, rows *[]change.Row) error {
-	*rows = slices.Grow(*rows, min(limit, 1024))
-	var values slab
-	return l.conn.Query(ctx, q.pageOf(q.columns, after, limit), func(fields [][]byte) error {
-		row, err := rowOf(table, fields, &values)
-		*rows = append(*rows, row)
-		return err
-	})
+	return s
 }
 
 // pageOf is the statement that reads columns of the first limit rows behind the key after.
