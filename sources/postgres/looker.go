@@ -123,9 +123,6 @@ func (l *Looker) Look(ctx context.Context, table *change.Table, keys []change.Ro
 	look := sources.Look{Rows: make([]change.Row, len(keys))}
 	err := l.snapshot(ctx, table, &look.At, func(q *query, p *position, shows func() error) error {
 		clear(look.Rows)
-		if len(keys) == 0 {
-			return l.readOnly(ctx, p, shows)
-		}
 		var values slab
 		return l.inOneMessage(ctx, p, q.ofKeys(keys), shows, func(fields [][]byte) error {
 			n, ok := parseInt(fields[0])
@@ -165,9 +162,8 @@ const (
 	waitMost  = 100 * time.Millisecond
 )
 
-// snapshot has read read rows in one read transaction, and sets at to its position, which read finds
-// out. What shows returns, once the snapshot is known, is nil if that shows everything that was given
-// out before.
+// snapshot calls read, which reads rows in one read transaction and fills in its position, and sets at to
+// that. Once the snapshot is known, shows returns nil if it shows everything that was given out before.
 func (l *Looker) snapshot(ctx context.Context, table *change.Table, at *change.Position, read func(q *query, p *position, shows func() error) error) error {
 	op := "look at rows of table " + table.Name
 	if err := l.connect(ctx); err != nil {
@@ -231,17 +227,9 @@ func (l *Looker) inOneMessage(ctx context.Context, p *position, s statement, sho
 	}
 	waits := false
 	takes := []func(fields [][]byte) error{1: p.takeSnapshot, 2: row, 4: func(fields [][]byte) error { return p.takeEnd(fields, &waits) }}
-	results := l.conn.ExecBatch(ctx, &batch)
-	var failed error
-	for n := 0; results.NextResult(); n++ {
-		for result := results.ResultReader(); result.NextRow(); {
-			if failed == nil {
-				failed = takes[n](result.Values())
-			}
-		}
-	}
-	if err := errors.Join(results.Close(), failed); err != nil {
-		return l.rollback(ctx, err)
+	err := l.conn.Batch(ctx, &batch, func(n int, fields [][]byte) error { return takes[n](fields) })
+	if err != nil {
+		return l.conn.Rollback(ctx, err)
 	}
 	if err := shows(); err != nil || !waits {
 		return err
@@ -249,8 +237,8 @@ func (l *Looker) inOneMessage(ctx context.Context, p *position, s statement, sho
 	return l.flush(ctx)
 }
 
-// readOnly runs f in a read transaction whose snapshot is in p, and takes where the log ends then, if it is
-// read, by three messages.
+// readOnly runs f, a COPY, which no other statement shares a message with, in a read transaction whose
+// snapshot is in p, and takes where the log ends then, if it is read.
 func (l *Looker) readOnly(ctx context.Context, p *position, f func() error) error {
 	err := l.conn.Rows(ctx, readBegin+"; "+readSnapshot, p.takeSnapshot)
 	if err == nil {
@@ -258,20 +246,12 @@ func (l *Looker) readOnly(ctx context.Context, p *position, f func() error) erro
 	}
 	switch {
 	case err != nil:
-		return l.rollback(ctx, err)
+		return l.conn.Rollback(ctx, err)
 	case l.generation == "":
 		return l.conn.Do(ctx, "COMMIT")
 	default:
 		return l.flushed(ctx, p, "COMMIT; "+logEnd)
 	}
-}
-
-// rollback ends the transaction in which there was an error, if there is one.
-func (l *Looker) rollback(ctx context.Context, err error) error {
-	if l.conn.IsClosed() {
-		return err
-	}
-	return errors.Join(err, l.conn.Do(context.WithoutCancel(ctx), "ROLLBACK"))
 }
 
 func (p *position) takeSnapshot(fields [][]byte) (err error) {

@@ -66,15 +66,23 @@ func (c *Conn) Exec(ctx context.Context, sql string, args ...string) (int64, err
 	return tag.RowsAffected(), err
 }
 
-// Rows runs statements that take no arguments in one message, and gives each row that one of them
-// returns to row. They are one transaction unless they say otherwise.
+// Rows runs statements that take no arguments in one message, and calls row with the values of each row
+// that one of them returns. They are one transaction unless they say otherwise.
 func (c *Conn) Rows(ctx context.Context, sql string, row func(values [][]byte) error) error {
-	results := c.PgConn.Exec(ctx, sql)
+	return eachRow(c.PgConn.Exec(ctx, sql), func(_ int, values [][]byte) error { return row(values) })
+}
+
+// Batch is Rows for statements that take arguments. It tells row the number of the statement, from 0 on.
+func (c *Conn) Batch(ctx context.Context, batch *pgconn.Batch, row func(statement int, values [][]byte) error) error {
+	return eachRow(c.ExecBatch(ctx, batch), row)
+}
+
+func eachRow(results *pgconn.MultiResultReader, row func(statement int, values [][]byte) error) error {
 	var failed error
-	for results.NextResult() {
+	for n := 0; results.NextResult(); n++ {
 		for result := results.ResultReader(); result.NextRow(); {
 			if failed == nil {
-				failed = row(result.Values())
+				failed = row(n, result.Values())
 			}
 		}
 	}
@@ -156,12 +164,17 @@ func (c *Conn) within(ctx context.Context, begin string, f func() error) error {
 		return err
 	}
 	if err := f(); err != nil {
-		if c.IsClosed() {
-			return err
-		}
-		return errors.Join(err, c.Do(context.WithoutCancel(ctx), "ROLLBACK"))
+		return c.Rollback(ctx, err)
 	}
 	return c.Do(ctx, "COMMIT")
+}
+
+// Rollback ends the transaction that failed with err, if there is one, and returns err.
+func (c *Conn) Rollback(ctx context.Context, err error) error {
+	if c.IsClosed() {
+		return err
+	}
+	return errors.Join(err, c.Do(context.WithoutCancel(ctx), "ROLLBACK"))
 }
 
 // statementsMax bounds the prepared statements of a session; beyond it they are all dropped.

@@ -194,8 +194,8 @@ func (c *Conn) widen(ctx context.Context, narrow []*member) error {
 	for _, m := range narrow {
 		statements = append(statements, m.fullIdentity())
 	}
-	if done, err := c.doAll(ctx, statements); err != nil {
-		return fmt.Errorf("set replica identity of table %s: %w", narrow[done].qualified, err)
+	if at, err := c.doAll(ctx, statements); err != nil {
+		return fmt.Errorf("set replica identity of table %s: %w", narrow[at].qualified, err)
 	}
 	return nil
 }
